@@ -1,0 +1,5 @@
+"""`python -m smki` is `smki`."""
+
+from smki.cli.main import main
+
+main()

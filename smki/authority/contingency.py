@@ -1,0 +1,53 @@
+"""The contingency: the keys that can replace a root on every device after it was compromised."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from smki.authority.hierarchy import certificate_of, named
+from smki.authority.log import act, seal
+from smki.authority.officers import spki_of
+from smki.authority.safe_files import write_new
+from smki.authority.workspace import Workspace
+from smki.errors import IntegrityFailure, Refused
+from smki.pki.contingency import WRAPPED_APEX_CONTINGENCY_KEY, unwrap
+
+
+def rehearse(workspace: Workspace, name: str, reveal_to: Path | None) -> dict[str, Any]:
+    """Open the wrapped key in a root's certificate, sign with the contingency key, verify with what was opened."""
+    root = named(workspace, name)
+    record = workspace.store.contingency(name)
+    if record is None:
+        raise Refused("contingency.none", f"authority {name} has no contingency keys", "name a root that has")
+    certificate = x509.load_der_x509_certificate(certificate_of(workspace, root).der)
+    extension = certificate.extensions.get_extension_for_oid(WRAPPED_APEX_CONTINGENCY_KEY).value
+    assert isinstance(extension, x509.UnrecognizedExtension), "pyca has no type of its own for it"
+    token = workspace.open_token(record.token)
+    secret = token.reveal_secret(record.secret_id)
+    public_key = unwrap(extension.value, secret)
+    key = token.find_key(key_id=record.key_id)
+    challenge = os.urandom(32)
+    try:
+        public_key.verify(key.sign(challenge, ec.ECDSA(hashes.SHA256())), challenge, ec.ECDSA(hashes.SHA256()))
+    except InvalidSignature:
+        raise IntegrityFailure(
+            "contingency.key", "the contingency key is not the one the root names", "restore its token"
+        ) from None
+    kind = "contingency.rehearsed" if reveal_to is None else "contingency.revealed"
+    with act(workspace, kind, authority=name, token=record.token):
+        pass
+    if reveal_to is not None:
+        write_new(reveal_to, secret.hex().encode() + b"\n", 0o600)
+    seal(workspace)
+    return {
+        "authority": name,
+        "token": record.token,
+        "contingency_public_key": spki_of(public_key).hex(),
+        "opens": True,
+        "signs": True,
+    }

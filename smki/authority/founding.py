@@ -1,0 +1,108 @@
+"""Founding a workspace: folders, settings, store, tokens, the audit key. Done again, it fills in what is missing.
+
+Nothing that exists is ever written over: a token once recorded is never made a second time, so a root token that
+was taken away does not come back as an empty one.
+"""
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from smki.authority.log import act, adopt_policies, record_audit_key, seal
+from smki.authority.safe_files import write_new
+from smki.authority.workspace import SETTINGS, SHIPPED, Ask, Clock, Person, Workspace
+from smki.errors import Unavailable
+from smki.hsm.pin import Pin
+from smki.store.records import TokenRecord
+from smki.store.store import Store
+
+PIN_OCTETS = 16
+WORKSPACE_ID_OCTETS = 16
+_SOFTHSM_CONF = """\
+# SoftHSM for this workspace alone; SOFTHSM2_CONF points here whenever smki loads the module.
+directories.tokendir = {tokens}
+objectstore.backend = file
+log.level = ERROR
+slots.removable = false
+"""
+
+
+def found(home: Path, clock: Clock, ask: Ask, person: Person) -> Iterator[str]:
+    """Make the workspace, or complete it; yield a line for each thing made."""
+    home = home.absolute()
+    yield from _make_folders(home)
+    yield from _make_files(home)
+    workspace = Workspace(home, clock, ask, person)
+    try:
+        yield from _make_store(workspace)
+        yield from _make_tokens(workspace)
+        if record_audit_key(workspace):
+            yield "audit key"
+        if adopt_policies(workspace):
+            yield "policies adopted"
+        seal(workspace)
+    finally:
+        workspace.close()
+
+
+def _make_folders(home: Path) -> Iterator[str]:
+    try:
+        if not home.exists():
+            home.mkdir(parents=True, mode=0o700)
+            yield f"{home}/"
+        for name, mode in (("tokens", 0o700), ("pins", 0o700), ("published", 0o755)):
+            folder = home / name
+            if not folder.exists():
+                folder.mkdir()
+                folder.chmod(mode)
+                yield f"{name}/"
+    except OSError as error:
+        raise Unavailable(
+            "workspace.make", f"{error.filename}: {error.strerror}", "choose a folder you may write to"
+        ) from None
+
+
+def _make_files(home: Path) -> Iterator[str]:
+    shipped = SHIPPED / "policies"
+    contents: list[tuple[str, Callable[[], bytes], int]] = [
+        (SETTINGS, (shipped / "workspace.toml").read_bytes, 0o600),
+        ("softhsm2.conf", lambda: _SOFTHSM_CONF.format(tokens=home / "tokens").encode(), 0o600),
+    ]
+    policies = [path for path in sorted(shipped.rglob("*.toml")) if path != shipped / "workspace.toml"]
+    for path in policies:
+        inside = path.relative_to(shipped)
+        name = str(inside) if inside.parts[0] == "ceremonies" else f"policies/{inside}"
+        contents.append((name, path.read_bytes, 0o600))
+    for name, content, mode in contents:
+        path = home / name
+        if not os.path.lexists(path):
+            for folder in reversed([p for p in path.parents if not p.exists()]):
+                folder.mkdir(mode=0o700)
+            write_new(path, content(), mode)
+            yield name
+
+
+def _make_store(workspace: Workspace) -> Iterator[str]:
+    store, made = Store.create(workspace.store_url, secrets.token_bytes(WORKSPACE_ID_OCTETS))
+    workspace.use_store(store)
+    if made:
+        yield f"store {workspace.store_url.partition(':')[0]}"
+
+
+def _make_tokens(workspace: Workspace) -> Iterator[str]:
+    for name, ref in workspace.tokens.items():
+        if workspace.store.token(name) is not None or not workspace.hsm.can_create(ref):
+            continue
+        pin_file = workspace.pin_file(name)
+        if pin_file is not None and not pin_file.exists():
+            write_new(pin_file, f"{secrets.token_hex(PIN_OCTETS)}\n".encode(), 0o600)
+        # A kill between making and recording leaves a token without a record: it is taken up, not made again.
+        info = workspace.hsm.find(ref)
+        if info is None:
+            # The security officer's PIN only ever sets the user's: it is drawn, used once, and forgotten.
+            so_pin = Pin(secrets.token_hex(PIN_OCTETS))
+            info = workspace.hsm.create_token(ref, so_pin, workspace.pin(name)())
+        with act(workspace, "token.made", token=name, hsm=ref.hsm, label=info.label, serial=info.serial) as tx:
+            tx.put_token(TokenRecord(name, ref.hsm, info.label, info.serial))
+        yield f"token {name}"

@@ -1,0 +1,88 @@
+"""Every act goes through here: one audit entry in the transaction of the change, then a signed checkpoint.
+
+An entry says which act, by whom, when, under which policies. A checkpoint is the log's size and root hash signed by
+the audit key in its token; it follows the act, so that an act is never lost for want of a signature.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from smki.authority.officers import read_public_key, spki_of
+from smki.authority.publication import publish
+from smki.authority.workspace import Workspace
+from smki.errors import IntegrityFailure
+from smki.hsm.key import HsmPrivateKey
+from smki.store.note import Checkpoint, sign_checkpoint, verifier_key
+from smki.store.records import Act
+from smki.store.transaction import Transaction
+
+AUDIT_KEY_LABEL = "audit"
+KEY_ID_OCTETS = 16
+
+
+@contextmanager
+def act(workspace: Workspace, kind: str, **facts: Any) -> Iterator[Transaction]:
+    """Do one thing, and log it, or neither. `facts` may be completed inside."""
+    digest = workspace.policies.digest
+    if kind != "policies.adopted" and workspace.store.policies_digest != digest:
+        adopt_policies(workspace)
+    record = Act(kind, workspace.person.name, workspace.clock(), {**facts, "policies": digest})
+    with workspace.store.act(record) as transaction:
+        yield transaction
+
+
+def adopt_policies(workspace: Workspace) -> bool:
+    """Log the digest of every policy file, when any of them is not as last logged."""
+    policies = workspace.policies
+    if workspace.store.policies_digest == policies.digest:
+        return False
+    with act(workspace, "policies.adopted", environment=policies.environment, files=policies.digests) as tx:
+        tx.adopt_policies(policies.digest)
+    return True
+
+
+def record_audit_key(workspace: Workspace) -> bool:
+    """Make the key that signs checkpoints, once."""
+    if workspace.store.audit_key is not None:
+        return False
+    token = workspace.open_token(workspace.audit_token)
+    found = [info for info in token.key_pairs() if info.label == AUDIT_KEY_LABEL]
+    # A kill between making and recording leaves the key: it has signed nothing, and is taken up.
+    key = (
+        token.find_key(label=AUDIT_KEY_LABEL)
+        if found
+        else token.generate_key(AUDIT_KEY_LABEL, os.urandom(KEY_ID_OCTETS), "sign")
+    )
+    spki = spki_of(key.public_key())
+    with act(workspace, "audit.key-made", token=workspace.audit_token, public_key=spki.hex()) as tx:
+        tx.set_audit_key(spki)
+    return True
+
+
+def audit_key(workspace: Workspace) -> HsmPrivateKey:
+    """The key that signs checkpoints, proven to be the one on record."""
+    spki = workspace.store.audit_key
+    if spki is None:
+        raise IntegrityFailure("audit.no-key", "no audit key is on record", "run `smki init`")
+    token = workspace.open_token(workspace.audit_token)
+    return token.find_key(label=AUDIT_KEY_LABEL, public_key=read_public_key(spki, "the audit log"))
+
+
+def seal(workspace: Workspace) -> None:
+    """Sign the log as it now stands, and publish the checkpoint."""
+    store = workspace.store
+    size = store.audit_size()
+    if any(sealed == size for sealed, _ in store.checkpoints()):
+        return
+    key = audit_key(workspace)
+    spki = spki_of(key.public_key())
+    checkpoint = Checkpoint(store.origin, size, store.audit_root(size))
+    note = sign_checkpoint(checkpoint, spki, lambda data: key.sign(data, ec.ECDSA(hashes.SHA256())))
+    store.add_checkpoint(checkpoint, note)
+    publish(workspace, "audit/checkpoint", note.encode())
+    publish(workspace, "audit/verifier-key", f"{verifier_key(store.origin, spki)}\n".encode())

@@ -1,0 +1,170 @@
+"""What the authority promises, read once from the workspace's `policies/` folder into frozen values.
+
+Policy is data inside limits that are code: a file may ask for more than the floor here, never for less.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from cryptography import x509
+
+from smki.errors import InvalidInput, Refused
+from smki.pki.oid import parse_oid
+from smki.pki.profile import Profile, read_profile
+from smki.settings import Sourced, Table, read_toml
+
+MIN_APPROVALS = 2  # no single person makes a key (tScheme key management; RFC 3647 5.2.2)
+
+Contingency = Literal["required", "forbidden"]
+Tier = Literal["root", "issuing"]
+T = TypeVar("T")
+
+
+class _HierarchyTable(Table, frozen=True):
+    title: str
+    root_profile: str
+    issuing_profile: str
+    link_profile: str
+    contingency: Contingency
+    policy_oids: dict[str, list[str]]
+
+
+class _HierarchyFile(Table, frozen=True):
+    environment: str
+    hierarchies: dict[str, _HierarchyTable]
+
+
+class _QuorumFile(Table, frozen=True):
+    officers: int
+    approvals: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hierarchy:
+    """One tree of authorities: its profiles by tier and the certificate policies all its members assert."""
+
+    name: str
+    title: str
+    root: Profile
+    issuing: Profile
+    link: Profile
+    contingency: Contingency
+    policy_oids: tuple[x509.ObjectIdentifier, ...]
+
+    def profile(self, tier: Tier) -> Profile:
+        return self.root if tier == "root" else self.issuing
+
+
+@dataclass(frozen=True, slots=True)
+class Quorum:
+    """The size of the roll of officers and the approvals a ceremony needs."""
+
+    officers: int
+    approvals: int
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """Every policy file of a workspace, checked against each other."""
+
+    environment: str
+    hierarchies: dict[str, Hierarchy]
+    profiles: dict[str, Profile]
+    quorum: Quorum
+    digests: dict[str, str]
+
+    @property
+    def digest(self) -> str:
+        """One SHA-256 over the names and digests of all files: what an audit entry says was in force."""
+        lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(self.digests.items()))
+        return hashlib.sha256(lines.encode()).hexdigest()
+
+    def hierarchy(self, name: str) -> Hierarchy:
+        try:
+            return self.hierarchies[name]
+        except KeyError:
+            raise InvalidInput(
+                "policy.no-hierarchy",
+                f"no hierarchy is called {name[:40]!r}",
+                f"choose one of: {', '.join(sorted(self.hierarchies))}",
+            ) from None
+
+
+def load_policies(folder: Path) -> Policies:
+    """Read every policy file below `folder`, or say which file and key is wrong."""
+    digests: dict[str, str] = {}
+
+    def keep(sourced: Sourced[T]) -> T:
+        digests[sourced.source] = sourced.sha256.hex()
+        return sourced.value
+
+    profiles: dict[str, Profile] = {}
+    for path in sorted((folder / "profiles").glob("*.toml")):
+        profiles[path.stem] = keep(read_profile(_octets(path), f"profiles/{path.name}"))
+    hierarchy_file = keep(_read(folder, "hierarchy.toml", _HierarchyFile))
+    quorum_file = keep(_read(folder, "quorum.toml", _QuorumFile))
+    hierarchies = {
+        name: _hierarchy(name, table, hierarchy_file.environment, profiles)
+        for name, table in hierarchy_file.hierarchies.items()
+    }
+    return Policies(hierarchy_file.environment, hierarchies, profiles, _quorum(quorum_file), digests)
+
+
+def _octets(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidInput(
+            "policy.unreadable",
+            f"policy file {path.name}: {error.strerror}",
+            "restore it: `smki init` in a new folder writes every shipped policy file",
+        ) from None
+
+
+def _read(folder: Path, name: str, kind: type[T]) -> Sourced[T]:
+    return read_toml(_octets(folder / name), name, kind)
+
+
+def _quorum(file: _QuorumFile) -> Quorum:
+    if not MIN_APPROVALS <= file.approvals <= file.officers:
+        raise Refused(
+            "policy.quorum",
+            f"quorum.toml: approvals = {file.approvals} of officers = {file.officers}",
+            f"ask for at least {MIN_APPROVALS} approvals and no more than there are officers",
+        )
+    return Quorum(file.officers, file.approvals)
+
+
+def _hierarchy(name: str, table: _HierarchyTable, environment: str, profiles: dict[str, Profile]) -> Hierarchy:
+    def profile(role: str, wanted: str) -> Profile:
+        if wanted not in profiles:
+            raise InvalidInput(
+                "policy.no-profile",
+                f"hierarchy.toml: key `hierarchies.{name}.{role}`: there is no profiles/{wanted[:40]}.toml",
+                f"name one of: {', '.join(sorted(profiles))}",
+            )
+        return profiles[wanted]
+
+    if environment not in table.policy_oids:
+        raise InvalidInput(
+            "policy.no-environment",
+            f"hierarchy.toml: hierarchy {name} has no policy_oids for environment {environment!r}",
+            f'add `{environment} = ["..."]` under [hierarchies.{name}.policy_oids], from your Certificate Policy',
+        )
+    where = f"hierarchy.toml: key `hierarchies.{name}.policy_oids.{environment}`"
+    oids = tuple(parse_oid(text, where) for text in table.policy_oids[environment])
+    if not oids:
+        raise InvalidInput(
+            "policy.no-oid", f"{where}: no OID", "every certificate asserts at least one policy (GBCS 12)"
+        )
+    return Hierarchy(
+        name=name,
+        title=table.title,
+        root=profile("root_profile", table.root_profile),
+        issuing=profile("issuing_profile", table.issuing_profile),
+        link=profile("link_profile", table.link_profile),
+        contingency=table.contingency,
+        policy_oids=oids,
+    )

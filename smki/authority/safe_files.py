@@ -1,0 +1,71 @@
+"""Files written whole or not at all, never over another, and read only when nobody else could have touched them."""
+
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from smki.errors import InvalidInput, Refused, Unavailable
+
+MAX_PRIVATE_OCTETS = 1 << 16
+
+
+def write_new(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Write a file that must not exist yet; after a power failure it is there whole or not at all."""
+    _write(path, data, mode, replace=False)
+
+
+def write_over(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Write a file, replacing what stood there in one step: a reader sees the old or the new, never a part."""
+    _write(path, data, mode, replace=True)
+
+
+def _write(path: Path, data: bytes, mode: int, *, replace: bool) -> None:
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fchmod(file.fileno(), mode)
+                os.fsync(file.fileno())
+            if replace:
+                temporary.replace(path)
+            else:
+                path.hardlink_to(temporary)  # unlike rename, fails when the name is taken
+        finally:
+            temporary.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+    except FileExistsError:
+        raise Refused("file.exists", f"{path} exists", "choose another name, or move that file away") from None
+    except OSError as error:
+        raise Unavailable(
+            "file.write", f"{path}: {error.strerror}", "make room, or mend the folder's permissions"
+        ) from None
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_private(path: Path) -> bytes:
+    """Read a file that holds a secret; refuse it when others could have read or changed it."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise InvalidInput("file.unreadable", f"{path}: {error.strerror}", "name a file you can read") from None
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise Refused("file.kind", f"{path} is not a regular file", "name the file itself")
+        if stat.S_IMODE(status.st_mode) & 0o077 or status.st_uid != os.geteuid():
+            raise Refused("file.loose-mode", f"{path} can be read by others", f"chmod 600 {path}, as its owner")
+        data = file.read(MAX_PRIVATE_OCTETS + 1)
+    if len(data) > MAX_PRIVATE_OCTETS:
+        raise InvalidInput("file.size", f"{path} is larger than {MAX_PRIVATE_OCTETS} octets", "name the right file")
+    return data

@@ -1,0 +1,85 @@
+"""`smki audit`: read the log, check it, prove an entry, hand it to a stranger."""
+
+import json
+from pathlib import Path
+
+import click
+
+from smki.cli.render import emit, fields, json_option, table
+from smki.cli.session import Session, pass_session
+
+
+@click.group("audit", epilog="Example: smki audit verify")
+def command() -> None:
+    """Read, check, prove and export the audit log."""
+
+
+@command.command("list", epilog="Example: smki audit list --last 20")
+@click.option("--last", type=click.IntRange(1), help="Only the last N entries.")
+@json_option
+@pass_session
+def list_(session: Session, last: int | None, as_json: bool) -> None:
+    """List what was done: when, by whom, what."""
+    store = session.workspace.store
+    start = 0 if last is None else max(0, store.audit_size() - last)
+    entries = [json.loads(entry.body) for entry in store.audit_entries(start)]
+    rows = [(str(e["seq"]), e["time"], e["actor"], e["act"], _subject(e["facts"])) for e in entries]
+    emit({"entries": entries}, as_json, lambda: table(["Entry", "Time", "Who", "Act", "Of"], rows))
+
+
+def _subject(facts: dict[str, object]) -> str:
+    named = [facts[name] for name in ("authority", "token", "officers", "environment") if name in facts]
+    return "" if not named else ", ".join(named[0]) if isinstance(named[0], list) else str(named[0])
+
+
+@command.command("verify", epilog="Example: smki audit verify")
+@json_option
+@pass_session
+def verify(session: Session, as_json: bool) -> int:
+    """Recompute the whole log and check every signed checkpoint; exit 5 if anything is wrong."""
+    from smki.authority.auditing import verify_log
+
+    verdict = verify_log(session.workspace.store)
+    data = {
+        "entries": verdict.entries,
+        "checkpoints": verdict.checkpoints,
+        "signed_entries": verdict.sealed,
+        "faults": list(verdict.faults),
+    }
+    emit(data, as_json, lambda: fields((key.replace("_", " "), _words(value)) for key, value in data.items()))
+    return 5 if verdict.faults else 0
+
+
+def _words(value: object) -> str:
+    return ("; ".join(value) or "none") if isinstance(value, list) else str(value)
+
+
+@command.command("prove", epilog="Example: smki audit prove 3 --out entry-3.proof")
+@click.argument("seq", metavar="ENTRY", type=click.IntRange(0))
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write here; default: print.")
+@pass_session
+def prove(session: Session, seq: int, out: Path | None) -> None:
+    """Write the proof that ENTRY is in the log; scripts/verify-audit checks it."""
+    from smki.authority.auditing import prove_entry
+
+    _write(json.dumps(prove_entry(session.workspace.store, seq), indent=2, ensure_ascii=False) + "\n", out)
+
+
+@command.command("export", epilog="Example: smki audit export --out log.jsonl")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write here; default: print.")
+@pass_session
+def export(session: Session, out: Path | None) -> None:
+    """Write the whole log as lines of JSON; scripts/verify-audit checks it without us."""
+    from smki.authority.auditing import export_log
+
+    _write("".join(f"{line}\n" for line in export_log(session.workspace.store)), out)
+
+
+def _write(text: str, out: Path | None) -> None:
+    from smki.authority.safe_files import write_new
+
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        write_new(out, text.encode())
+        click.echo(f"wrote {out}")

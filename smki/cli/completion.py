@@ -1,0 +1,17 @@
+"""`smki completion`: the script that makes the shell complete our commands."""
+
+import click
+from click.shell_completion import get_completion_class
+
+
+@click.command(
+    "completion", epilog='Example: eval "$(smki completion bash)"', context_settings={"show_default": True}
+)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def command(shell: str) -> None:
+    """Print the completion script for SHELL; evaluate it in your shell's start-up file."""
+    from smki.cli.main import cli
+
+    maker = get_completion_class(shell)
+    assert maker is not None, "click knows the three shells"
+    click.echo(maker(cli, {}, "smki", "_SMKI_COMPLETE").source())

@@ -1,0 +1,103 @@
+"""The command `smki`: its groups, its global options, and the one place where an error becomes text and an exit code.
+
+Each noun is a file beside this one, imported only when it is used, so that no command pays for another's imports.
+"""
+
+import importlib
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from smki.cli.session import Session
+from smki.errors import SmkiError
+
+INTERNAL_ERROR = 70  # EX_SOFTWARE of sysexits.h: our fault, not the caller's
+
+_COMMANDS = {
+    "audit": ("smki.cli.audit", "Read, check, prove and export the audit log."),
+    "ca": ("smki.cli.ca", "Show the hierarchy and its authorities."),
+    "ceremony": ("smki.cli.ceremony", "Check, approve and run key ceremonies."),
+    "completion": ("smki.cli.completion", "Print the shell's completion script."),
+    "hsm": ("smki.cli.hsm", "See HSMs and tokens, and test what they can do."),
+    "init": ("smki.cli.init", "Make a workspace, or fill in what one lacks."),
+    "officer": ("smki.cli.officer", "Make an officer's key; see the roll of officers."),
+}
+
+
+class _LazyGroup(click.Group):
+    """A group whose members are imported when they are called, not when they are listed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(_COMMANDS[cmd_name][0]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in sorted(_COMMANDS.items())])
+
+
+@click.command(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Example: smki init authority && smki --home authority ca tree",
+)
+@click.option(
+    "--home",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="SMKI_HOME",
+    show_envvar=True,
+    help="The workspace. Default: the one we stand in.",
+)
+@click.version_option(package_name="smki", message="smki %(version)s")
+@click.pass_context
+def cli(ctx: click.Context, home: Path | None) -> None:
+    """Certificate authority and key management for a smart-metering system."""
+    if not isinstance(ctx.obj, Session):
+        ctx.obj = Session()
+    ctx.obj.home = home
+    ctx.call_on_close(ctx.obj.close)
+
+
+def main() -> None:
+    """Run `smki`; end with a documented exit code, and never with a traceback."""
+    # Whatever we write is for its owner alone unless it is meant to be published.
+    os.umask(0o077)
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str], session: Session | None = None) -> int:
+    """Run one command line and give its exit code."""
+    try:
+        result = cli.main(arguments, prog_name="smki", standalone_mode=False, obj=session)
+    except SmkiError as error:
+        _say("error", f"{error.message} [{error.code}]")
+        _say("hint", error.remedy)
+        return error.exit_status
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        _say("error", "stopped before the end")
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`); nothing more can be said to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if os.environ.get("SMKI_DEBUG") == "1":
+            raise
+        _say("error", f"a defect in smki: {type(error).__name__} [internal]")
+        _say("hint", "nothing was half-changed; run it again with SMKI_DEBUG=1 and report what it prints")
+        return INTERNAL_ERROR
+    return result if isinstance(result, int) else 0
+
+
+def _say(label: str, text: str) -> None:
+    click.echo(click.style(f"{label}: ", fg="red" if label == "error" else "yellow") + text, err=True)

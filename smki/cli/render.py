@@ -1,0 +1,81 @@
+"""How results reach a person or a program: tables and trees on a terminal, JSON for whoever asks.
+
+JSON output is one document: stable keys, bytes as lower-case hexadecimal, times in UTC ISO 8601.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import click
+
+_PIPE_WIDTH = 240
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+
+
+def emit(data: Any, as_json: bool, human: Callable[[], None]) -> None:
+    """Print `data` as JSON, or let `human` print it for a person."""
+    if as_json:
+        click.echo(json.dumps(data, indent=2, ensure_ascii=False, default=_plain))
+    else:
+        human()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, datetime):
+        return utc(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(type(value).__name__)
+
+
+def utc(value: datetime) -> str:
+    """The one way a time is printed."""
+    return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table as wide as its content needs; in a pipe, plain text."""
+    from rich.table import Table
+
+    sheet = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        sheet.add_column(column, overflow="fold")
+    for row in rows:
+        sheet.add_row(*row)
+    show(sheet)
+
+
+def fields(pairs: Iterable[tuple[str, str]]) -> None:
+    """Names and values, one a line."""
+    from rich.table import Table
+
+    sheet = Table(box=None, pad_edge=False, show_header=False)
+    sheet.add_column(style="bold")
+    sheet.add_column(overflow="fold")
+    for name, value in pairs:
+        sheet.add_row(name, value)
+    show(sheet)
+
+
+def show(renderable: Any) -> None:
+    """Print something rich made: as wide as the terminal, or in a pipe as wide as it needs, without markup."""
+    import sys
+
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else _PIPE_WIDTH
+    console = Console(markup=False, highlight=False, width=width)
+    with console.capture() as captured:
+        console.print(renderable)
+    # Rich fills cells up to their column's width; nobody wants those blanks in a file.
+    click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))

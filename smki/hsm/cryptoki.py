@@ -1,0 +1,181 @@
+"""The part of PKCS#11 that needs no session, through ctypes: start, stop, slots, tokens, making a token.
+
+python-pkcs11 would start a module as if there were one thread, and takes a tenth of a second to import. It is
+loaded beside this, on the same library, only when a session is opened. Structures are those of PKCS#11 2.40 as
+laid out on Unix; on Windows they would be packed.
+"""
+
+import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ctypes import CFUNCTYPE, POINTER, Structure, byref, c_char, c_ubyte, c_ulong, c_void_p
+from typing import Any
+
+from smki.errors import Unavailable
+from smki.hsm.errors import CryptokiError
+
+OS_LOCKING_OK = 0x02
+SERIAL_SESSION, RW_SESSION = 0x04, 0x02
+SECURITY_OFFICER, USER = 0, 1
+UNAVAILABLE_INFORMATION = ctypes.c_ulong(-1).value
+EFFECTIVELY_INFINITE = 0
+LABEL_OCTETS = 32
+ALREADY_LOGGED_IN = "UserAlreadyLoggedIn"
+
+
+class _Version(Structure):
+    _fields_ = [("major", c_ubyte), ("minor", c_ubyte)]
+
+
+class _InitializeArguments(Structure):
+    _fields_ = [
+        ("create_mutex", c_void_p),
+        ("destroy_mutex", c_void_p),
+        ("lock_mutex", c_void_p),
+        ("unlock_mutex", c_void_p),
+        ("flags", c_ulong),
+        ("reserved", c_void_p),
+    ]
+
+
+class TokenInfoStruct(Structure):
+    """CK_TOKEN_INFO."""
+
+    _fields_ = [
+        ("label", c_char * LABEL_OCTETS),
+        ("manufacturer", c_char * 32),
+        ("model", c_char * 16),
+        ("serial", c_char * 16),
+        ("flags", c_ulong),
+        ("sessions_max", c_ulong),
+        ("sessions", c_ulong),
+        ("rw_sessions_max", c_ulong),
+        ("rw_sessions", c_ulong),
+        ("pin_max", c_ulong),
+        ("pin_min", c_ulong),
+        ("public_memory", c_ulong),
+        ("public_memory_free", c_ulong),
+        ("private_memory", c_ulong),
+        ("private_memory_free", c_ulong),
+        ("hardware", _Version),
+        ("firmware", _Version),
+        ("time", c_char * 16),
+    ]
+
+
+class _MechanismInfo(Structure):
+    _fields_ = [("min_size", c_ulong), ("max_size", c_ulong), ("flags", c_ulong)]
+
+
+# Places in CK_FUNCTION_LIST, after its version, and the types of the arguments.
+_ULONGS = POINTER(c_ulong)
+_FUNCTIONS: dict[str, tuple[int, tuple[Any, ...]]] = {
+    "C_Initialize": (0, (c_void_p,)),
+    "C_Finalize": (1, (c_void_p,)),
+    "C_GetSlotList": (4, (c_ubyte, _ULONGS, _ULONGS)),
+    "C_GetTokenInfo": (6, (c_ulong, POINTER(TokenInfoStruct))),
+    "C_GetMechanismList": (7, (c_ulong, _ULONGS, _ULONGS)),
+    "C_GetMechanismInfo": (8, (c_ulong, c_ulong, POINTER(_MechanismInfo))),
+    "C_InitToken": (9, (c_ulong, ctypes.c_char_p, c_ulong, ctypes.c_char_p)),
+    "C_InitPIN": (10, (c_ulong, ctypes.c_char_p, c_ulong)),
+    "C_OpenSession": (12, (c_ulong, c_ulong, c_void_p, c_void_p, _ULONGS)),
+    "C_CloseSession": (13, (c_ulong,)),
+    "C_CloseAllSessions": (14, (c_ulong,)),
+    "C_Login": (18, (c_ulong, c_ulong, ctypes.c_char_p, c_ulong)),
+}
+_FUNCTION_COUNT = 68
+
+
+class _FunctionList(Structure):
+    _fields_ = [("version", _Version), ("functions", c_void_p * _FUNCTION_COUNT)]
+
+
+class Cryptoki:
+    """A PKCS#11 library, loaded but for `initialize` not started."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        try:
+            self._library = ctypes.CDLL(path)
+            get_list = self._library.C_GetFunctionList
+        except (OSError, AttributeError):
+            raise Unavailable(
+                "hsm.module-broken",
+                f"{path} does not load as a PKCS#11 library",
+                "install the HSM's client for this machine's architecture, and correct `module` in its description",
+            ) from None
+        pointer = POINTER(_FunctionList)()
+        self._check("C_GetFunctionList", get_list(byref(pointer)))
+        functions = pointer.contents.functions
+        self._calls = {
+            name: CFUNCTYPE(c_ulong, *arguments)(functions[place]) for name, (place, arguments) in _FUNCTIONS.items()
+        }
+
+    @staticmethod
+    def _check(function: str, code: int) -> None:
+        if code != 0:
+            raise CryptokiError(function, code)
+
+    def _call(self, function: str, *arguments: Any) -> None:
+        self._check(function, self._calls[function](*arguments))
+
+    def initialize(self, reserved: str | None) -> None:
+        """Start the module, telling it that threads will call it: without that, SoftHSM crashes under two."""
+        text = None if reserved is None else ctypes.create_string_buffer(reserved.encode())
+        pointer = None if text is None else ctypes.cast(text, c_void_p)
+        self._call("C_Initialize", byref(_InitializeArguments(flags=OS_LOCKING_OK, reserved=pointer)))
+
+    def finalize(self) -> None:
+        self._call("C_Finalize", None)
+
+    def slots(self) -> list[int]:
+        """Every slot, with or without a token."""
+        count = c_ulong()
+        self._call("C_GetSlotList", 0, None, byref(count))
+        slots = (c_ulong * max(count.value, 1))()
+        self._call("C_GetSlotList", 0, slots, byref(count))
+        return list(slots[: count.value])
+
+    def token_info(self, slot: int) -> TokenInfoStruct:
+        info = TokenInfoStruct()
+        self._call("C_GetTokenInfo", slot, byref(info))
+        return info
+
+    def mechanisms(self, slot: int) -> list[int]:
+        count = c_ulong()
+        self._call("C_GetMechanismList", slot, None, byref(count))
+        codes = (c_ulong * max(count.value, 1))()
+        self._call("C_GetMechanismList", slot, codes, byref(count))
+        return list(codes[: count.value])
+
+    def key_sizes(self, slot: int, mechanism: int) -> tuple[int, int]:
+        """The least and greatest key size of a mechanism, in the unit the mechanism has."""
+        info = _MechanismInfo()
+        self._call("C_GetMechanismInfo", slot, mechanism, byref(info))
+        return info.min_size, info.max_size
+
+    def init_token(self, slot: int, so_pin: str, label: str) -> None:
+        padded = label.encode().ljust(LABEL_OCTETS)
+        self._call("C_InitToken", slot, so_pin.encode(), len(so_pin.encode()), padded)
+
+    def set_first_pin(self, slot: int, so_pin: str, pin: str) -> None:
+        """As security officer, give a token its user PIN."""
+        with self._session(slot) as session:
+            self.login(session, SECURITY_OFFICER, so_pin)
+            self._call("C_InitPIN", session, pin.encode(), len(pin.encode()))
+
+    def login(self, session: int, user: int, pin: str) -> None:
+        self._call("C_Login", session, user, pin.encode(), len(pin.encode()))
+
+    def close_all_sessions(self, slot: int) -> None:
+        """End every session this process has with the slot's token, and with them the login."""
+        self._call("C_CloseAllSessions", slot)
+
+    @contextmanager
+    def _session(self, slot: int) -> Iterator[int]:
+        session = c_ulong()
+        self._call("C_OpenSession", slot, SERIAL_SESSION | RW_SESSION, None, None, byref(session))
+        try:
+            yield session.value
+        finally:
+            self._call("C_CloseSession", session.value)  # the last session's end is also a logout

@@ -1,0 +1,14 @@
+"""The little DER that is put together by hand: a tag, a length, and octets that are DER already."""
+
+SEQUENCE = 0x30
+BIT_STRING = 0x03
+_SHORT = 0x80
+
+
+def tlv(tag: int, content: bytes) -> bytes:
+    """One DER element; lengths in their shortest form (X.690 10.1)."""
+    length = len(content)
+    if length < _SHORT:
+        return bytes((tag, length)) + content
+    octets = length.to_bytes((length.bit_length() + 7) // 8)
+    return bytes((tag, _SHORT | len(octets))) + octets + content

@@ -1,0 +1,62 @@
+"""Names in certificates: ordered RDNs, one attribute each, in the string types of the real system (GBCS 12)."""
+
+import re
+
+from cryptography import x509
+from cryptography.x509.name import _ASN1Type
+from cryptography.x509.oid import NameOID
+
+from smki.entity import EntityId, RemotePartyRole
+from smki.errors import InvalidInput
+
+_PRINTABLE = re.compile(r"[A-Za-z0-9 '()+,\-./:=?]+")
+MAX_AUTHORITY_NAME = 4  # hypothesis, kept by every authority seen: ZA, Z1, OB, E357, 0001
+MAX_COMMON_NAME = 64  # ub-common-name, RFC 5280 appendix A.1
+EMPTY = x509.Name([])
+
+
+def authority_name(role: RemotePartyRole, common_name: str) -> x509.Name:
+    """Of a root or issuing authority: its role, then a short name, both PrintableString."""
+    if not _PRINTABLE.fullmatch(common_name) or len(common_name) > MAX_AUTHORITY_NAME:
+        raise InvalidInput(
+            "name.authority",
+            f"{common_name[:40]!r} cannot be the name of an authority",
+            f"give 1 to {MAX_AUTHORITY_NAME} letters or digits, such as Z1",
+        )
+    printable = _ASN1Type.PrintableString
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, role.organisational_unit, printable),
+            x509.NameAttribute(NameOID.COMMON_NAME, common_name, printable),
+        ]
+    )
+
+
+def organisation_name(role: RemotePartyRole, entity: EntityId, common_name: str | None) -> x509.Name:
+    """Of an organisation: an optional name for people, its role, and its EUI-64 as unique identifier."""
+    attributes: list[x509.NameAttribute[str] | x509.NameAttribute[bytes]] = []
+    if common_name is not None:
+        attributes.append(_common_name(common_name))
+    attributes.append(
+        x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, role.organisational_unit, _ASN1Type.UTF8String)
+    )
+    # A BIT STRING whose first content octet says that no bit is unused.
+    attributes.append(
+        x509.NameAttribute(NameOID.X500_UNIQUE_IDENTIFIER, b"\x00" + entity.octets, _ASN1Type.BitString)
+    )
+    return x509.Name(attributes)
+
+
+def person_or_system_name(common_name: str) -> x509.Name:
+    """Of an officer, a system or a TLS client in the infrastructure hierarchy."""
+    return x509.Name([_common_name(common_name)])
+
+
+def _common_name(text: str) -> x509.NameAttribute[str]:
+    if not 0 < len(text) <= MAX_COMMON_NAME or text != text.strip() or not text.isprintable():
+        raise InvalidInput(
+            "name.common",
+            f"{text[:80]!r} cannot be a common name",
+            f"give 1 to {MAX_COMMON_NAME} printable characters",
+        )
+    return x509.NameAttribute(NameOID.COMMON_NAME, text, _ASN1Type.UTF8String)

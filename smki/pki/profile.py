@@ -1,0 +1,165 @@
+"""Certificate profiles: what a file may vary, inside what the code holds.
+
+A profile's kind fixes all that security rests on: which extensions there are, which are critical, the key usage,
+whether it is an authority and how far it reaches, the form of the subject. The file gives the extensions' order, the
+longest validity, the hardware type, and words for people. So no file can make an authority out of a meter.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated, Literal
+
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
+from msgspec import Meta
+
+from smki.errors import InvalidInput, Refused
+from smki.pki.oid import parse_oid
+from smki.settings import Sourced, Table, read_toml
+
+ExtensionName = Literal[
+    "keyUsage",
+    "basicConstraints",
+    "extendedKeyUsage",
+    "subjectAltName",
+    "certificatePolicies",
+    "subjectKeyIdentifier",
+    "authorityKeyIdentifier",
+    "wrappedApexContingencyKey",
+]
+ExtendedUsage = Literal["clientAuth", "serverAuth", "emailProtection"]
+EXTENDED_USAGE = {
+    "clientAuth": ExtendedKeyUsageOID.CLIENT_AUTH,
+    "serverAuth": ExtendedKeyUsageOID.SERVER_AUTH,
+    "emailProtection": ExtendedKeyUsageOID.EMAIL_PROTECTION,
+}
+_COMMON: frozenset[ExtensionName] = frozenset({"keyUsage", "certificatePolicies", "subjectKeyIdentifier"})
+
+
+class Kind(Enum):
+    """What a certificate is for; the value is how a file says it."""
+
+    ROOT = "root"
+    LINK = "link"
+    ISSUING = "issuing"
+    ORGANISATION = "organisation"
+    DEVICE = "device"
+    INFRASTRUCTURE = "infrastructure"
+
+    @property
+    def is_authority(self) -> bool:
+        return self in {Kind.ROOT, Kind.LINK, Kind.ISSUING}
+
+    @property
+    def path_length(self) -> int | None:
+        """An issuing authority may not make another; a root's reach is bounded by what it signs."""
+        return 0 if self is Kind.ISSUING else None
+
+    @property
+    def extensions(self) -> frozenset[ExtensionName]:
+        """Exactly those a certificate of this kind has, but for a root's contingency key."""
+        match self:
+            case Kind.ROOT:
+                return _COMMON | {"basicConstraints"}
+            case Kind.LINK | Kind.ISSUING:
+                return _COMMON | {"basicConstraints", "authorityKeyIdentifier"}
+            case Kind.ORGANISATION:
+                return _COMMON | {"authorityKeyIdentifier"}
+            case Kind.DEVICE:
+                return _COMMON | {"authorityKeyIdentifier", "subjectAltName"}
+            case Kind.INFRASTRUCTURE:
+                return _COMMON | {"authorityKeyIdentifier", "extendedKeyUsage"}
+
+    @property
+    def longest_years(self) -> int:
+        """The ceiling no file can raise; devices have no end at all."""
+        return 50 if self.is_authority else 10
+
+
+class _ProfileFile(Table, frozen=True):
+    title: str
+    kind: Kind
+    extensions: list[ExtensionName]
+    longest_years: Annotated[int, Meta(ge=1)] | None = None
+    hardware_type: str | None = None
+    extended_usage: list[ExtendedUsage] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A profile that passed every check; nothing unchecked has this type."""
+
+    name: str
+    title: str
+    kind: Kind
+    extensions: tuple[ExtensionName, ...]
+    longest_years: int | None
+    hardware_type: x509.ObjectIdentifier | None
+    extended_usage: tuple[ExtendedUsage, ...]
+
+    @property
+    def carries_contingency(self) -> bool:
+        return "wrappedApexContingencyKey" in self.extensions
+
+
+def read_profile(data: bytes, source: str) -> Sourced[Profile]:
+    """Read a profile's file and hold it against the limits of its kind."""
+    read = read_toml(data, source, _ProfileFile)
+    file = read.value
+    name = source.rpartition("/")[2].removesuffix(".toml")
+    _check_extensions(file, source)
+    _check_years(file, source)
+    if (file.hardware_type is not None) != (file.kind is Kind.DEVICE):
+        raise Refused(
+            "profile.hardware-type",
+            f"{source}: key `hardware_type` belongs to device profiles, and each has one",
+            "add or remove it: it is the hwType of RFC 4108 in the subjectAltName",
+        )
+    if bool(file.extended_usage) != (file.kind is Kind.INFRASTRUCTURE):
+        raise Refused(
+            "profile.extended-usage",
+            f"{source}: key `extended_usage` belongs to infrastructure profiles, and each has at least one",
+            "add or remove it: devices know no extendedKeyUsage",
+        )
+    hardware = file.hardware_type and parse_oid(file.hardware_type, f"{source}: key `hardware_type`")
+    profile = Profile(
+        name=name,
+        title=file.title,
+        kind=file.kind,
+        extensions=tuple(file.extensions),
+        longest_years=file.longest_years,
+        hardware_type=hardware or None,
+        extended_usage=tuple(file.extended_usage),
+    )
+    return Sourced(profile, read.source, read.sha256)
+
+
+def _check_extensions(file: _ProfileFile, source: str) -> None:
+    listed = set(file.extensions)
+    if file.kind is Kind.ROOT:
+        listed -= {"wrappedApexContingencyKey"}
+    wrong = sorted(listed ^ file.kind.extensions)
+    if wrong or len(set(file.extensions)) != len(file.extensions):
+        raise Refused(
+            "profile.extensions",
+            f"{source}: key `extensions`: wrong or missing: {', '.join(wrong) or 'one is listed twice'}",
+            f"list each of these once, in the order wanted: {', '.join(sorted(file.kind.extensions))}",
+        )
+
+
+def _check_years(file: _ProfileFile, source: str) -> None:
+    if file.kind is Kind.DEVICE:
+        if file.longest_years is not None:
+            raise Refused(
+                "profile.years",
+                f"{source}: key `longest_years`: a device certificate has no end",
+                "remove the key",
+            )
+    elif file.longest_years is None:
+        raise InvalidInput("settings.missing-key", f"{source}: key `longest_years` is missing", "add it")
+    elif file.longest_years > file.kind.longest_years:
+        raise Refused(
+            "profile.years",
+            f"{source}: key `longest_years` = {file.longest_years}, and the code holds {file.kind.longest_years}",
+            f"ask for {file.kind.longest_years} or fewer",
+        )

@@ -1,0 +1,304 @@
+"""Templates: the one path by which certificates are made.
+
+A profile, an issuer and a subject compile once into fixed octets with holes. The octets come from a specimen built by
+pyca's builder; the holes are found by what stands in them and proven by rebuilding random specimens through pyca and
+comparing every octet. Issuing then only fills the holes, so each certificate is the specimen that was linted, but for
+its holes, and the HSM is never kept waiting for a builder.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+
+from smki.entity import EntityId, KeyUsage
+from smki.errors import IntegrityFailure, InvalidInput, Refused
+from smki.pki.contingency import WRAPPED_APEX_CONTINGENCY_KEY
+from smki.pki.der import BIT_STRING, SEQUENCE, tlv
+from smki.pki.keyid import KeyIdentifier, point_of
+from smki.pki.profile import EXTENDED_USAGE, Kind, Profile
+from smki.pki.serial import Serial
+from smki.pki.validity import TimeForm, Validity
+
+Entropy = Callable[[int], bytes]
+PROOFS = 8  # random specimens compared with pyca before a template may be used
+ON_HARDWARE_MODULE_NAME = x509.ObjectIdentifier("1.3.6.1.5.5.7.8.4")  # RFC 4108 section 5
+ECDSA_WITH_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")  # no parameters: RFC 5758 3.2
+_P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+_HARDWARE_SERIAL = bytes.fromhex("0408")  # OCTET STRING of the EUI-64
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """Who signs: the name as it stands in the issuer's own certificate, and its key identifier."""
+
+    name: x509.Name
+    key_identifier: KeyIdentifier
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """All that a template fixes: everything in the certificate that is no hole."""
+
+    profile: Profile
+    issuer: Issuer | None
+    """None where the certificate is signed by its own key."""
+    subject: Callable[[EntityId | None], x509.Name]
+    policies: tuple[x509.ObjectIdentifier, ...]
+    forms: tuple[TimeForm, TimeForm]
+    usage: KeyUsage | None = None
+    """Of an end entity: the one thing its key is for."""
+    contingency: bytes | None = None
+
+    @property
+    def has_entity(self) -> bool:
+        return self.profile.kind in {Kind.ORGANISATION, Kind.DEVICE}
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """What stands in the holes."""
+
+    serial: Serial
+    validity: Validity
+    public_key: ec.EllipticCurvePublicKey
+    entity: EntityId | None = None
+
+
+def draft(
+    profile: Profile,
+    *,
+    issuer: Issuer | None,
+    subject: Callable[[EntityId | None], x509.Name],
+    policies: tuple[x509.ObjectIdentifier, ...],
+    validity: Validity,
+    usage: KeyUsage | None = None,
+    contingency: bytes | None = None,
+) -> Draft:
+    """Hold the parts of a certificate against what its kind demands."""
+    kind = profile.kind
+    faults = {
+        "a root signs itself, and only a root does": (issuer is None) != (kind is Kind.ROOT),
+        "an authority has no end entity's key usage, an end entity has exactly one": (usage is None)
+        != kind.is_authority,
+        "the contingency key stands where the profile lists it, and only there": (contingency is not None)
+        != profile.carries_contingency,
+        "at least one certificate policy is asserted": not policies,
+        "an infrastructure key only signs": kind is Kind.INFRASTRUCTURE and usage is KeyUsage.KEY_AGREEMENT,
+    }
+    for rule, broken in faults.items():
+        if broken:
+            raise Refused("profile.parts", f"profile {profile.name}: {rule}", "correct what asks for it")
+    check_lifetime(profile, validity)
+    return Draft(profile, issuer, subject, policies, validity.forms, usage, contingency)
+
+
+def check_lifetime(profile: Profile, validity: Validity) -> None:
+    """Refuse a validity longer than the profile allows."""
+    if profile.longest_years is None:
+        return
+    longest = Validity.years(validity.not_before.date(), profile.longest_years).not_after
+    # Z1's XML signing certificates show that a begin later than midnight moves the end within the same day.
+    if validity.not_after > longest + timedelta(days=1):
+        raise Refused(
+            "profile.lifetime",
+            f"profile {profile.name}: valid until {validity.not_after:%Y-%m-%d}, and {longest:%Y-%m-%d} is the limit",
+            f"ask for at most {profile.longest_years} years",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """Fixed octets with holes; made only by `compile_template`."""
+
+    draft: Draft
+    pieces: tuple[bytes, ...]
+    holes: tuple[str, ...]
+
+    def fill(self, fields: Fields) -> bytes:
+        """The octets to be signed."""
+        if fields.validity.forms != self.draft.forms:
+            raise InvalidInput(
+                "template.dates", "these dates need another time form", "compile a template for this validity"
+            )
+        if (fields.entity is not None) != self.draft.has_entity:
+            raise InvalidInput("template.entity", "an EUI-64 is wanted, or not wanted", "see the profile")
+        values = _hole_values(self.draft, fields)
+        parts = [self.pieces[0]]
+        for hole, piece in zip(self.holes, self.pieces[1:], strict=True):
+            parts.append(values[hole])
+            parts.append(piece)
+        return b"".join(parts)
+
+
+def compile_template(plan: Draft, entropy: Entropy) -> Template:
+    """Build a specimen, find its holes, and prove them."""
+    marked = _random_fields(plan, entropy)
+    specimen = _build(plan, marked, entropy)
+    found: list[tuple[int, str, int]] = []
+    for hole, value in _hole_values(plan, marked).items():
+        if specimen.count(value) != 1:
+            raise IntegrityFailure(
+                "template.hole", f"{hole} stands {specimen.count(value)} times in the specimen", "report this"
+            )
+        found.append((specimen.index(value), hole, len(value)))
+    found.sort()
+    pieces, end = [], 0
+    for start, _, length in found:
+        pieces.append(specimen[end:start])
+        end = start + length
+    pieces.append(specimen[end:])
+    template = Template(plan, tuple(pieces), tuple(hole for _, hole, _ in found))
+    for _ in range(PROOFS):
+        fields = _random_fields(plan, entropy)
+        if template.fill(fields) != _build(plan, fields, entropy):
+            raise IntegrityFailure("template.proof", "a filled template differs from the builder's", "report this")
+    return template
+
+
+def assemble(to_be_signed: bytes, signature: bytes) -> bytes:
+    """The certificate: what was signed, the algorithm, the DER signature (RFC 5280 4.1)."""
+    return tlv(SEQUENCE, to_be_signed + ECDSA_WITH_SHA256 + tlv(BIT_STRING, b"\x00" + signature))
+
+
+def sign(
+    template: Template, fields: Fields, key: ec.EllipticCurvePrivateKey, issuer: ec.EllipticCurvePublicKey
+) -> bytes:
+    """Fill, sign, verify what came back with the issuer's public key, and assemble: the HSM is not believed."""
+    to_be_signed = template.fill(fields)
+    signature = key.sign(to_be_signed, ec.ECDSA(hashes.SHA256()))
+    check_signature(signature, to_be_signed, issuer)
+    return assemble(to_be_signed, signature)
+
+
+def check_signature(signature: bytes, data: bytes, key: ec.EllipticCurvePublicKey) -> None:
+    """Refuse a signature that is not strict DER, or does not verify."""
+    try:
+        strict = encode_dss_signature(*decode_dss_signature(signature)) == signature
+        key.verify(signature, data, ec.ECDSA(hashes.SHA256()))
+    except (InvalidSignature, ValueError):
+        strict = False
+    if not strict:
+        raise IntegrityFailure(
+            "signature.wrong",
+            "the HSM returned a signature that does not verify with the issuer's public key",
+            "check the HSM with `smki hsm check`, and that the key is the one the certificate names",
+        )
+
+
+def _random_fields(plan: Draft, entropy: Entropy) -> Fields:
+    secret = int.from_bytes(entropy(40)) % (_P256_ORDER - 1) + 1
+    seconds = int.from_bytes(entropy(4))
+    first = _moment(plan.forms[0], seconds)
+    last = _moment(plan.forms[1], seconds + 1 + int.from_bytes(entropy(2)))
+    if last <= first:
+        last = _moment(plan.forms[1], 0xFFFFFFFF)
+        first = _moment(plan.forms[0], seconds % 0xFFFFFF)
+    return Fields(
+        serial=Serial.from_entropy(entropy),
+        validity=Validity(first, last),
+        public_key=ec.derive_private_key(secret, ec.SECP256R1()).public_key(),
+        entity=EntityId(entropy(8)) if plan.has_entity else None,
+    )
+
+
+def _moment(form: TimeForm, seconds: int) -> datetime:
+    """A moment that is written in this form; seconds below 2^32 stay within it."""
+    if form is TimeForm.UTC:
+        return datetime(1950, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds % 3_100_000_000)
+    return datetime(2050, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+
+
+def _hole_values(plan: Draft, fields: Fields) -> dict[str, bytes]:
+    point = point_of(fields.public_key)
+    values = {
+        "serial": fields.serial.octets,
+        "not_before": plan.forms[0].encode(fields.validity.not_before),
+        "not_after": plan.forms[1].encode(fields.validity.not_after),
+        "public_key": point,
+        "key_identifier": KeyIdentifier.of_point(point).octets,
+    }
+    if fields.entity is not None:
+        values["entity"] = fields.entity.octets
+    return values
+
+
+def _build(plan: Draft, fields: Fields, entropy: Entropy) -> bytes:
+    """The same certificate by pyca's builder, signed with a key that is thrown away."""
+    subject = plan.subject(fields.entity)
+    builder = (
+        x509.CertificateBuilder()
+        .serial_number(fields.serial.number)
+        .issuer_name(subject if plan.issuer is None else plan.issuer.name)
+        .subject_name(subject)
+        .not_valid_before(fields.validity.not_before)
+        .not_valid_after(fields.validity.not_after)
+        .public_key(fields.public_key)
+    )
+    for extension, critical in _extensions(plan, fields):
+        builder = builder.add_extension(extension, critical)
+    throwaway = ec.derive_private_key(int.from_bytes(entropy(40)) % (_P256_ORDER - 1) + 1, ec.SECP256R1())
+    return builder.sign(throwaway, hashes.SHA256()).tbs_certificate_bytes
+
+
+def _extensions(plan: Draft, fields: Fields) -> Iterator[tuple[x509.ExtensionType, bool]]:
+    """Each extension in the profile's order; which are critical is fixed here (GBCS 12; RFC 5280 4.2.1)."""
+    kind = plan.profile.kind
+    for name in plan.profile.extensions:
+        match name:
+            case "keyUsage":
+                yield _key_usage(plan), True
+            case "basicConstraints":
+                yield x509.BasicConstraints(ca=True, path_length=kind.path_length), True
+            case "extendedKeyUsage":
+                yield (
+                    x509.ExtendedKeyUsage([EXTENDED_USAGE[use] for use in plan.profile.extended_usage]),
+                    False,
+                )
+            case "subjectAltName":
+                yield _hardware_module_name(plan, fields), True  # critical, because the subject is empty
+            case "certificatePolicies":
+                yield x509.CertificatePolicies([x509.PolicyInformation(p, None) for p in plan.policies]), True
+            case "subjectKeyIdentifier":
+                yield x509.SubjectKeyIdentifier(KeyIdentifier.of(fields.public_key).octets), False
+            case "authorityKeyIdentifier":
+                assert plan.issuer is not None, "only a root lacks an issuer, and a root has no such extension"
+                yield x509.AuthorityKeyIdentifier(plan.issuer.key_identifier.octets, None, None), False
+            case "wrappedApexContingencyKey":
+                assert plan.contingency is not None, "a draft has it where its profile lists it"
+                yield x509.UnrecognizedExtension(WRAPPED_APEX_CONTINGENCY_KEY, plan.contingency), False
+
+
+def _key_usage(plan: Draft) -> x509.KeyUsage:
+    authority = plan.profile.kind.is_authority
+    return x509.KeyUsage(
+        digital_signature=plan.usage is KeyUsage.DIGITAL_SIGNATURE,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=plan.usage is KeyUsage.KEY_AGREEMENT,
+        key_cert_sign=authority,
+        crl_sign=authority,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _hardware_module_name(plan: Draft, fields: Fields) -> x509.SubjectAlternativeName:
+    """The device's EUI-64 as hwSerialNum of its hardware type (RFC 4108 section 5)."""
+    assert plan.profile.hardware_type is not None, "a device profile has one"
+    assert fields.entity is not None, "a device has one"
+    hardware_type = _oid_der(plan.profile.hardware_type)
+    value = tlv(SEQUENCE, hardware_type + _HARDWARE_SERIAL + fields.entity.octets)
+    return x509.SubjectAlternativeName([x509.OtherName(ON_HARDWARE_MODULE_NAME, value)])
+
+
+def _oid_der(oid: x509.ObjectIdentifier) -> bytes:
+    from cryptography.hazmat import asn1
+
+    return asn1.encode_der(oid)

@@ -1,0 +1,70 @@
+"""Strict reading of TOML: a file becomes a frozen value, or an error naming file, key and remedy."""
+
+import hashlib
+import re
+import tomllib
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import msgspec
+
+from smki.errors import InvalidInput
+
+MAX_FILE_OCTETS = 1 << 20  # the largest file shipped is a few kilobytes; more is a mistake or an attack
+
+T = TypeVar("T")
+
+
+class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of every table in a file we read: immutable, and an unknown key is an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sourced(Generic[T]):
+    """A value with the name and SHA-256 of the file it came from, for the audit log."""
+
+    value: T
+    source: str
+    sha256: bytes
+
+
+def read_toml(data: bytes, source: str, kind: type[T]) -> Sourced[T]:
+    """Turn the octets of the file called `source` into a value of `kind`."""
+    if len(data) > MAX_FILE_OCTETS:
+        raise InvalidInput(
+            "settings.size",
+            f"{source}: {len(data)} octets, and the limit is {MAX_FILE_OCTETS}",
+            "check that this is the file you meant",
+        )
+    try:
+        tables = tomllib.loads(data.decode("utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise InvalidInput("settings.syntax", f"{source}: not TOML: {error}", "mend the line it names") from None
+    try:
+        value = msgspec.convert(tables, kind)
+    except msgspec.ValidationError as error:
+        raise _explain(source, str(error)) from None
+    return Sourced(value, source, hashlib.sha256(data).digest())
+
+
+def _explain(source: str, reason: str) -> InvalidInput:
+    """Turn msgspec's sentence (`Expected `int`, got `str` - at `$.a.b``) into file, key, remedy."""
+    sentence, _, place = reason.partition(" - at `")
+    place = place.rstrip("`").removeprefix("$").lstrip(".")
+    unknown = re.search(r"unknown field `(.*)`", sentence)
+    if unknown:
+        key = f"{place}.{unknown[1]}".lstrip(".")
+        return InvalidInput(
+            "settings.unknown-key",
+            f"{source}: key `{key}` is not known",
+            "remove it, or correct its spelling: every key is listed in docs/reference/files.md",
+        )
+    missing = re.search(r"missing required field `(.*)`", sentence)
+    if missing:
+        key = f"{place}.{missing[1]}".lstrip(".")
+        return InvalidInput("settings.missing-key", f"{source}: key `{key}` is missing", f"add `{missing[1]}`")
+    return InvalidInput(
+        "settings.value",
+        f"{source}: key `{place}`: {sentence}",
+        "give a value of the kind named; docs/reference/files.md lists each key",
+    )

@@ -1,0 +1,113 @@
+"""What the store holds, as frozen values: a row each."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from smki.entity import EntityId
+from smki.pki.serial import Serial
+
+AuthorityState = Literal["making", "active"]
+CeremonyState = Literal["started", "keys-made", "signing", "done"]
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One thing done: which, by whom, when, and the facts that tell it apart."""
+
+    kind: str
+    actor: str
+    at: datetime
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of the log: its place, and its exact octets."""
+
+    seq: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRecord:
+    """A token this workspace has known, by the serial number that tells it from another of the same label."""
+
+    name: str
+    hsm: str
+    label: str
+    serial: str
+
+
+@dataclass(frozen=True, slots=True)
+class OfficerRecord:
+    """One officer on the roll in force."""
+
+    name: str
+    public_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorityRecord:
+    """A certificate authority: where its key is, and which certificate speaks for it."""
+
+    number: int
+    name: str
+    hierarchy: str
+    tier: str
+    state: AuthorityState
+    issuing: bool
+    profile: str
+    subject: str
+    token: str
+    key_id: bytes
+    public_key: bytes | None
+    issuer: str | None
+    serial: Serial | None
+    not_after: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateRecord:
+    """A certificate as issued."""
+
+    issuer: int
+    serial: Serial
+    key_hash: bytes
+    entity: EntityId | None
+    profile: str
+    not_before: datetime
+    not_after: datetime
+    der: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """A serial number that was set aside, and what became of it if it was never used."""
+
+    issuer: int
+    serial: Serial
+    purpose: str
+    burnt: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CeremonyRecord:
+    """A ceremony that was begun: the very file, how far it came, and what was drawn for it."""
+
+    sha256: bytes
+    kind: str
+    file: bytes
+    state: CeremonyState
+    detail: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ContingencyRecord:
+    """The keys that can replace a root."""
+
+    authority: str
+    token: str
+    key_id: bytes
+    secret_id: bytes
+    public_key: bytes

@@ -1,0 +1,153 @@
+"""The changes an act can make. Each is refused where the state it starts from is not the one it expects."""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from smki.errors import IntegrityFailure, Refused
+from smki.pki.serial import Serial
+from smki.store.records import (
+    AuthorityRecord,
+    CeremonyRecord,
+    CeremonyState,
+    CertificateRecord,
+    ContingencyRecord,
+    OfficerRecord,
+    TokenRecord,
+)
+
+Execute = Callable[[str, tuple[Any, ...]], Any]
+
+
+class Transaction:
+    """What may be done inside one act."""
+
+    def __init__(self, execute: Execute, set_meta: Callable[[str, bytes], None]) -> None:
+        self._execute = execute
+        self._set_meta = set_meta
+
+    def set_audit_key(self, spki: bytes) -> None:
+        self._set_meta("audit-key", spki)
+
+    def adopt_policies(self, digest: str) -> None:
+        self._set_meta("policies", digest.encode())
+
+    def put_token(self, token: TokenRecord) -> None:
+        self._execute(
+            "INSERT INTO token (name, hsm, label, serial) VALUES (?, ?, ?, ?)",
+            (token.name, token.hsm, token.label, token.serial),
+        )
+
+    def replace_roll(self, officers: Sequence[OfficerRecord]) -> None:
+        self._execute("DELETE FROM officer", ())
+        for officer in officers:
+            self._execute("INSERT INTO officer (name, public_key) VALUES (?, ?)", (officer.name, officer.public_key))
+
+    def begin_ceremony(self, ceremony: CeremonyRecord) -> None:
+        self._execute(
+            "INSERT INTO ceremony (sha256, kind, file, state, detail) VALUES (?, ?, ?, ?, ?)",
+            (ceremony.sha256, ceremony.kind, ceremony.file, ceremony.state, json.dumps(ceremony.detail)),
+        )
+
+    def advance_ceremony(self, sha256: bytes, old: CeremonyState, new: CeremonyState, detail: dict[str, Any]) -> None:
+        changed = self._execute(
+            "UPDATE ceremony SET state = ?, detail = ? WHERE sha256 = ? AND state = ?",
+            (new, json.dumps(detail), sha256, old),
+        ).rowcount
+        if changed != 1:
+            raise Refused(
+                "ceremony.moved-on", f"the ceremony is no longer {old}", "someone else runs it: wait, and look again"
+            )
+
+    def put_authority(self, authority: AuthorityRecord) -> None:
+        """A new authority, still in the making."""
+        self._execute(
+            "INSERT INTO authority (number, name, hierarchy, tier, state, issuing, profile, subject, token, key_id,"
+            " issuer) VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?)",
+            (
+                authority.number,
+                authority.name,
+                authority.hierarchy,
+                authority.tier,
+                authority.state,
+                authority.profile,
+                authority.subject,
+                authority.token,
+                authority.key_id,
+                authority.issuer,
+            ),
+        )
+
+    def set_authority_key(self, name: str, spki: bytes) -> None:
+        changed = self._execute(
+            "UPDATE authority SET public_key = ? WHERE name = ? AND public_key IS NULL", (spki, name)
+        ).rowcount
+        if changed != 1:
+            raise Refused("authority.has-key", f"authority {name} has its key already", "a key is never replaced")
+
+    def activate_authority(self, name: str, serial: Serial, not_after: int) -> None:
+        """The authority has its certificate; an issuing one takes over from the one before it."""
+        self._execute(
+            "UPDATE authority SET issuing = 0 WHERE tier = 'issuing' AND hierarchy ="
+            " (SELECT hierarchy FROM authority WHERE name = ? AND tier = 'issuing')",
+            (name,),
+        )
+        changed = self._execute(
+            "UPDATE authority SET state = 'active', serial = ?, not_after = ?,"
+            " issuing = CASE WHEN tier = 'issuing' THEN 1 ELSE 0 END WHERE name = ? AND state = 'making'",
+            (serial.octets, not_after, name),
+        ).rowcount
+        if changed != 1:
+            raise Refused("authority.active", f"authority {name} is not in the making", "look at `smki ca tree`")
+
+    def put_contingency(self, record: ContingencyRecord) -> None:
+        self._execute(
+            "INSERT INTO contingency (authority, token, key_id, secret_id, public_key) VALUES (?, ?, ?, ?, ?)",
+            (record.authority, record.token, record.key_id, record.secret_id, record.public_key),
+        )
+
+    def reserve_serial(self, issuer: int, serial: Serial, purpose: str) -> None:
+        """Set a serial number aside before anything is signed with it."""
+        used = self._execute(
+            "SELECT 1 FROM certificate WHERE serial = ? AND issuer = ?", (serial.octets, issuer)
+        ).fetchone()
+        if used is not None:
+            raise Refused("serial.used", f"serial number {serial} is in use", "draw another")
+        self._execute(
+            "INSERT INTO reservation (issuer, serial, purpose, burnt) VALUES (?, ?, ?, 0)",
+            (issuer, serial.octets, purpose),
+        )
+
+    def burn_serial(self, issuer: int, serial: Serial) -> None:
+        """Whatever was signed with it is lost: the number stays on record and is never used again."""
+        changed = self._execute(
+            "UPDATE reservation SET burnt = 1 WHERE issuer = ? AND serial = ? AND burnt = 0",
+            (issuer, serial.octets),
+        ).rowcount
+        if changed != 1:
+            raise IntegrityFailure("serial.not-reserved", f"serial number {serial} is not reserved", "report this")
+
+    def store_certificate(self, record: CertificateRecord) -> None:
+        """Keep a certificate under the serial number that was reserved for it."""
+        taken = self._execute(
+            "DELETE FROM reservation WHERE issuer = ? AND serial = ? AND burnt = 0",
+            (record.issuer, record.serial.octets),
+        ).rowcount
+        if taken != 1:
+            raise IntegrityFailure(
+                "serial.not-reserved", f"serial number {record.serial} is not reserved", "report this"
+            )
+        self._execute(
+            "INSERT INTO certificate (issuer, serial, key_hash, entity, profile, not_before, not_after, der)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                record.issuer,
+                record.serial.octets,
+                record.key_hash,
+                None if record.entity is None else record.entity.octets,
+                record.profile,
+                int(record.not_before.timestamp()),
+                int(record.not_after.timestamp()),
+                record.der,
+            ),
+        )
