@@ -194,12 +194,13 @@ class Token:
 
     def _login(self, module: Module, info: TokenInfo) -> None:
         subject = f"token {self.name}"
+        pin = self._pin()  # before the lock: whoever types it may take a while
         with module.starting(), translated(subject):
             tokens = [t for t in module.library().get_tokens() if t.slot.slot_id == info.slot]
             if not tokens:
                 raise _absent(self._ref)
             try:
-                session = tokens[0].open(rw=True, user_pin=self._pin().reveal())
+                session = tokens[0].open(rw=True, user_pin=pin.reveal())
             except Exception as error:
                 if return_name(error) != "UserAlreadyLoggedIn":
                     raise
@@ -236,8 +237,12 @@ class Token:
                 connection.idle.append(objects)
                 self._changed.notify()
 
-    def _do(self, work: "Callable[[Objects], T]") -> T:
-        """Work in a session; when it turns out dead, connect anew and try once more."""
+    def _do(self, work: "Callable[[Objects], T]", *, known: bool = False) -> T:
+        """Work in a session; when it turns out dead, connect anew and try once more.
+
+        SoftHSM answers a search in a token that went away with nothing found: a missing key is looked for again. A key
+        that was `known` to be there and is not says that the token was changed.
+        """
         module = self._hsm.module(self._ref.hsm)
         subject = f"token {self.name}"
         module.check_process()
@@ -245,6 +250,9 @@ class Token:
         try:
             with self._session() as objects:
                 return work(objects)
+        except IntegrityFailure as error:
+            if error.code != "hsm.key-missing":
+                raise
         except Exception as error:
             if return_name(error) is None:
                 raise
@@ -255,9 +263,9 @@ class Token:
             with translated(subject), self._session() as objects:
                 return work(objects)
         except IntegrityFailure as error:
-            if error.code != "hsm.key-missing":
+            if error.code != "hsm.key-missing" or not known:
                 raise
-            raise token_changed(subject, f"it is here again, but without what it held ({error.message})") from None
+            raise token_changed(subject, f"it is here, but without what it held ({error.message})") from None
 
     # Working
 
@@ -267,10 +275,10 @@ class Token:
         return self._serial
 
     def sign_digest(self, key_id: bytes, digest: bytes) -> bytes:
-        return self._do(lambda objects: objects.sign(key_id, digest))
+        return self._do(lambda objects: objects.sign(key_id, digest), known=True)
 
     def agree(self, key_id: bytes, peer: ec.EllipticCurvePublicKey) -> bytes:
-        return self._do(lambda objects: objects.agree(key_id, peer))
+        return self._do(lambda objects: objects.agree(key_id, peer), known=True)
 
     def key_pairs(self) -> "list[KeyInfo]":
         """Every key pair in the token."""

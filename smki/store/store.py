@@ -58,9 +58,13 @@ class Store:
     def open(cls, url: str) -> Self:
         """Open a store that exists, bringing an older schema forward."""
         store = cls(open_engine(url, create=False))
-        if not store._engine.has_schema():
-            raise InvalidInput("store.empty", "the database holds no authority", "run `smki init`")
-        store._migrate()
+        try:
+            if not store._engine.has_schema():
+                raise InvalidInput("store.empty", "the database holds no authority", "run `smki init`")
+            store._migrate()
+        except BaseException:
+            store.close()
+            raise
         return store
 
     @classmethod

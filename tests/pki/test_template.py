@@ -1,0 +1,118 @@
+"""Templates: what is filled is what pyca would have built."""
+
+import os
+from datetime import UTC, datetime
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from smki.entity import EntityId, KeyUsage
+from smki.errors import IntegrityFailure, InvalidInput, Refused, SmkiError
+from smki.pki.serial import Serial
+from smki.pki.template import Fields, Template, _build, check_signature, compile_template, draft
+from smki.pki.validity import Validity
+from tests.pki.hierarchy import POLICIES, PROFILES, draft_for, make, subject_for, validity_for
+
+ISSUER = make("issuing-oca", make("root-oca", None)).issuer
+TEMPLATES: dict[str, Template] = {
+    name: compile_template(draft_for(profile, None if name.startswith("root") else ISSUER), os.urandom)
+    for name, profile in PROFILES.items()
+}
+KEYS = [ec.generate_private_key(ec.SECP256R1()).public_key() for _ in range(8)]
+SERIALS = st.binary(min_size=15, max_size=15).map(lambda tail: Serial(b"\x01" + tail))
+
+
+@pytest.mark.parametrize("name", sorted(TEMPLATES))
+@given(serial=SERIALS, entity=st.binary(min_size=8, max_size=8), key=st.sampled_from(KEYS))
+@settings(max_examples=15, deadline=None)
+def test_a_filled_template_is_what_pyca_builds(
+    name: str, serial: Serial, entity: bytes, key: ec.EllipticCurvePublicKey
+) -> None:
+    template = TEMPLATES[name]
+    fields = Fields(
+        serial,
+        validity_for(template.draft.profile),
+        key,
+        EntityId(entity) if template.draft.has_entity else None,
+    )
+    assert template.fill(fields) == _build(template.draft, fields, os.urandom)
+
+
+def test_dates_of_another_form_are_refused() -> None:
+    template = TEMPLATES["organisation"]
+    late = Validity(datetime(2051, 1, 1, tzinfo=UTC), datetime(2052, 1, 1, tzinfo=UTC))
+    with pytest.raises(InvalidInput) as refusal:
+        template.fill(Fields(Serial(b"\x01" * 16), late, KEYS[0], EntityId(b"12345678")))
+    assert refusal.value.code == "template.dates"
+
+
+def test_an_entity_is_wanted_exactly_where_the_profile_has_one() -> None:
+    validity = validity_for(PROFILES["device"])
+    with pytest.raises(InvalidInput):
+        TEMPLATES["device"].fill(Fields(Serial(b"\x01" * 16), validity, KEYS[0]))
+
+
+@pytest.mark.parametrize(
+    ("profile", "change"),
+    [
+        ("root-oca", {"issuer": ISSUER}),
+        ("issuing-oca", {"issuer": None}),
+        ("issuing-oca", {"usage": KeyUsage.DIGITAL_SIGNATURE}),
+        ("organisation", {"usage": None}),
+        ("organisation", {"policies": ()}),
+        ("organisation", {"contingency": b"\x30\x00"}),
+        ("root-oca", {"contingency": None}),
+        ("officer", {"usage": KeyUsage.KEY_AGREEMENT}),
+    ],
+)
+def test_parts_that_do_not_fit_the_kind_are_refused(profile: str, change: dict[str, object]) -> None:
+    chosen = PROFILES[profile]
+    plan = draft_for(chosen, None if profile.startswith("root") else ISSUER)
+    parts: dict[str, object] = {
+        "issuer": plan.issuer,
+        "subject": lambda entity: subject_for(chosen, entity),
+        "policies": POLICIES,
+        "validity": validity_for(chosen),
+        "usage": plan.usage,
+        "contingency": plan.contingency,
+    }
+    with pytest.raises(Refused) as refusal:
+        draft(chosen, **{**parts, **change})  # type: ignore[arg-type]
+    assert refusal.value.code == "profile.parts"
+
+
+def test_a_longer_life_than_the_profile_allows_is_refused() -> None:
+    with pytest.raises(Refused) as refusal:
+        draft(
+            PROFILES["organisation"],
+            issuer=ISSUER,
+            subject=lambda entity: subject_for(PROFILES["organisation"], entity),
+            policies=POLICIES,
+            validity=Validity.years(datetime(2026, 1, 1, tzinfo=UTC).date(), 11),
+            usage=KeyUsage.KEY_AGREEMENT,
+        )
+    assert refusal.value.code == "profile.lifetime"
+
+
+@pytest.mark.parametrize("wrong", [b"", b"\x30\x06\x02\x01\x01\x02\x01\x01", b"junk" * 16])
+def test_what_an_hsm_returns_is_not_believed(wrong: bytes) -> None:
+    with pytest.raises(IntegrityFailure):
+        check_signature(wrong, b"data", KEYS[0])
+
+
+@given(octets=st.binary(max_size=20))
+def test_a_serial_number_has_sixteen_octets_on_the_wire(octets: bytes) -> None:
+    try:
+        serial = Serial(octets)
+    except SmkiError:
+        assert len(octets) != 16 or not 0 < octets[0] < 0x80
+    else:
+        assert serial.number.bit_length() in range(121, 128)
+        assert Serial.parse(str(serial)) == serial
+
+
+def test_serials_drawn_from_poor_entropy_are_drawn_again() -> None:
+    draws = iter([b"\x00" * 16, b"\x80" + b"\x00" * 15, b"\xff" * 16])
+    assert Serial.from_entropy(lambda _: next(draws)).octets == b"\x7f" + b"\xff" * 15
