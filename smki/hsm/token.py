@@ -240,8 +240,8 @@ class Token:
     def _do(self, work: "Callable[[Objects], T]", *, known: bool = False) -> T:
         """Work in a session; when it turns out dead, connect anew and try once more.
 
-        SoftHSM answers a search in a token that went away with nothing found: a missing key is looked for again. A key
-        that was `known` to be there and is not says that the token was changed.
+        SoftHSM answers a search in a token that went away with nothing found: a missing key is looked for again. A
+        key that was `known` to be there and is not says that the token was changed.
         """
         module = self._hsm.module(self._ref.hsm)
         subject = f"token {self.name}"

@@ -158,7 +158,8 @@ class Store:
             (start, self.audit_size() if end is None else end),
         ).fetchall():
             for seq, body in rows:
-                yield Entry(seq, bytes(body))
+                # A forger's UPDATE may leave text where octets stood: it must read as changed, not crash the reader.
+                yield Entry(seq, body.encode() if isinstance(body, str) else bytes(body))
             start = rows[-1][0] + 1
 
     def checkpoints(self) -> list[tuple[int, str]]:

@@ -16,7 +16,7 @@ from pyhanko_certvalidator import CertificateValidator, ValidationContext
 from pyhanko_certvalidator.policy_decl import PKIXValidationParams
 
 from smki.entity import EntityId, KeyUsage, RemotePartyRole
-from smki.errors import InvalidInput, SmkiError
+from smki.errors import InvalidInput
 from smki.pki.describe import describe
 from smki.pki.keyid import KeyIdentifier
 from smki.pki.lint import Severity, lint, lint_profile, read_certificate
@@ -124,7 +124,7 @@ def test_our_lint_sees_what_another_profile_made() -> None:
 
 # Kinds of deviation that other test authorities show; whatever else differs is our defect.
 DEVIATIONS = {
-    "policies not critical": "the device authority 0001 of 2015 left certificatePolicies uncritical (GBCS 12 wants it)",
+    "policies not critical": "the device authority 0001 of 2015 left certificatePolicies uncritical, against GBCS 12",
     "basicConstraints on an end entity": "two third-party test authorities add CA:FALSE; Z1 does not",
 }
 
@@ -216,8 +216,7 @@ def test_malformed_certificates_are_refused_or_judged() -> None:
         der = (folder / row["file"]).read_bytes()
         try:
             read_certificate(der)
-        except SmkiError as error:
-            assert isinstance(error, InvalidInput), row["file"]
+        except InvalidInput:
             continue
         assert row["expect"] != "reject" or list(lint_profile(der, PROFILES["device"])), row["file"]
         assert list(lint_profile(der, PROFILES["device"])), row["file"]

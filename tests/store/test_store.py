@@ -24,7 +24,8 @@ from smki.store.records import (
     TokenRecord,
 )
 from smki.store.store import Store
-from tests.store.conftest import WORKSPACE, Server
+from tests.postgres import Server
+from tests.store.conftest import WORKSPACE
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 SERIAL = Serial(b"\x01" * 16)
@@ -70,9 +71,13 @@ def test_opening_again_finds_the_same(store: Store, url: str) -> None:
 
 
 def test_an_act_that_fails_leaves_neither_change_nor_entry(store: Store) -> None:
-    with pytest.raises(RuntimeError), store.act(act()) as tx:
-        tx.put_token(TokenRecord("a", "softhsm", "a", "1234"))
-        raise RuntimeError
+    def fail() -> None:
+        with store.act(act()) as tx:
+            tx.put_token(TokenRecord("a", "softhsm", "a", "1234"))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert store.token("a") is None
     assert store.audit_size() == 0
 

@@ -1,0 +1,292 @@
+"""Ceremonies on a real token and a real store: what they make, what they refuse, and what a death leaves."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
+from smki.authority.auditing import verify_log
+from smki.authority.ceremony.check import check_ceremony
+from smki.authority.contingency import rehearse
+from smki.authority.founding import found
+from smki.authority.hierarchy import certificate_of, export_certificates, named, standings
+from smki.authority.officers import approvals_path
+from smki.authority.workspace import Person, Workspace
+from smki.errors import SmkiError
+from smki.pki.lint import Severity, lint
+from smki.store.store import Store
+from tests.authority.conftest import NOW, House, no_prompt, roll
+from tests.pki.hierarchy import POLICY
+
+
+def code_of(work: object) -> str:
+    with pytest.raises(SmkiError) as refusal:
+        work()  # type: ignore[operator]
+    assert refusal.value.remedy
+    return refusal.value.code
+
+
+def test_founding_again_harms_nothing(house: House) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (house.home / "policies").rglob("*.toml")}
+    house.workspace.close()
+    assert list(found(house.home, lambda: NOW, no_prompt, Person("tester"))) == []
+    assert before == {path: path.stat().st_mtime_ns for path in (house.home / "policies").rglob("*.toml")}
+
+
+@pytest.mark.parametrize(("name", "mode"), [("smki.db", 0o640), ("pins", 0o750), ("policies", 0o770), (".", 0o770)])
+def test_a_workspace_with_loose_modes_does_not_open(empty: House, name: str, mode: int) -> None:
+    path = empty.home / name
+    path.chmod(mode)
+    assert code_of(lambda: Workspace(empty.home, lambda: NOW, no_prompt, Person("t"))) == "workspace.loose-mode"
+
+
+def test_every_hierarchy_stands_and_strangers_accept_it(house: House, tmp_path: Path) -> None:
+    for start in "123456":
+        house.hold(house.shipped(start))
+    for record in house.workspace.store.authorities():
+        der = certificate_of(house.workspace, record).der
+        profile = house.workspace.policies.profiles[record.profile]
+        assert [f for f in lint(der, profile) if f.severity >= Severity.WARNING] == []
+    for root, issuing in (
+        ("oca-root", "oca-issuing-1"),
+        ("dca-root", "dca-issuing-1"),
+        ("infra-root", "infra-issuing-1"),
+    ):
+        for name in (root, issuing):
+            pem = export_certificates(house.workspace, name, chain=False, links=False, der=False)
+            (tmp_path / f"{name}.pem").write_bytes(pem)
+        moment = str(int((NOW + timedelta(days=1)).timestamp()))
+        command = ["openssl", "verify", "-x509_strict", "-policy_check", "-explicit_policy", "-attime", moment]
+        files = ["-policy", POLICY, "-CAfile", f"{tmp_path}/{root}.pem", f"{tmp_path}/{issuing}.pem"]
+        assert subprocess.run([*command, *files], capture_output=True).returncode == 0
+    verdict = verify_log(house.workspace.store)
+    assert (verdict.faults, verdict.sealed) == ((), verdict.entries)
+    assert house.workspace.store.reservations() == ()
+    assert (house.home / "published" / "ca" / "oca-root.pem").is_file()
+
+
+def test_the_roots_contingency_keys_can_be_used(house: House, tmp_path: Path) -> None:
+    house.hold(house.shipped("1"))
+    assert rehearse(house.workspace, "oca-root", None)["opens"]
+    out = tmp_path / "secret"
+    rehearse(house.workspace, "oca-root", out)
+    assert out.stat().st_mode & 0o777 == 0o600
+    assert len(bytes.fromhex(out.read_text())) == 32
+    assert out.read_text().strip() not in "".join(e.body.decode() for e in house.workspace.store.audit_entries())
+
+
+def test_a_second_issuing_authority_takes_over_and_the_first_still_signs(house: House) -> None:
+    for start in "12":
+        house.hold(house.shipped(start))
+    house.hold(house.write("second.toml", "2", name="oca-issuing-2", subject="Z2"))
+    issuing = {s.name: s.issuing for s in standings(house.workspace) if s.tier == "issuing"}
+    assert issuing == {"oca-issuing-1": False, "oca-issuing-2": True}
+    first = named(house.workspace, "oca-issuing-1")
+    certificate = x509.load_der_x509_certificate(certificate_of(house.workspace, first).der)
+    key = house.workspace.open_token(first.token).find_key(key_id=first.key_id)
+    builder = x509.CertificateRevocationListBuilder().issuer_name(certificate.subject).last_update(NOW)
+    crl = builder.next_update(NOW + timedelta(days=2)).sign(key, hashes.SHA256())
+    assert crl.is_signature_valid(certificate.public_key())  # type: ignore[arg-type]
+
+
+def test_a_root_succeeds_another_with_a_link_each_way(house: House, tmp_path: Path) -> None:
+    house.hold(house.shipped("3"))
+    house.hold(house.shipped("4"))
+    alone = house.write("alone.toml", "3", name="dca-root-2", subject="DB")
+    house.approve(alone, "alice", "bob")
+    assert code_of(lambda: house.run(alone)) == "ceremony.rule"
+    house.hold(house.write("next.toml", "3", name="dca-root-2", subject="DB", succeeds="dca-root"))
+    old = export_certificates(house.workspace, "dca-root", chain=False, links=False, der=False)
+    issuing = export_certificates(house.workspace, "dca-issuing-1", chain=False, links=False, der=False)
+    new = export_certificates(house.workspace, "dca-root-2", chain=False, links=False, der=False)
+    links = export_certificates(house.workspace, "dca-root-2", chain=False, links=True, der=False)[len(new) :]
+    back = export_certificates(house.workspace, "dca-root", chain=False, links=True, der=False)[len(old) :]
+    for anchor, path, leaf in ((old, links, new), (new, back, issuing)):
+        (tmp_path / "anchor.pem").write_bytes(anchor)
+        (tmp_path / "links.pem").write_bytes(path)
+        (tmp_path / "leaf.pem").write_bytes(path if leaf is new else leaf)
+        done = subprocess.run(
+            ["openssl", "verify", "-x509_strict", "-attime", str(int(NOW.timestamp())), "-CAfile",
+             tmp_path / "anchor.pem", "-untrusted", tmp_path / "links.pem", tmp_path / "leaf.pem"],
+            capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+
+
+def test_too_few_approvals_or_a_changed_file_are_refused(house: House) -> None:
+    path = house.shipped("1")
+    assert code_of(lambda: house.run(path)) == "ceremony.quorum"
+    house.approve(path, "alice")
+    house.approve(path, "alice")
+    assert code_of(lambda: house.run(path)) == "ceremony.quorum"
+    house.approve(path, "bob")
+    lines = path.read_text()
+    path.write_text(lines.replace("valid_years = 50", "valid_years = 49"))
+    assert code_of(lambda: house.run(path)) == "ceremony.changed"
+    path.write_text(lines)
+    text = approvals_path(path).read_text()
+    approvals_path(path).write_text(text.replace('"bob"', '"carol"'))
+    assert code_of(lambda: house.run(path)) == "ceremony.quorum"
+    approvals_path(path).write_text("junk\n")
+    assert code_of(lambda: house.run(path)) == "approvals.form"
+    approvals_path(path).write_text(text)
+    assert house.run(path)
+    assert "nothing is made twice" in house.run(path)[0]
+    assert len(house.workspace.store.authorities()) == 1
+
+
+def test_an_approval_serves_one_workspace_only(house: House, tmp_path: Path) -> None:
+    path = house.shipped("1")
+    house.approve(path, "alice", "bob")
+    store = house.workspace.store
+    with store._engine.transaction():
+        store._set_meta("workspace", b"another authority")
+    assert code_of(lambda: house.run(path)) == "ceremony.quorum"
+
+
+def test_a_file_cannot_ask_for_fewer_approvals_than_policy(house: House) -> None:
+    path = house.write("few.toml", "1", approvals=1)
+    house.approve(path, "alice")
+    assert code_of(lambda: house.run(path)) == "ceremony.quorum"
+    quorum = house.home / "policies" / "quorum.toml"
+    quorum.write_text("officers = 3\napprovals = 1\n")
+    fresh = Workspace(house.home, lambda: NOW, no_prompt, Person("t"))
+    assert code_of(lambda: fresh.policies) == "policy.quorum"
+
+
+@pytest.mark.parametrize(
+    ("base", "changes"),
+    [
+        ("1", {"profile": "root-dca"}),
+        ("1", {"signed_by": "oca-root"}),
+        ("2", {"signed_by": "nobody"}),
+        ("1", {"subject": "FIVES"}),
+        ("1", {"token": "nowhere"}),
+        ("1", {"token": "contingency"}),
+        ("1", {"valid_years": 51}),
+        ("1", {"hierarchy": "postal"}),
+        ("1", {"wrap": "rot13"}),
+        ("3", {"succeeds": "dca-root"}),
+    ],
+)
+def test_what_policy_forbids_is_refused_before_anything_is_made(
+    house: House, base: str, changes: dict[str, object]
+) -> None:
+    path = house.write("wrong.toml", base, **changes)
+    assert check_ceremony(house.workspace, path).obstacles
+    house.approve(path, "alice", "bob")
+    assert code_of(lambda: house.run(path)).split(".")[0] in {"ceremony", "name", "workspace", "profile", "policy"}
+    assert house.workspace.store.authorities() == ()
+
+
+def test_a_root_token_taken_away_is_asked_for_and_only_when_needed(house: House, tmp_path: Path) -> None:
+    house.hold(house.shipped("1"))
+    info = house.workspace.hsm.find(house.workspace.token_ref("oca-root"))
+    assert info is not None
+    assert info.folder is not None
+    info.folder.rename(tmp_path / "safe")
+    second = house.shipped("2")
+    house.approve(second, "alice", "bob")
+    assert code_of(lambda: house.run(second)) == "hsm.unavailable"
+    assert house.workspace.store.ceremony(b"") is None
+    assert len(house.workspace.store.authorities()) == 1
+    house.hold(house.shipped("3"))
+    (tmp_path / "safe").rename(info.folder)
+    assert house.run(second)
+
+
+def test_the_first_roll_needs_every_member_and_the_next_a_quorum(empty: House) -> None:
+    path = empty.home / "ceremonies" / "roll.toml"
+    path.write_text(roll(["alice", "bob", "carol"]))
+    empty.approve(path, "alice", "bob")
+    assert code_of(lambda: empty.run(path)) == "ceremony.quorum"
+    empty.hold(path, "carol")
+    short = empty.home / "ceremonies" / "short.toml"
+    short.write_text(roll(["alice", "bob"]))
+    empty.approve(short, "alice", "carol")
+    assert code_of(lambda: empty.run(short)) == "officers.roll"
+
+
+def test_check_shows_what_will_be_signed(house: House) -> None:
+    result = check_ceremony(house.workspace, house.shipped("1"))
+    assert result.obstacles == ("0 of 2 approvals",)
+    assert dict(result.certificate)["subject"] == "OU=00 (root), CN=ZA"
+    assert dict(result.certificate)["valid until"] == "2076-11-20T23:59:59Z"
+    assert "??" in result.to_be_signed
+    assert result.as_json()["sha256"] == result.sha256
+
+
+RUNNER = """
+import sys
+from pathlib import Path
+from smki.cli.main import run
+sys.exit(run(["--home", sys.argv[1], "ceremony", "run", sys.argv[2]]))
+"""
+
+
+def test_fifty_kills_leave_nothing_half_done(house: House, tmp_path: Path) -> None:
+    """A ceremony killed at random moments: the log stays whole, and the ceremony can be finished."""
+    path = house.shipped("1")
+    house.approve(path, "alice", "bob")
+    house.workspace.close()
+    start = time.monotonic()
+    subprocess.run(
+        [sys.executable, "-c", RUNNER, str(_copy(house.home, tmp_path / "timed")), _inside(path, tmp_path / "timed")],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    whole = time.monotonic() - start
+    dice = random.Random(50)  # noqa: S311 - moments of death, not secrets
+    home = tmp_path / "home"
+    finished = 0
+    _copy(house.home, home)
+    for _ in range(50):
+        child = subprocess.Popen(
+            [sys.executable, "-c", RUNNER, str(home), _inside(path, home)],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        try:
+            child.wait(whole * dice.uniform(0.3, 1.05))
+        except subprocess.TimeoutExpired:
+            os.kill(child.pid, signal.SIGKILL)
+        child.communicate()
+        store = Store.open(f"sqlite:{home / 'smki.db'}")
+        assert verify_log(store).faults == ()
+        done = [a for a in store.authorities() if a.state == "active"]
+        for record in done:
+            assert record.serial is not None
+            assert store.certificate(record.number, record.serial) is not None
+        store.close()
+        if done:
+            finished += 1
+            shutil.rmtree(home)
+            _copy(house.home, home)
+    last = subprocess.run(
+        [sys.executable, "-c", RUNNER, str(home), _inside(path, home)], capture_output=True, text=True
+    )
+    assert last.returncode == 0, last.stdout + last.stderr
+    store = Store.open(f"sqlite:{home / 'smki.db'}")
+    verdict = verify_log(store)
+    assert (verdict.faults, verdict.sealed) == ((), verdict.entries)
+    assert all(reservation.burnt for reservation in store.reservations())
+    store.close()
+    assert finished < 50
+
+
+def _copy(home: Path, to: Path) -> Path:
+    shutil.copytree(home, to, copy_function=shutil.copy2)
+    conf = to / "softhsm2.conf"
+    conf.write_text(conf.read_text().replace(str(home), str(to)))
+    return to
+
+
+def _inside(path: Path, home: Path) -> str:
+    return str(home / "ceremonies" / path.name)
