@@ -25,6 +25,7 @@ TOKEN_INITIALISED = 0x400
 LOGIN_REQUIRED = 0x04
 PIN_COUNT_LOW, PIN_FINAL_TRY, PIN_LOCKED = 0x10000, 0x20000, 0x40000
 _PIN_STATES = ((PIN_LOCKED, "locked"), (PIN_FINAL_TRY, "last try"), (PIN_COUNT_LOW, "wrong before"))
+_TOKEN_FILE = "token.object"  # what SoftHSM calls a token's own file
 _running: dict[str, "Module"] = {}
 _guard = threading.Lock()
 
@@ -98,8 +99,33 @@ class Module:
     def _start(self) -> None:
         os.environ.update(self._environment)
         with self.starting(), translated(self._description.title):
+            self._mend_tokens()
             self._cryptoki.initialize(self._description.init_arguments)
         self.starts += 1
+
+    def _mend_tokens(self) -> None:
+        """Undo what a death during a login did to a token.
+
+        SoftHSM empties and rewrites a token's own file at every login: killed in between, it leaves an empty file and
+        a token that is lost with all its keys. So a copy lies beside each, and is put back when that happened.
+        """
+        folder = self._token_folders()
+        if folder is None:
+            return
+        for own in folder.glob(f"*/{_TOKEN_FILE}"):
+            copy = own.with_name(f"{_TOKEN_FILE}.copy")
+            whole = own.read_bytes()
+            kept = copy.read_bytes() if copy.exists() else b""
+            if len(whole) < len(kept):
+                _replace(own, kept)
+            elif whole != kept:
+                _replace(copy, whole)
+
+    def _token_folders(self) -> Path | None:
+        if not self._description.token_folders:
+            return None
+        folder = Path(self._description.token_folders.format(workspace=self._workspace))
+        return folder if folder.is_dir() else None
 
     def check_process(self) -> None:
         """A forked child shares its parent's handles by accident: it must open its own."""
@@ -171,10 +197,8 @@ class Module:
 
     def _folder(self, serial: str) -> Path | None:
         """Where SoftHSM keeps this token: the folder whose name ends in its serial number."""
-        if not self._description.token_folders or not serial:
-            return None
-        folder = Path(self._description.token_folders.format(workspace=self._workspace))
-        if not folder.is_dir():
+        folder = self._token_folders()
+        if folder is None or not serial:
             return None
         return next((item for item in folder.iterdir() if item.name.replace("-", "").endswith(serial)), None)
 
@@ -205,6 +229,17 @@ class Module:
             except CryptokiError as error:
                 if error.name != "CryptokiNotInitialized":
                     raise explained(error, self._description.title) from None
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Put octets in a file's place in one step; the token's owner alone may read them."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
 
 
 def _text(raw: bytes) -> str:

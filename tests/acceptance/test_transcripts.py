@@ -77,7 +77,7 @@ def test_a_documents_commands_do_what_it_shows(document: Path, tmp_path: Path) -
     state.write_text("")
     work = tmp_path / "work"
     work.mkdir()
-    keep = f"trap 'export -p > {state}; pwd > {state}.pwd' EXIT"
+    keep = f"trap '{{ export -p; declare -f; }} > {state}; pwd > {state}.pwd' EXIT"
     folder = work
     for step in steps(document):
         script = f"source {state}\n{keep}\n{step.command}\n"

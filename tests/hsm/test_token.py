@@ -170,6 +170,22 @@ def test_a_token_taken_away_and_brought_back(hsm: Hsm, token: Token, tmp_path: P
         assert hsm.is_present(REF)
 
 
+def test_a_token_emptied_by_a_death_during_login_is_mended(
+    new_hsm: Callable[[], Hsm], hsm: Hsm, token: Token
+) -> None:
+    token.generate_key("ca", b"id", "sign")
+    info = hsm.find(REF)
+    assert info is not None
+    assert info.folder is not None
+    hsm = new_hsm()
+    hsm.open(REF, pin, None)
+    hsm.close()
+    own = info.folder / "token.object"
+    assert own.stat().st_size
+    own.write_bytes(b"")
+    assert len(new_hsm().open(REF, pin, info.serial).find_key(label="ca").sign_digest(DIGEST)) == 64
+
+
 def test_a_token_re_initialised_under_us(token: Token, tmp_path: Path) -> None:
     key = token.generate_key("ca", b"id", "sign")
     environment = {**os.environ, "SOFTHSM2_CONF": str(tmp_path / "softhsm2.conf")}
