@@ -7,6 +7,7 @@ from typing import Any
 
 from smki.errors import InvalidInput, SmkiError
 from smki.store import merkle
+from smki.store.entry import canonical
 from smki.store.note import read_checkpoint, verifier_key
 from smki.store.store import Store
 
@@ -23,67 +24,55 @@ class Verdict:
     faults: tuple[str, ...]
 
 
-def verify_log(store: Store) -> Verdict:
-    """Recompute every hash and check every checkpoint's signature."""
+def verify_log(store: Store, published: str | None = None) -> Verdict:
+    """Recompute every hash and check every checkpoint's signature, the one last published too."""
     faults: list[str] = []
     spki = store.audit_key
-    sealed = 0
     notes = store.checkpoints()
+    count = store.audit_size()  # after the checkpoints: others may be appending
     wanted: dict[int, bytes] = {}
-    for size, note in notes:
+    for note in [*(note for _, note in notes), *([published] if published else [])]:
         try:
             if spki is None:
                 raise InvalidInput("audit.no-key", "no audit key is on record", "run `smki init`")
             checkpoint = read_checkpoint(note, spki)
         except SmkiError as error:
-            faults.append(f"checkpoint {size}: {error.message}")
+            faults.append(f"a checkpoint is not good: {error.message}")
             continue
-        if checkpoint.size != size or checkpoint.origin != store.origin:
-            faults.append(f"checkpoint {size} speaks of another log or size")
-        wanted[checkpoint.size] = checkpoint.root
-        sealed = max(sealed, checkpoint.size)
-    count = 0
-    spine: list[tuple[int, bytes]] = []
-    for entry in store.audit_entries():
-        faults.extend(_entry_faults(store, entry.seq, count, entry.body))
-        count += 1
-        _grow(spine, merkle.leaf_hash(entry.body))
-        if count in wanted and _fold(spine) != wanted.pop(count):
-            faults.append(f"the first {count} entries are not those the checkpoint signed")
-    faults.extend(f"checkpoint {size} signed more entries than there are" for size in wanted if size > count)
-    return Verdict(count, len(notes), sealed, tuple(faults))
+        if checkpoint.origin != store.origin:
+            faults.append(f"a checkpoint speaks of another log: {checkpoint.origin}")
+        elif wanted.setdefault(checkpoint.size, checkpoint.root) != checkpoint.root:
+            faults.append(f"two checkpoints signed {checkpoint.size} entries and differ")
+    if not notes and count:
+        faults.append("there is no checkpoint: nothing vouches for the log")
+    tree = merkle.Frontier()
+    for entry in store.audit_entries(-(1 << 63), count):
+        faults.extend(_entry_faults(store, entry.seq, tree.size, entry.body))
+        tree.append(entry.body)
+        if tree.size in wanted and tree.root() != wanted[tree.size]:
+            faults.append(f"the first {tree.size} entries are not those the checkpoint signed")
+    faults.extend(f"a checkpoint signed {size} entries, and there are {count}" for size in wanted if size > count)
+    return Verdict(count, len(notes), min(max(wanted, default=0), count), tuple(faults))
 
 
 def _entry_faults(store: Store, seq: int, place: int, body: bytes) -> Iterator[str]:
     if seq != place:
         yield f"entry {place} is missing: the next is {seq}"
+        return
     try:
         fields = json.loads(body)
-        canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-        if canonical != body or fields["seq"] != seq:
+        if canonical(fields) != body or fields["seq"] != seq:
             yield f"entry {seq} is not in its one form"
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         yield f"entry {seq} cannot be read"
     try:
-        if store.audit_node(0, seq) != merkle.leaf_hash(body):
-            yield f"entry {seq} was changed"
+        # Every subtree that this entry completes: proofs and the next checkpoint are made of them.
+        for level, index, digest in merkle.completed_by(seq, merkle.leaf_hash(body), store.audit_node):
+            if store.audit_node(level, index) != digest:
+                yield f"entry {seq}, or the tree above it, was changed"
+                return
     except SmkiError as error:
         yield error.message
-
-
-def _grow(spine: list[tuple[int, bytes]], digest: bytes) -> None:
-    level = 0
-    while spine and spine[-1][0] == level:
-        digest = merkle.node_hash(spine.pop()[1], digest)
-        level += 1
-    spine.append((level, digest))
-
-
-def _fold(spine: list[tuple[int, bytes]]) -> bytes:
-    digest = spine[-1][1]
-    for _, left in reversed(spine[:-1]):
-        digest = merkle.node_hash(left, digest)
-    return digest
 
 
 def export_log(store: Store) -> Iterator[str]:
@@ -116,6 +105,25 @@ def prove_entry(store: Store, seq: int) -> dict[str, Any]:
         "format": "smki-audit-proof/1",
         "entry": entry.body.decode(),
         "seq": seq,
+        "path": [step.hex() for step in path],
+        "checkpoint": note,
+    }
+
+
+def prove_growth(store: Store, old: str) -> dict[str, Any]:
+    """That the log, as last signed, begins with all that an older checkpoint signed."""
+    note = store.latest_checkpoint()
+    spki = store.audit_key
+    if note is None or spki is None:
+        raise InvalidInput("audit.no-checkpoint", "the log was never signed", "run any act, or `smki init`")
+    before, now = read_checkpoint(old, spki), read_checkpoint(note, spki)
+    store.refuse_fork(before)
+    if not 0 < before.size <= now.size:
+        raise InvalidInput("audit.not-older", f"that checkpoint has {before.size} entries", "give an older one")
+    path = merkle.consistency_proof(before.size, now.size, store.audit_node)
+    return {
+        "format": "smki-audit-growth/1",
+        "from": old,
         "path": [step.hex() for step in path],
         "checkpoint": note,
     }

@@ -13,11 +13,11 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from smki.authority.officers import read_public_key, spki_of
-from smki.authority.publication import publish
+from smki.authority.publication import publish, published
 from smki.authority.workspace import Workspace
 from smki.errors import IntegrityFailure
 from smki.hsm.key import HsmPrivateKey
-from smki.store.note import Checkpoint, sign_checkpoint, verifier_key
+from smki.store.note import Checkpoint, read_checkpoint, sign_checkpoint, verifier_key
 from smki.store.records import Act
 from smki.store.transaction import Transaction
 
@@ -77,10 +77,14 @@ def seal(workspace: Workspace) -> None:
     """Sign the log as it now stands, and publish the checkpoint."""
     store = workspace.store
     size = store.audit_size()
-    if any(sealed == size for sealed, _ in store.checkpoints()):
+    if store.checkpoint(size) is not None:
         return
     key = audit_key(workspace)
     spki = spki_of(key.public_key())
+    # The last published checkpoint is the one a changed database cannot take back: nothing is signed against it.
+    for note in (published(workspace, "audit/checkpoint"), store.latest_checkpoint()):
+        if note is not None:
+            store.refuse_fork(read_checkpoint(note, spki))
     checkpoint = Checkpoint(store.origin, size, store.audit_root(size))
     note = sign_checkpoint(checkpoint, spki, lambda data: key.sign(data, ec.ECDSA(hashes.SHA256())))
     store.add_checkpoint(checkpoint, note)

@@ -13,3 +13,11 @@ def publish(workspace: Workspace, name: str, data: bytes) -> None:
         path.parent.mkdir(parents=True)
         path.parent.chmod(_FOLDER_MODE)
     write_over(path, data)
+
+
+def published(workspace: Workspace, name: str) -> str | None:
+    """What was last published under a name."""
+    try:
+        return (workspace.home / "published" / name).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None

@@ -38,8 +38,9 @@ def _subject(facts: dict[str, object]) -> str:
 def verify(session: Session, as_json: bool) -> int:
     """Recompute the whole log and check every signed checkpoint; exit 5 if anything is wrong."""
     from smki.authority.auditing import verify_log
+    from smki.authority.publication import published
 
-    verdict = verify_log(session.workspace.store)
+    verdict = verify_log(session.workspace.store, published(session.workspace, "audit/checkpoint"))
     data = {
         "entries": verdict.entries,
         "checkpoints": verdict.checkpoints,
@@ -63,6 +64,18 @@ def prove(session: Session, seq: int, out: Path | None) -> None:
     from smki.authority.auditing import prove_entry
 
     _write(json.dumps(prove_entry(session.workspace.store, seq), indent=2, ensure_ascii=False) + "\n", out)
+
+
+@command.command("growth", epilog="Example: smki audit growth kept-checkpoint --out growth.proof")
+@click.argument("checkpoint", metavar="OLD-CHECKPOINT", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write here; default: print.")
+@pass_session
+def growth(session: Session, checkpoint: Path, out: Path | None) -> None:
+    """Write the proof that the log begins with all that a checkpoint you kept signed."""
+    from smki.authority.auditing import prove_growth
+
+    proof = prove_growth(session.workspace.store, checkpoint.read_text(encoding="utf-8"))
+    _write(json.dumps(proof, indent=2, ensure_ascii=False) + "\n", out)
 
 
 @command.command("export", epilog="Example: smki audit export --out log.jsonl")

@@ -25,7 +25,7 @@ TOKEN_INITIALISED = 0x400
 LOGIN_REQUIRED = 0x04
 PIN_COUNT_LOW, PIN_FINAL_TRY, PIN_LOCKED = 0x10000, 0x20000, 0x40000
 _PIN_STATES = ((PIN_LOCKED, "locked"), (PIN_FINAL_TRY, "last try"), (PIN_COUNT_LOW, "wrong before"))
-_TOKEN_FILE = "token.object"  # what SoftHSM calls a token's own file
+_OWN_FILE = "token.object"  # what SoftHSM calls a token's own file
 _running: dict[str, "Module"] = {}
 _guard = threading.Lock()
 
@@ -112,8 +112,8 @@ class Module:
         folder = self._token_folders()
         if folder is None:
             return
-        for own in folder.glob(f"*/{_TOKEN_FILE}"):
-            copy = own.with_name(f"{_TOKEN_FILE}.copy")
+        for own in folder.glob(f"*/{_OWN_FILE}"):
+            copy = own.with_name(f"{_OWN_FILE}.copy")
             whole = own.read_bytes()
             kept = copy.read_bytes() if copy.exists() else b""
             if len(whole) < len(kept):

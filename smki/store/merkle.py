@@ -132,20 +132,33 @@ def consistent(old: int, size: int, path: Sequence[bytes], old_root: bytes, new_
     return last == 0 and old_digest == old_root and new_digest == new_root
 
 
-def root_of(entries: Iterable[bytes]) -> tuple[int, bytes]:
-    """Size and root of a log read from its start, keeping one hash a level."""
-    spine: list[tuple[int, bytes]] = []
-    size = 0
-    for entry in entries:
+class Frontier:
+    """A tree read from its start, keeping one hash a level: the complete subtrees, largest first."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._spine: list[tuple[int, bytes]] = []
+
+    def append(self, entry: bytes) -> None:
         level, digest = 0, leaf_hash(entry)
-        while spine and spine[-1][0] == level:
-            digest = node_hash(spine.pop()[1], digest)
+        while self._spine and self._spine[-1][0] == level:
+            digest = node_hash(self._spine.pop()[1], digest)
             level += 1
-        spine.append((level, digest))
-        size += 1
-    if not spine:
-        return 0, EMPTY_ROOT
-    digest = spine.pop()[1]
-    while spine:
-        digest = node_hash(spine.pop()[1], digest)
-    return size, digest
+        self._spine.append((level, digest))
+        self.size += 1
+
+    def root(self) -> bytes:
+        if not self._spine:
+            return EMPTY_ROOT
+        digest = self._spine[-1][1]
+        for _, left in reversed(self._spine[:-1]):
+            digest = node_hash(left, digest)
+        return digest
+
+
+def root_of(entries: Iterable[bytes]) -> tuple[int, bytes]:
+    """Size and root of a log read from its start."""
+    tree = Frontier()
+    for entry in entries:
+        tree.append(entry)
+    return tree.size, tree.root()

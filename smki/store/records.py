@@ -89,6 +89,7 @@ class Reservation:
     serial: Serial
     purpose: str
     burnt: bool
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,105 +1,125 @@
 """The schema, step by step. Steps only go forward, each in its own transaction; a newer schema than ours is refused.
 
-Made for two hundred million certificates: keys are binary and short, the indexes few and small, and PostgreSQL
-spreads certificates over hash partitions by serial number, which every unique index there must contain.
+Made for two hundred million certificates: keys are binary and short, names that repeat are numbers, the indexes few
+and small; PostgreSQL spreads certificates over hash partitions by serial number, which every unique index there must
+contain.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
 
 PARTITIONS = 32
-Columns = Mapping[str, type]
+Kind = Literal["smallint", "bigint", "text", "octets"]
 
-# Each table: its columns, its primary key. Times are seconds since 1970, UTC.
-_FIRST: dict[str, tuple[dict[str, type], tuple[str, ...]]] = {
-    "meta": ({"name": str, "value": bytes}, ("name",)),
-    "audit_entry": ({"seq": int, "body": bytes}, ("seq",)),
-    "audit_node": ({"level": int, "place": int, "hash": bytes}, ("level", "place")),
-    "audit_checkpoint": ({"size": int, "root": bytes, "note": str}, ("size",)),
-    "token": ({"name": str, "hsm": str, "label": str, "serial": str}, ("name",)),
-    "officer": ({"name": str, "public_key": bytes}, ("name",)),
-    "ceremony": (
-        {"sha256": bytes, "kind": str, "file": bytes, "state": str, "detail": str},
-        ("sha256",),
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table: its columns, its primary key, which columns may be null."""
+
+    columns: dict[str, Kind]
+    key: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+
+
+# Times are seconds since 1970, UTC.
+_FIRST: dict[str, Table] = {
+    "meta": Table({"name": "text", "value": "octets"}, ("name",)),
+    "audit_entry": Table({"seq": "bigint", "body": "octets"}, ("seq",)),
+    "audit_node": Table({"level": "smallint", "place": "bigint", "hash": "octets"}, ("level", "place")),
+    "audit_checkpoint": Table({"size": "bigint", "root": "octets", "note": "text"}, ("size",)),
+    "token": Table({"name": "text", "hsm": "text", "label": "text", "serial": "text"}, ("name",)),
+    # Every roll there ever was; the one with the highest number is in force.
+    "officer": Table({"roll": "bigint", "name": "text", "public_key": "octets"}, ("roll", "name")),
+    "ceremony": Table(
+        {"sha256": "octets", "kind": "text", "file": "octets", "state": "text", "detail": "text"}, ("sha256",)
     ),
-    "authority": (
+    "authority": Table(
         {
-            "number": int,
-            "name": str,
-            "hierarchy": str,
-            "tier": str,
-            "state": str,
-            "issuing": int,
-            "profile": str,
-            "subject": str,
-            "token": str,
-            "key_id": bytes,
-            "public_key": bytes,
-            "issuer": str,
-            "serial": bytes,
-            "not_after": int,
+            "name": "text",
+            "number": "smallint",
+            "hierarchy": "text",
+            "tier": "text",
+            "state": "text",
+            "issuing": "smallint",
+            "profile": "text",
+            "subject": "text",
+            "token": "text",
+            "key_id": "octets",
+            "public_key": "octets",
+            "issuer": "text",
+            "serial": "octets",
+            "not_after": "bigint",
         },
-        ("number",),
+        ("name",),
+        optional=("public_key", "issuer", "serial", "not_after"),
     ),
-    "contingency": (
-        {"authority": str, "token": str, "key_id": bytes, "secret_id": bytes, "public_key": bytes},
+    "contingency": Table(
+        {"authority": "text", "token": "text", "key_id": "octets", "secret_id": "octets", "public_key": "octets"},
         ("authority",),
     ),
-    "reservation": ({"issuer": int, "serial": bytes, "purpose": str, "burnt": int}, ("issuer", "serial")),
-    "certificate": (
+    "reservation": Table(
         {
-            "issuer": int,
-            "serial": bytes,
-            "key_hash": bytes,
-            "entity": bytes,
-            "profile": str,
-            "not_before": int,
-            "not_after": int,
-            "der": bytes,
+            "reserved_at": "bigint",
+            "issuer": "smallint",
+            "burnt": "smallint",
+            "serial": "octets",
+            "purpose": "text",
         },
         ("serial", "issuer"),
     ),
+    "profile": Table({"number": "smallint", "name": "text"}, ("number",)),
+    "certificate": Table(
+        {
+            "not_before": "bigint",
+            "not_after": "bigint",
+            "issuer": "smallint",
+            "profile": "smallint",
+            "serial": "octets",
+            "key_hash": "octets",
+            "entity": "octets",
+            "der": "octets",
+        },
+        ("serial", "issuer"),
+        optional=("entity",),
+    ),
 }
 _INDEXES = (
-    "CREATE UNIQUE INDEX authority_name ON authority (name)",
+    "CREATE UNIQUE INDEX authority_number ON authority (number)",
     "CREATE UNIQUE INDEX authority_issuing ON authority (hierarchy) WHERE issuing = 1",
+    "CREATE UNIQUE INDEX profile_name ON profile (name)",
     "CREATE INDEX certificate_key ON certificate (key_hash)",
     "CREATE INDEX certificate_entity ON certificate (entity) WHERE entity IS NOT NULL",
 )
-_OPTIONAL = {
-    ("authority", "public_key"),
-    ("authority", "issuer"),
-    ("authority", "serial"),
-    ("authority", "not_after"),
-    ("certificate", "entity"),
-}
-
-
-def _required(table: str, columns: Columns) -> set[str]:
-    return {column for column in columns if (table, column) not in _OPTIONAL}
 
 
 def first_on_sqlite(connection: Any) -> None:
     """The first schema, through sqlite-utils."""
     from sqlite_utils import Database
 
+    types = {"smallint": int, "bigint": int, "text": str, "octets": bytes}
     database = Database(connection)
-    for table, (columns, key) in _FIRST.items():
-        primary: Any = key[0] if len(key) == 1 else key
+    for name, table in _FIRST.items():
         # A table without rowid is four times slower to fill here: keep the rowid, and an index of the key.
-        database.table(table).create(columns, pk=primary, not_null=_required(table, columns))
+        database.table(name).create(
+            {column: types[kind] for column, kind in table.columns.items()},
+            pk=table.key[0] if len(table.key) == 1 else table.key,
+            not_null=set(table.columns) - set(table.optional),
+        )
     for index in _INDEXES:
         connection.execute(index)
 
 
 def first_on_postgresql(connection: Any) -> None:
     """The first schema, in PostgreSQL's words."""
-    types = {int: "bigint", str: "text", bytes: "bytea"}
-    for table, (columns, key) in _FIRST.items():
-        required = _required(table, columns)
-        lines = [f"{name} {types[kind]}{' NOT NULL' if name in required else ''}" for name, kind in columns.items()]
-        spread = " PARTITION BY HASH (serial)" if table == "certificate" else ""
-        connection.execute(f"CREATE TABLE {table} ({', '.join(lines)}, PRIMARY KEY ({', '.join(key)})){spread}")
+    for name, table in _FIRST.items():
+        lines = [
+            f"{column} {kind.replace('octets', 'bytea')}{'' if column in table.optional else ' NOT NULL'}"
+            for column, kind in table.columns.items()
+        ]
+        lines.append(f"PRIMARY KEY ({', '.join(table.key)})")
+        spread = " PARTITION BY HASH (serial)" if name == "certificate" else ""
+        connection.execute(f"CREATE TABLE {name} ({', '.join(lines)}){spread}")
     for part in range(PARTITIONS):
         connection.execute(
             f"CREATE TABLE certificate_{part:02d} PARTITION OF certificate"

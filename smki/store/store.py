@@ -8,14 +8,14 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from smki.entity import EntityId
 from smki.errors import IntegrityFailure, InvalidInput, Refused
 from smki.pki.serial import Serial
 from smki.store import merkle
 from smki.store.engine import Engine, open_engine
-from smki.store.note import Checkpoint
+from smki.store.entry import entry_body
 from smki.store.records import (
     Act,
     AuthorityRecord,
@@ -29,23 +29,8 @@ from smki.store.records import (
 )
 from smki.store.transaction import Transaction
 
-MAX_ENTRY_OCTETS = 1 << 16
-
-
-def entry_body(seq: int, act: Act) -> bytes:
-    """The one form of an entry: JSON with sorted keys and no spaces."""
-    fields = {
-        "v": 1,
-        "seq": seq,
-        "time": act.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "act": act.kind,
-        "actor": act.actor,
-        "facts": act.facts,
-    }
-    body = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-    if len(body) > MAX_ENTRY_OCTETS:
-        raise InvalidInput("audit.size", f"an audit entry of {len(body)} octets", "do less in one act")
-    return body
+if TYPE_CHECKING:
+    from smki.store.note import Checkpoint  # pyca costs a cold command its import
 
 
 class Store:
@@ -71,34 +56,49 @@ class Store:
     def create(cls, url: str, workspace_id: bytes) -> tuple[Self, bool]:
         """Open the store, or make it; say which."""
         store = cls(open_engine(url, create=True))
-        made = not store._engine.has_schema()
-        store._migrate()
-        if made or store._meta("workspace") is None:
-            with store._engine.transaction():
-                store._set_meta("workspace", workspace_id)
+        try:
+            made = not store._engine.has_schema()
+            store._migrate()
+            if store._meta("workspace") is None:
+                with store._engine.transaction():
+                    store._engine.lock_schema()
+                    if store._meta("workspace") is None:  # another may have been first
+                        store._set_meta("workspace", workspace_id)
+        except BaseException:
+            store.close()
+            raise
         return store, made
 
     def _migrate(self) -> None:
         engine = self._engine
-        version = int(self._meta("schema") or b"0") if engine.has_schema() else 0
+        while (version := self._schema_version()) < len(engine.migrations):
+            with engine.transaction():
+                engine.lock_schema()
+                if self._schema_version() == version:  # another may have been first
+                    engine.migrations[version](engine.connection)
+                    self._set_meta("schema", str(version + 1).encode())
         if version > len(engine.migrations):
             raise Refused(
                 "store.newer-schema",
                 f"the database has schema {version}, and this smki knows {len(engine.migrations)}",
                 "use the newer smki that wrote it: a schema never goes back",
             )
-        for number, migration in enumerate(engine.migrations[version:], version + 1):
-            with engine.transaction():
-                migration(engine.connection)
-                self._set_meta("schema", str(number).encode())
+
+    def _schema_version(self) -> int:
+        written = (self._meta("schema") or b"0") if self._engine.has_schema() else b"0"
+        if not written.isdigit():
+            raise IntegrityFailure("store.damaged", "the database's schema has no number", "restore it from a backup")
+        return int(written)
 
     def _meta(self, name: str) -> bytes | None:
         row = self._engine.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
         return None if row is None else bytes(row[0])
 
     def _set_meta(self, name: str, value: bytes) -> None:
-        self._engine.execute("DELETE FROM meta WHERE name = ?", (name,))
-        self._engine.execute("INSERT INTO meta (name, value) VALUES (?, ?)", (name, value))
+        self._engine.execute(
+            "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            (name, value),
+        )
 
     def close(self) -> None:
         self._engine.close()
@@ -107,7 +107,7 @@ class Store:
     def act(self, act: Act) -> Iterator[Transaction]:
         """One act: what is done inside is committed with its entry, or neither is."""
         with self._engine.transaction():
-            transaction = Transaction(self._engine.execute, self._set_meta)
+            transaction = Transaction(self._engine.execute, self._set_meta, act.at)
             yield transaction
             self._engine.lock_log()
             self._append(act)
@@ -153,28 +153,47 @@ class Store:
 
     def audit_entries(self, start: int = 0, end: int | None = None) -> Iterator[Entry]:
         """Entries in order, read a piece at a time."""
+        end = self.audit_size() if end is None else end
         while rows := self._engine.execute(
-            "SELECT seq, body FROM audit_entry WHERE seq >= ? AND seq < ? ORDER BY seq LIMIT 1000",
-            (start, self.audit_size() if end is None else end),
+            "SELECT seq, body FROM audit_entry WHERE seq >= ? AND seq < ? ORDER BY seq LIMIT 1000", (start, end)
         ).fetchall():
             for seq, body in rows:
-                # A forger's UPDATE may leave text where octets stood: it must read as changed, not crash the reader.
-                yield Entry(seq, body.encode() if isinstance(body, str) else bytes(body))
+                # A forger's UPDATE may leave text or a number there: it must read as changed, not crash the reader.
+                yield Entry(seq, body if isinstance(body, bytes) else str(body).encode())
             start = rows[-1][0] + 1
 
     def checkpoints(self) -> list[tuple[int, str]]:
         rows = self._engine.execute("SELECT size, note FROM audit_checkpoint ORDER BY size").fetchall()
         return [(size, note) for size, note in rows]
 
+    def checkpoint(self, size: int) -> str | None:
+        """The checkpoint that signed the log when it had `size` entries."""
+        row = self._engine.execute("SELECT note FROM audit_checkpoint WHERE size = ?", (size,)).fetchone()
+        return None if row is None else row[0]
+
     def latest_checkpoint(self) -> str | None:
         row = self._engine.execute("SELECT note FROM audit_checkpoint ORDER BY size DESC LIMIT 1").fetchone()
         return None if row is None else row[0]
 
-    def add_checkpoint(self, checkpoint: Checkpoint, note: str) -> None:
+    def refuse_fork(self, checkpoint: "Checkpoint") -> None:
+        """A log never signs what contradicts a checkpoint it signed before (C2SP tlog-checkpoint)."""
+        size = self.audit_size()
+        if checkpoint.origin != self.origin or checkpoint.size > size:
+            fault = f"{checkpoint.size} entries of {checkpoint.origin}, and there are {size} of {self.origin}"
+        elif self.audit_root(checkpoint.size) != checkpoint.root:
+            fault = f"the first {checkpoint.size} entries, and they are others now"
+        else:
+            return
+        raise IntegrityFailure(
+            "audit.forked", f"a checkpoint signed {fault}", "stop, keep the database, restore it from a backup"
+        )
+
+    def add_checkpoint(self, checkpoint: "Checkpoint", note: str) -> None:
+        """Keep a signed checkpoint; the first of its size stays."""
         with self._engine.transaction():
-            self._engine.execute("DELETE FROM audit_checkpoint WHERE size = ?", (checkpoint.size,))
+            self.refuse_fork(checkpoint)
             self._engine.execute(
-                "INSERT INTO audit_checkpoint (size, root, note) VALUES (?, ?, ?)",
+                "INSERT INTO audit_checkpoint (size, root, note) VALUES (?, ?, ?) ON CONFLICT (size) DO NOTHING",
                 (checkpoint.size, checkpoint.root, note),
             )
 
@@ -196,7 +215,9 @@ class Store:
         return None if row is None else TokenRecord(*row)
 
     def officers(self) -> tuple[OfficerRecord, ...]:
-        rows = self._engine.execute("SELECT name, public_key FROM officer ORDER BY name").fetchall()
+        rows = self._engine.execute(
+            "SELECT name, public_key FROM officer WHERE roll = (SELECT MAX(roll) FROM officer) ORDER BY name"
+        ).fetchall()
         return tuple(OfficerRecord(name, bytes(key)) for name, key in rows)
 
     def ceremony(self, sha256: bytes) -> CeremonyRecord | None:
@@ -217,19 +238,26 @@ class Store:
 
     def certificate(self, issuer: int, serial: Serial) -> CertificateRecord | None:
         row = self._engine.execute(
-            f"SELECT {_CERTIFICATE} FROM certificate WHERE issuer = ? AND serial = ?", (issuer, serial.octets)
+            f"{_CERTIFICATES} WHERE issuer = ? AND serial = ?", (issuer, serial.octets)
         ).fetchone()
         return None if row is None else _certificate(row)
 
     def certificates_of_key(self, key_hash: bytes) -> tuple[CertificateRecord, ...]:
-        rows = self._engine.execute(
-            f"SELECT {_CERTIFICATE} FROM certificate WHERE key_hash = ? ORDER BY issuer, serial", (key_hash,)
-        ).fetchall()
-        return tuple(_certificate(row) for row in rows)
+        rows = self._engine.execute(f"{_CERTIFICATES} WHERE key_hash = ? ORDER BY issuer, serial", (key_hash,))
+        return tuple(_certificate(row) for row in rows.fetchall())
+
+    def certificates_of_entity(self, entity: EntityId) -> tuple[CertificateRecord, ...]:
+        rows = self._engine.execute(f"{_CERTIFICATES} WHERE entity = ? ORDER BY issuer, serial", (entity.octets,))
+        return tuple(_certificate(row) for row in rows.fetchall())
 
     def reservations(self) -> tuple[Reservation, ...]:
-        rows = self._engine.execute("SELECT issuer, serial, purpose, burnt FROM reservation").fetchall()
-        return tuple(Reservation(i, Serial(bytes(s)), purpose, bool(burnt)) for i, s, purpose, burnt in rows)
+        rows = self._engine.execute(
+            "SELECT issuer, serial, purpose, burnt, reserved_at FROM reservation ORDER BY reserved_at, issuer, serial"
+        ).fetchall()
+        return tuple(
+            Reservation(issuer, Serial(bytes(serial)), purpose, bool(burnt), datetime.fromtimestamp(at, UTC))
+            for issuer, serial, purpose, burnt, at in rows
+        )
 
     def contingency(self, authority: str) -> ContingencyRecord | None:
         row = self._engine.execute(
@@ -243,7 +271,10 @@ _AUTHORITY = (
     "number, name, hierarchy, tier, state, issuing, profile, subject, token, key_id, public_key, issuer, serial,"
     " not_after"
 )
-_CERTIFICATE = "issuer, serial, key_hash, entity, profile, not_before, not_after, der"
+_CERTIFICATES = (
+    "SELECT issuer, serial, key_hash, entity, profile.name, not_before, not_after, der"
+    " FROM certificate JOIN profile ON profile.number = certificate.profile"
+)
 
 
 def _authority(row: tuple[Any, ...]) -> AuthorityRecord:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 from smki.errors import IntegrityFailure, Refused
@@ -22,9 +23,10 @@ Execute = Callable[[str, tuple[Any, ...]], Any]
 class Transaction:
     """What may be done inside one act."""
 
-    def __init__(self, execute: Execute, set_meta: Callable[[str, bytes], None]) -> None:
+    def __init__(self, execute: Execute, set_meta: Callable[[str, bytes], None], at: datetime) -> None:
         self._execute = execute
         self._set_meta = set_meta
+        self._at = at
 
     def set_audit_key(self, spki: bytes) -> None:
         self._set_meta("audit-key", spki)
@@ -39,9 +41,13 @@ class Transaction:
         )
 
     def replace_roll(self, officers: Sequence[OfficerRecord]) -> None:
-        self._execute("DELETE FROM officer", ())
+        """A new roll; those before it stay on record, so that an old approval can still be checked."""
+        roll = self._execute("SELECT COALESCE(MAX(roll) + 1, 0) FROM officer", ()).fetchone()[0]
         for officer in officers:
-            self._execute("INSERT INTO officer (name, public_key) VALUES (?, ?)", (officer.name, officer.public_key))
+            self._execute(
+                "INSERT INTO officer (roll, name, public_key) VALUES (?, ?, ?)",
+                (roll, officer.name, officer.public_key),
+            )
 
     def begin_ceremony(self, ceremony: CeremonyRecord) -> None:
         self._execute(
@@ -108,15 +114,16 @@ class Transaction:
 
     def reserve_serial(self, issuer: int, serial: Serial, purpose: str) -> None:
         """Set a serial number aside before anything is signed with it."""
+        self._execute(
+            "INSERT INTO reservation (reserved_at, issuer, burnt, serial, purpose) VALUES (?, ?, 0, ?, ?)",
+            (int(self._at.timestamp()), issuer, serial.octets, purpose),
+        )
+        # Asked after the insert, which waits for an act that is just turning the same number into a certificate.
         used = self._execute(
             "SELECT 1 FROM certificate WHERE serial = ? AND issuer = ?", (serial.octets, issuer)
         ).fetchone()
         if used is not None:
             raise Refused("serial.used", f"serial number {serial} is in use", "draw another")
-        self._execute(
-            "INSERT INTO reservation (issuer, serial, purpose, burnt) VALUES (?, ?, ?, 0)",
-            (issuer, serial.octets, purpose),
-        )
 
     def burn_serial(self, issuer: int, serial: Serial) -> None:
         """Whatever was signed with it is lost: the number stays on record and is never used again."""
@@ -145,9 +152,21 @@ class Transaction:
                 record.serial.octets,
                 record.key_hash,
                 None if record.entity is None else record.entity.octets,
-                record.profile,
+                self._profile_number(record.profile),
                 int(record.not_before.timestamp()),
                 int(record.not_after.timestamp()),
                 record.der,
             ),
         )
+
+    def _profile_number(self, name: str) -> int:
+        """Two hundred million rows hold a number in place of a name."""
+        find = "SELECT number FROM profile WHERE name = ?"
+        while (row := self._execute(find, (name,)).fetchone()) is None:
+            # Nothing is inserted where another act took the name or the number just before: look again.
+            self._execute(
+                "INSERT INTO profile (number, name) SELECT COALESCE(MAX(number) + 1, 0), ? FROM profile WHERE true"
+                " ON CONFLICT DO NOTHING",
+                (name,),
+            )
+        return int(row[0])

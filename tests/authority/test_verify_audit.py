@@ -11,6 +11,7 @@ import pytest
 
 from smki.authority.auditing import export_log, prove_entry, verify_log
 from smki.authority.log import act, seal
+from smki.errors import IntegrityFailure
 from smki.store.store import Store
 from tests.authority.conftest import House
 
@@ -129,6 +130,10 @@ def test_a_forked_or_rolled_back_log_is_caught_by_a_kept_checkpoint(sealed: Hous
     assert verify(sealed.home / "smki.db", sealed.home, "--checkpoint", kept)[0] == 1
     with act(sealed.workspace, "test", what="the false one"):
         pass
+    with pytest.raises(IntegrityFailure) as forked:
+        seal(sealed.workspace)
+    assert forked.value.code == "audit.forked"
+    (sealed.home / "published" / "audit" / "checkpoint").unlink()
     seal(sealed.workspace)
     sealed.workspace.close()
     assert verify(sealed.home / "smki.db", sealed.home)[0] == 0
