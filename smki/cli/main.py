@@ -86,9 +86,8 @@ def run(arguments: list[str], session: Session | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         _say("error", "stopped before the end")
         return 130
-    except BrokenPipeError:
-        # The reader of our output has gone (`| head`); nothing more can be said to it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SystemExit:
+        # click's answer to a broken pipe: the reader of our output has gone (`| head`), and had what it wanted.
         return 0
     except Exception as error:
         if os.environ.get("SMKI_DEBUG") == "1":

@@ -77,6 +77,15 @@ def test_an_error_is_two_lines_and_no_traceback(arguments: list[str], house: Hou
     assert done.stdout == ""
 
 
+def test_a_reader_that_leaves_early_is_no_error(house: House) -> None:
+    for start in "34":
+        house.hold(house.shipped(start))
+    house.workspace.close()
+    line = f"set -o pipefail; {sys.executable} -m smki --home {house.home} audit list --json | head -n 1"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_story_by_the_commands_alone(tmp_path: Path) -> None:
     home = tmp_path / "authority"
     assert smki("init", home).returncode == 0
