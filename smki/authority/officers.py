@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 MAX_APPROVALS_OCTETS = 1 << 20
 MIN_PASSPHRASE_OCTETS = 12
 OFFICER_KEY_LABEL = "officer"
+MAX_NAME = 64
 _PURPOSE = "smki ceremony approval v1"
 
 
@@ -180,11 +181,14 @@ def read_approvals(ceremony: Path) -> tuple[Approval, ...]:
 def _read_approval(line: bytes, source: str, number: int) -> Approval:
     try:
         fields: dict[str, Any] = json.loads(line)
+        officer = fields["officer"]
+        if not isinstance(officer, str) or not officer.isprintable() or len(officer) > MAX_NAME:
+            raise ValueError
         return Approval(
-            officer=str(fields["officer"]),
+            officer=officer,
             sha256=bytes.fromhex(fields["sha256"]),
             workspace=bytes.fromhex(fields["workspace"]),
-            at=str(fields["at"]),
+            at=str(fields["at"])[:MAX_NAME],
             signature=base64.b64decode(fields["signature"], validate=True),
         )
     except (ValueError, KeyError, TypeError, RecursionError):

@@ -188,9 +188,7 @@ def _refuse_loose_modes(home: Path) -> None:
     for names, forbidden, verb in ((PRIVATE, 0o077, "read"), (SHARED, 0o022, "change")):
         for name in names:
             for path in _itself_and_members(home / name):
-                status = path.lstat()
-                if stat.S_ISLNK(status.st_mode):
-                    continue
+                status = path.stat()
                 if stat.S_IMODE(status.st_mode) & forbidden or status.st_uid not in {os.geteuid(), 0}:
                     mode = stat.S_IMODE(status.st_mode) & ~forbidden
                     raise Refused(
@@ -202,8 +200,8 @@ def _refuse_loose_modes(home: Path) -> None:
 
 def _itself_and_members(path: Path) -> list[Path]:
     """A path and, for a folder of secrets or policies, what stands directly in it."""
-    if not os.path.lexists(path):
+    if not path.exists():
         return []
-    if path.name in {"tokens", "pins", "policies", "ceremonies", "hsm"} and path.is_dir():
-        return [path, *path.iterdir()]
+    if path.name in {"pins", "policies", "ceremonies", "hsm"} and path.is_dir():
+        return [path, *path.rglob("*")]
     return [path]

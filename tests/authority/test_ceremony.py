@@ -1,5 +1,6 @@
 """Ceremonies on a real token and a real store: what they make, what they refuse, and what a death leaves."""
 
+import base64
 import os
 import random
 import shutil
@@ -15,17 +16,20 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from smki.authority.auditing import verify_log
+from smki.authority.ceremony.approval import approve_ceremony
 from smki.authority.ceremony.check import check_ceremony
+from smki.authority.ceremony.file import read_ceremony
 from smki.authority.contingency import rehearse
 from smki.authority.founding import found
 from smki.authority.hierarchy import certificate_of, export_certificates, named, standings
-from smki.authority.officers import approvals_path
-from smki.authority.workspace import Person, Workspace
+from smki.authority.officers import approvals_path, make_officer_key_in, officer_key_in, spki_of
+from smki.authority.workspace import SHIPPED, Person, Workspace
 from smki.errors import SmkiError
 from smki.pki.lint import Severity, lint
 from smki.store.store import Store
 from tests.authority.conftest import NOW, House, no_prompt, roll
 from tests.pki.hierarchy import POLICY
+from tests.postgres import running
 
 
 def code_of(work: object) -> str:
@@ -42,7 +46,17 @@ def test_founding_again_harms_nothing(house: House) -> None:
     assert before == {path: path.stat().st_mtime_ns for path in (house.home / "policies").rglob("*.toml")}
 
 
-@pytest.mark.parametrize(("name", "mode"), [("smki.db", 0o640), ("pins", 0o750), ("policies", 0o770), (".", 0o770)])
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [
+        ("smki.db", 0o640),
+        ("pins", 0o750),
+        ("pins/audit", 0o640),
+        ("policies", 0o770),
+        ("policies/profiles/device.toml", 0o666),
+        (".", 0o770),
+    ],
+)
 def test_a_workspace_with_loose_modes_does_not_open(empty: House, name: str, mode: int) -> None:
     path = empty.home / name
     path.chmod(mode)
@@ -214,6 +228,47 @@ def test_the_first_roll_needs_every_member_and_the_next_a_quorum(empty: House) -
     short.write_text(roll(["alice", "bob"]))
     empty.approve(short, "alice", "carol")
     assert code_of(lambda: empty.run(short)) == "officers.roll"
+
+
+@pytest.mark.parametrize("trick", ["a\\u001b[2Jb", "a\\u202eb", "a\\nb", ""])
+def test_a_purpose_that_could_deceive_the_reader_is_refused(trick: str, house: House) -> None:
+    path = house.write("trick.toml", "1", purpose=trick)
+    assert code_of(lambda: check_ceremony(house.workspace, path)) == "settings.value"
+
+
+def test_an_officers_key_may_live_in_a_token(empty: House) -> None:
+    """Three officers, one of them with a key in a token of the workspace."""
+    token = empty.workspace.open_token("infra-issuing")
+    public_key = make_officer_key_in(token)
+    encoded = base64.b64encode(spki_of(public_key)).decode()
+    text = roll(["alice", "bob"]) + f'[[officers]]\nname = "Carol C."\npublic_key = "{encoded}"\n'
+    path = empty.home / "ceremonies" / "roll.toml"
+    path.write_text(text)
+    empty.approve(path, "alice", "bob")
+    ceremony = read_ceremony(path)
+    approve_ceremony(empty.workspace, ceremony, "Carol C.", officer_key_in(token), ceremony.sha256.hex())
+    assert empty.run(path)[-1] == "enrolled alice, bob, Carol C."
+
+
+@pytest.mark.postgresql
+def test_the_whole_way_on_postgresql(tmp_path: Path) -> None:
+    with running() as server:
+        home = tmp_path / "authority"
+        home.mkdir(mode=0o700)
+        settings = (SHIPPED / "policies" / "workspace.toml").read_text(encoding="utf-8")
+        (home / "smki.toml").write_text(settings.replace("sqlite:smki.db", server.url("postgres")))
+        (home / "smki.toml").chmod(0o600)
+        assert "store postgresql" in list(found(home, lambda: NOW, no_prompt, Person("tester")))
+        house = House(Workspace(home, lambda: NOW, no_prompt, Person("tester")))
+        path = home / "ceremonies" / "0-officers.toml"
+        path.write_text(roll(["alice", "bob", "carol"]))
+        house.hold(path, "alice", "bob", "carol")
+        for start in "12":
+            house.hold(house.shipped(start))
+        verdict = verify_log(house.workspace.store)
+        assert (verdict.faults, verdict.sealed) == ((), verdict.entries)
+        assert [s.state for s in standings(house.workspace)] == ["active", "active"]
+        house.workspace.close()
 
 
 def test_check_shows_what_will_be_signed(house: House) -> None:

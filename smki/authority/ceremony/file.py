@@ -15,8 +15,10 @@ from smki.errors import InvalidInput
 from smki.settings import MAX_FILE_OCTETS, Table, read_toml
 
 Name = Annotated[str, Meta(pattern=r"\A[a-z0-9][a-z0-9-]{0,39}\Z")]
-PersonName = Annotated[str, Meta(pattern=r"\A[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]{0,62}[^\s\x00-\x1f\x7f])?\Z")]
-Sentence = Annotated[str, Meta(min_length=1, max_length=400)]
+# What an officer reads before approving must be what stands there: no control characters, no reversed text.
+_PLAIN = r"[^\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]"
+Sentence = Annotated[str, Meta(pattern=rf"\A{_PLAIN}{{1,400}}\Z")]
+PersonName = Annotated[str, Meta(pattern=rf"\A(?=\S)(?!.*\s\Z){_PLAIN}{{1,64}}\Z")]
 Years = Annotated[int, Meta(ge=1, le=100)]
 Approvals = Annotated[int, Meta(ge=1, le=100)]
 
