@@ -49,7 +49,7 @@ def _free(info: "TokenInfo | None") -> str:
     if info is None:
         return ""
     if info.sessions_max is None:
-        return "no limit told"
+        return "no limit"
     return str(info.sessions_max - (info.sessions or 0))
 
 
@@ -76,7 +76,7 @@ def info(session: Session, token: str, as_json: bool) -> None:
         "folder": found.folder,
         "hsm": ref.hsm,
         "title": description.title,
-        "mechanisms": [f"0x{code:04X}" for code in workspace.hsm.mechanisms(ref)],
+        "mechanisms": workspace.hsm.mechanism_names(ref),
         "notes": description.notes.strip(),
     }
     emit(data, as_json, lambda: fields((key, _plain(value)) for key, value in data.items() if value))

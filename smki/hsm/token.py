@@ -97,6 +97,13 @@ class Hsm:
             raise _absent(ref)
         return self.module(ref.hsm).mechanisms(info.slot)
 
+    def mechanism_names(self, ref: TokenRef) -> list[str]:
+        """The mechanisms in PKCS#11's words; a vendor's own as a number."""
+        from pkcs11 import Mechanism
+
+        known = {int(member): f"CKM_{name.lstrip('_')}" for name, member in Mechanism.__members__.items()}
+        return [known.get(code, f"0x{code:08X}") for code in sorted(self.mechanisms(ref))]
+
     def can_create(self, ref: TokenRef) -> bool:
         return self.description(ref.hsm).can_initialise
 
