@@ -7,6 +7,7 @@ from typing import Self
 from smki.errors import InvalidInput
 
 EUI64_OCTETS = 8
+PREFIX_DIGITS = {6, 7, 9}  # 24, 28 and 36 bits: the three sizes the IEEE assigns
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -41,6 +42,44 @@ class EntityId:
     def __str__(self) -> str:
         return self.octets.hex("-").upper()
 
+    @property
+    def is_reserved(self) -> bool:
+        """No one's own: null, or a group address (IEEE 802 8.2: the lowest bit of the first octet)."""
+        return not any(self.octets) or bool(self.octets[0] & 1)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class EntityRange:
+    """A stretch of EUI-64s given to one organisation, both ends included."""
+
+    first: EntityId
+    last: EntityId
+
+    def __post_init__(self) -> None:
+        if self.last < self.first:
+            raise InvalidInput("entity.range", f"{self.first}..{self.last} ends before it begins", "swap the ends")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read one EUI-64, `FIRST..LAST`, or an assigned prefix such as `00-DB-12` (IEEE MA-L, MA-M or MA-S)."""
+        first, dots, last = text.partition("..")
+        if dots:
+            return cls(EntityId.parse(first), EntityId.parse(last))
+        digits = text.replace("-", "")
+        if len(digits) in PREFIX_DIGITS and set(digits) <= set("0123456789abcdefABCDEF"):
+            return cls(EntityId.parse(digits.ljust(16, "0")), EntityId.parse(digits.ljust(16, "F")))
+        one = EntityId.parse(text)
+        return cls(one, one)
+
+    def __contains__(self, entity: EntityId) -> bool:
+        return self.first.octets <= entity.octets <= self.last.octets
+
+    def overlaps(self, other: "EntityRange") -> bool:
+        return self.first <= other.last and other.first <= self.last
+
+    def __str__(self) -> str:
+        return str(self.first) if self.first == self.last else f"{self.first}..{self.last}"
+
 
 class RemotePartyRole(IntEnum):
     """Role of an organisation, carried as two hexadecimal digits in its certificate's OU (GBCS 4.3, 12)."""
@@ -57,6 +96,21 @@ class RemotePartyRole(IntEnum):
     OTHER = 127
     XML_SIGN = 135
     DSP_XML_SIGN = 137
+
+    @property
+    def word(self) -> str:
+        """As commands and files write it: `networkOperator`."""
+        first, *rest = self.name.lower().split("_")
+        return first + "".join({"cos": "CoS"}.get(part, part.title()) for part in rest)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        for role in cls:
+            if role.word == text:
+                return role
+        raise InvalidInput(
+            "entity.role", f"{text[:30]!r} names no role", f"use one of: {', '.join(role.word for role in cls)}"
+        )
 
     @property
     def organisational_unit(self) -> str:

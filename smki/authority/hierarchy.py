@@ -133,7 +133,7 @@ def certificate_of(workspace: Workspace, record: AuthorityRecord) -> Certificate
             "authority.making", f"authority {record.name} has no certificate yet", "run its ceremony to the end"
         )
     signer = record if record.issuer is None else named(workspace, record.issuer)
-    found = workspace.store.certificate(signer.number, record.serial)
+    found = workspace.store.certificates.get(signer.number, record.serial)
     assert found is not None, "stored in the act that made the authority active"
     return found
 
@@ -178,7 +178,7 @@ def _links(workspace: Workspace, record: AuthorityRecord) -> list[bytes]:
 
     assert record.public_key is not None, "it has a certificate"
     own = certificate_of(workspace, record).der
-    same_key = workspace.store.certificates_of_key(key_hash(record.public_key))
+    same_key = workspace.store.certificates.of_key(key_hash(record.public_key))
     return [item.der for item in same_key if item.der != own]
 
 

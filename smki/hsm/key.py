@@ -4,6 +4,7 @@ This class is the wall: above it nobody learns whether a key lives in an HSM.
 """
 
 import hashlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from cryptography.hazmat.primitives import hashes, serialization
@@ -30,9 +31,14 @@ class HsmPrivateKey(ec.EllipticCurvePrivateKey):
 
     def sign_digest(self, digest: bytes) -> bytes:
         """r and s, 32 octets each, over a SHA-256 digest made on the host (CKM_ECDSA)."""
-        if len(digest) != DIGEST_OCTETS:
-            raise Refused("hsm.digest", f"a digest of {len(digest)} octets", "sign SHA-256 digests")
+        _check_digest(digest)
         return self._token.sign_digest(self.key_id, digest)
+
+    def sign_digests(self, digests: Sequence[bytes]) -> list[bytes]:
+        """The same for many digests, without going through the pool of sessions for each."""
+        for digest in digests:
+            _check_digest(digest)
+        return self._token.sign_digests(self.key_id, digests)
 
     def sign(self, data: Any, signature_algorithm: ec.EllipticCurveSignatureAlgorithm) -> bytes:
         """A DER signature, as certificates carry."""
@@ -42,9 +48,7 @@ class HsmPrivateKey(ec.EllipticCurvePrivateKey):
         if not isinstance(inner, hashes.SHA256) or getattr(signature_algorithm, "deterministic_signing", False):
             raise Refused("hsm.algorithm", "this key signs with ECDSA over SHA-256 only", "ask for that")
         digest = bytes(data) if prehashed else hashlib.sha256(data).digest()
-        plain = self.sign_digest(digest)
-        r, s = plain[:SCALAR_OCTETS], plain[SCALAR_OCTETS:]
-        return encode_dss_signature(int.from_bytes(r), int.from_bytes(s))
+        return der_signature(self.sign_digest(digest))
 
     def exchange(self, algorithm: ec.ECDH, peer_public_key: ec.EllipticCurvePublicKey) -> bytes:
         """The shared secret Z with a peer: keep it as short as you can, and print it never."""
@@ -86,3 +90,13 @@ class HsmPrivateKey(ec.EllipticCurvePrivateKey):
 
     def __repr__(self) -> str:
         return f"HsmPrivateKey({self.label!r} in token {self._token.name!r})"
+
+
+def _check_digest(digest: bytes) -> None:
+    if len(digest) != DIGEST_OCTETS:
+        raise Refused("hsm.digest", f"a digest of {len(digest)} octets", "sign SHA-256 digests")
+
+
+def der_signature(plain: bytes) -> bytes:
+    """r and s as a certificate carries them (RFC 3279 2.2.3)."""
+    return encode_dss_signature(int.from_bytes(plain[:SCALAR_OCTETS]), int.from_bytes(plain[SCALAR_OCTETS:]))

@@ -62,7 +62,7 @@ class Module:
             name: value.format(workspace=workspace) for name, value in description.environment.items()
         }
         self.path = _find_library(description)
-        self._cryptoki = Cryptoki(self.path)
+        self.cryptoki = Cryptoki(self.path)
         self._library: lib | None = None
         self._process = os.getpid()
         self._lock = threading.RLock()
@@ -100,7 +100,7 @@ class Module:
         os.environ.update(self._environment)
         with self.starting(), translated(self._description.title):
             self._mend_tokens()
-            self._cryptoki.initialize(self._description.init_arguments)
+            self.cryptoki.initialize(self._description.init_arguments)
         self.starts += 1
 
     def _mend_tokens(self) -> None:
@@ -142,7 +142,7 @@ class Module:
         with self._lock:
             if self.starts == seen:
                 try:
-                    self._cryptoki.finalize()
+                    self.cryptoki.finalize()
                 except CryptokiError as error:
                     if error.name != "CryptokiNotInitialized":
                         raise explained(error, self._description.title) from None
@@ -169,7 +169,7 @@ class Module:
         self.check_process()
         found = []
         with translated(self._description.title):
-            for slot in self._cryptoki.slots():
+            for slot in self.cryptoki.slots():
                 try:
                     found.append(self._info(slot))
                 except CryptokiError as error:
@@ -178,7 +178,7 @@ class Module:
         return sorted(found, key=lambda info: (info.label, info.serial))
 
     def _info(self, slot: int) -> TokenInfo:
-        raw = self._cryptoki.token_info(slot)
+        raw = self.cryptoki.token_info(slot)
         unknown = (1 << 64) - 1
         serial = _text(raw.serial)
         return TokenInfo(
@@ -204,19 +204,19 @@ class Module:
 
     def mechanisms(self, slot: int) -> list[int]:
         with translated(self._description.title):
-            return self._cryptoki.mechanisms(slot)
+            return self.cryptoki.mechanisms(slot)
 
     def create_token(self, label: str, so_pin: str, pin: str) -> None:
         """Make a token in the first slot that has none."""
         with self.starting(), translated(self._description.title):
-            free = [slot for slot in self._cryptoki.slots() if not self._info(slot).initialised]
+            free = [slot for slot in self.cryptoki.slots() if not self._info(slot).initialised]
             if not free:
                 raise Unavailable("hsm.no-slot", "no slot is free for another token", "see the HSM's manual")
-            self._cryptoki.init_token(free[0], so_pin, label)
+            self.cryptoki.init_token(free[0], so_pin, label)
         self.restart(self.starts)
         with self.starting(), translated(self._description.title):
             made = [info.slot for info in self.tokens() if info.label == label]
-            self._cryptoki.set_first_pin(made[0], so_pin, pin)
+            self.cryptoki.set_first_pin(made[0], so_pin, pin)
 
     def close(self) -> None:
         """Stop the library; another workspace may then use it."""
@@ -225,7 +225,7 @@ class Module:
             with _guard:
                 _running.pop(self.path, None)
             try:
-                self._cryptoki.finalize()
+                self.cryptoki.finalize()
             except CryptokiError as error:
                 if error.name != "CryptokiNotInitialized":
                     raise explained(error, self._description.title) from None

@@ -3,6 +3,7 @@ because copies made in a session answer to the same names.
 """
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
 
 from smki.errors import IntegrityFailure, Refused
+from smki.hsm.cryptoki import Cryptoki
 from smki.hsm.description import Description
 
 if TYPE_CHECKING:
@@ -42,11 +44,13 @@ class KeyInfo:
 class Objects:
     """The objects of one token, through one session."""
 
-    def __init__(self, session: "Session", subject: str, description: Description) -> None:
+    def __init__(self, session: "Session", cryptoki: Cryptoki, subject: str, description: Description) -> None:
         self._session = session
+        self._cryptoki = cryptoki
         self._subject = subject
         self._description = description
         self._privates: dict[bytes, Any] = {}
+        self._signers: dict[bytes, Callable[[bytes], bytes]] = {}
 
     def _search(self, kind: ObjectClass, **wanted: Any) -> list[Any]:
         attributes = {Attribute.CLASS: kind, Attribute.TOKEN: True}
@@ -78,8 +82,14 @@ class Objects:
         )
 
     def sign(self, key_id: bytes, digest: bytes) -> bytes:
-        signature: bytes = self._private(key_id).sign(digest, mechanism=Mechanism.ECDSA)
-        return signature
+        return self.signer(key_id)(digest)
+
+    def signer(self, key_id: bytes) -> Callable[[bytes], bytes]:
+        """A function that signs with a key, for as long as this session is held."""
+        if key_id not in self._signers:
+            session: Any = self._session  # python-pkcs11 shows its handles, and its stubs do not say so
+            self._signers[key_id] = self._cryptoki.signer(session.handle, self._private(key_id).handle)
+        return self._signers[key_id]
 
     def agree(self, key_id: bytes, peer: ec.EllipticCurvePublicKey) -> bytes:
         """Z by ECDH without a KDF in the module: what modules agree on; the secret object is destroyed."""

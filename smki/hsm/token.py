@@ -5,7 +5,7 @@ same only if its serial number is the one we know.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -218,7 +218,8 @@ class Token:
     def _objects(self, session: "Session") -> "Objects":
         from smki.hsm.objects import Objects
 
-        return Objects(session, f"token {self.name}", self._description)
+        cryptoki = self._hsm.module(self._ref.hsm).cryptoki
+        return Objects(session, cryptoki, f"token {self.name}", self._description)
 
     @contextmanager
     def _session(self) -> Iterator["Objects"]:
@@ -283,6 +284,10 @@ class Token:
 
     def sign_digest(self, key_id: bytes, digest: bytes) -> bytes:
         return self._do(lambda objects: objects.sign(key_id, digest), known=True)
+
+    def sign_digests(self, key_id: bytes, digests: Sequence[bytes]) -> list[bytes]:
+        """Many at once, through one session; when the token is lost in the middle, all of them again."""
+        return self._do(lambda objects: list(map(objects.signer(key_id), digests)), known=True)
 
     def agree(self, key_id: bytes, peer: ec.EllipticCurvePublicKey) -> bytes:
         return self._do(lambda objects: objects.agree(key_id, peer), known=True)

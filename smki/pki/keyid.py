@@ -8,6 +8,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 KEY_IDENTIFIER_OCTETS = 8
+POINT_OCTETS = 65  # 04, X, Y
+P256_SPKI = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200")  # what stands before the point
 _TYPE = 0x40  # the four bits 0100 that mark method (2)
 
 

@@ -15,9 +15,10 @@ from cryptography.x509.oid import ExtensionOID, NameOID, SignatureAlgorithmOID
 from smki.errors import InvalidInput, Refused
 from smki.pki.contingency import WRAPPED_APEX_CONTINGENCY_KEY
 from smki.pki.keyid import KeyIdentifier
-from smki.pki.profile import Kind, Profile
+from smki.pki.kind import Kind
+from smki.pki.name import ON_HARDWARE_MODULE_NAME
+from smki.pki.profile import Profile
 from smki.pki.serial import SERIAL_OCTETS
-from smki.pki.template import ON_HARDWARE_MODULE_NAME
 
 MAX_CERTIFICATE_OCTETS = 16_384  # the largest profile makes some 700
 _OIDS = {

@@ -8,11 +8,13 @@ from cryptography.x509.oid import NameOID
 
 from smki.entity import EntityId, RemotePartyRole
 from smki.errors import InvalidInput
+from smki.pki.der import OCTET_STRING, SEQUENCE, tlv
 
 _PRINTABLE = re.compile(r"[A-Za-z0-9 '()+,\-./:=?]+")
 MAX_AUTHORITY_NAME = 4  # hypothesis, kept by every authority seen: ZA, Z1, OB, E357, 0001
 MAX_COMMON_NAME = 64  # ub-common-name, RFC 5280 appendix A.1
 EMPTY = x509.Name([])
+ON_HARDWARE_MODULE_NAME = x509.ObjectIdentifier("1.3.6.1.5.5.7.8.4")  # RFC 4108 section 5
 
 
 def authority_name(role: RemotePartyRole, common_name: str) -> x509.Name:
@@ -60,3 +62,11 @@ def _common_name(text: str) -> x509.NameAttribute[str]:
             f"give 1 to {MAX_COMMON_NAME} printable characters",
         )
     return x509.NameAttribute(NameOID.COMMON_NAME, text, _ASN1Type.UTF8String)
+
+
+def hardware_module_name(hardware_type: x509.ObjectIdentifier, entity: EntityId) -> x509.OtherName:
+    """A device in subjectAltName: its EUI-64 as hwSerialNum of its hardware type (GBCS 12; RFC 4108 section 5)."""
+    from cryptography.hazmat import asn1
+
+    value = tlv(SEQUENCE, asn1.encode_der(hardware_type) + tlv(OCTET_STRING, entity.octets))
+    return x509.OtherName(ON_HARDWARE_MODULE_NAME, value)

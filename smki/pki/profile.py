@@ -6,7 +6,6 @@ longest validity, the hardware type, and words for people. So no file can make a
 """
 
 from dataclasses import dataclass
-from enum import Enum
 from typing import Annotated, Literal
 
 from cryptography import x509
@@ -14,66 +13,16 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from msgspec import Meta
 
 from smki.errors import InvalidInput, Refused
+from smki.pki.kind import ExtensionName, Kind
 from smki.pki.oid import parse_oid
 from smki.settings import Sourced, Table, read_toml
 
-ExtensionName = Literal[
-    "keyUsage",
-    "basicConstraints",
-    "extendedKeyUsage",
-    "subjectAltName",
-    "certificatePolicies",
-    "subjectKeyIdentifier",
-    "authorityKeyIdentifier",
-    "wrappedApexContingencyKey",
-]
 ExtendedUsage = Literal["clientAuth", "serverAuth", "emailProtection"]
 EXTENDED_USAGE = {
     "clientAuth": ExtendedKeyUsageOID.CLIENT_AUTH,
     "serverAuth": ExtendedKeyUsageOID.SERVER_AUTH,
     "emailProtection": ExtendedKeyUsageOID.EMAIL_PROTECTION,
 }
-_COMMON: frozenset[ExtensionName] = frozenset({"keyUsage", "certificatePolicies", "subjectKeyIdentifier"})
-
-
-class Kind(Enum):
-    """What a certificate is for; the value is how a file says it."""
-
-    ROOT = "root"
-    LINK = "link"
-    ISSUING = "issuing"
-    ORGANISATION = "organisation"
-    DEVICE = "device"
-    INFRASTRUCTURE = "infrastructure"
-
-    @property
-    def is_authority(self) -> bool:
-        return self in {Kind.ROOT, Kind.LINK, Kind.ISSUING}
-
-    @property
-    def path_length(self) -> int | None:
-        """An issuing authority may not make another; a root's reach is bounded by what it signs."""
-        return 0 if self is Kind.ISSUING else None
-
-    @property
-    def extensions(self) -> frozenset[ExtensionName]:
-        """Exactly those a certificate of this kind has, but for a root's contingency key."""
-        match self:
-            case Kind.ROOT:
-                return _COMMON | {"basicConstraints"}
-            case Kind.LINK | Kind.ISSUING:
-                return _COMMON | {"basicConstraints", "authorityKeyIdentifier"}
-            case Kind.ORGANISATION:
-                return _COMMON | {"authorityKeyIdentifier"}
-            case Kind.DEVICE:
-                return _COMMON | {"authorityKeyIdentifier", "subjectAltName"}
-            case Kind.INFRASTRUCTURE:
-                return _COMMON | {"authorityKeyIdentifier", "extendedKeyUsage"}
-
-    @property
-    def longest_years(self) -> int:
-        """The ceiling no file can raise; devices have no end at all."""
-        return 50 if self.is_authority else 10
 
 
 class _ProfileFile(Table, frozen=True):

@@ -21,16 +21,16 @@ from smki.errors import IntegrityFailure, InvalidInput, Refused
 from smki.pki.contingency import WRAPPED_APEX_CONTINGENCY_KEY
 from smki.pki.der import BIT_STRING, SEQUENCE, tlv
 from smki.pki.keyid import KeyIdentifier, point_of
-from smki.pki.profile import EXTENDED_USAGE, Kind, Profile
+from smki.pki.kind import Kind
+from smki.pki.name import hardware_module_name
+from smki.pki.profile import EXTENDED_USAGE, Profile
 from smki.pki.serial import Serial
 from smki.pki.validity import TimeForm, Validity
 
 Entropy = Callable[[int], bytes]
 PROOFS = 8  # random specimens compared with pyca before a template may be used
-ON_HARDWARE_MODULE_NAME = x509.ObjectIdentifier("1.3.6.1.5.5.7.8.4")  # RFC 4108 section 5
 ECDSA_WITH_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")  # no parameters: RFC 5758 3.2
 _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-_HARDWARE_SERIAL = bytes.fromhex("0408")  # OCTET STRING of the EUI-64
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +113,28 @@ def check_lifetime(profile: Profile, validity: Validity) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Dated:
+    """A template whose dates are filled in: what is left is each certificate's own."""
+
+    pieces: tuple[bytes, ...]
+    holes: tuple[str, ...]
+
+    def fill(self, serial: bytes, point: bytes, entity: bytes) -> bytes:
+        """The octets to be signed; `entity` is empty where the profile has none."""
+        values = {
+            "serial": serial,
+            "public_key": point,
+            "key_identifier": KeyIdentifier.of_point(point).octets,
+            "entity": entity,
+        }
+        parts = [self.pieces[0]]
+        for hole, piece in zip(self.holes, self.pieces[1:], strict=True):
+            parts.append(values[hole])
+            parts.append(piece)
+        return b"".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
 class Template:
     """Fixed octets with holes; made only by `compile_template`."""
 
@@ -120,20 +142,28 @@ class Template:
     pieces: tuple[bytes, ...]
     holes: tuple[str, ...]
 
-    def fill(self, fields: Fields) -> bytes:
-        """The octets to be signed."""
-        if fields.validity.forms != self.draft.forms:
+    def dated(self, validity: Validity) -> Dated:
+        """Fill in the dates, which many certificates share."""
+        if validity.forms != self.draft.forms:
             raise InvalidInput(
                 "template.dates", "these dates need another time form", "compile a template for this validity"
             )
+        values = _dates(self.draft, validity)
+        pieces, holes = [self.pieces[0]], []
+        for hole, piece in zip(self.holes, self.pieces[1:], strict=True):
+            if hole in values:
+                pieces[-1] += values[hole] + piece
+            else:
+                holes.append(hole)
+                pieces.append(piece)
+        return Dated(tuple(pieces), tuple(holes))
+
+    def fill(self, fields: Fields) -> bytes:
+        """The octets to be signed."""
         if (fields.entity is not None) != self.draft.has_entity:
             raise InvalidInput("template.entity", "an EUI-64 is wanted, or not wanted", "see the profile")
-        values = _hole_values(self.draft, fields)
-        parts = [self.pieces[0]]
-        for hole, piece in zip(self.holes, self.pieces[1:], strict=True):
-            parts.append(values[hole])
-            parts.append(piece)
-        return b"".join(parts)
+        entity = b"" if fields.entity is None else fields.entity.octets
+        return self.dated(fields.validity).fill(fields.serial.octets, point_of(fields.public_key), entity)
 
 
 def compile_template(plan: Draft, entropy: Entropy) -> Template:
@@ -214,12 +244,17 @@ def _moment(form: TimeForm, seconds: int) -> datetime:
     return datetime(2050, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
 
 
+def _dates(plan: Draft, validity: Validity) -> dict[str, bytes]:
+    return {
+        "not_before": plan.forms[0].encode(validity.not_before),
+        "not_after": plan.forms[1].encode(validity.not_after),
+    }
+
+
 def _hole_values(plan: Draft, fields: Fields) -> dict[str, bytes]:
     point = point_of(fields.public_key)
-    values = {
+    values = _dates(plan, fields.validity) | {
         "serial": fields.serial.octets,
-        "not_before": plan.forms[0].encode(fields.validity.not_before),
-        "not_after": plan.forms[1].encode(fields.validity.not_after),
         "public_key": point,
         "key_identifier": KeyIdentifier.of_point(point).octets,
     }
@@ -252,7 +287,7 @@ def _extensions(plan: Draft, fields: Fields) -> Iterator[tuple[x509.ExtensionTyp
     for name in plan.profile.extensions:
         match name:
             case "keyUsage":
-                yield _key_usage(plan), True
+                yield key_usage(plan.usage), True
             case "basicConstraints":
                 yield x509.BasicConstraints(ca=True, path_length=kind.path_length), True
             case "extendedKeyUsage":
@@ -274,31 +309,22 @@ def _extensions(plan: Draft, fields: Fields) -> Iterator[tuple[x509.ExtensionTyp
                 yield x509.UnrecognizedExtension(WRAPPED_APEX_CONTINGENCY_KEY, plan.contingency), False
 
 
-def _key_usage(plan: Draft) -> x509.KeyUsage:
-    authority = plan.profile.kind.is_authority
+def key_usage(usage: KeyUsage | None) -> x509.KeyUsage:
+    """Of an end entity the one thing its key is for; of an authority what every authority's is."""
     return x509.KeyUsage(
-        digital_signature=plan.usage is KeyUsage.DIGITAL_SIGNATURE,
+        digital_signature=usage is KeyUsage.DIGITAL_SIGNATURE,
         content_commitment=False,
         key_encipherment=False,
         data_encipherment=False,
-        key_agreement=plan.usage is KeyUsage.KEY_AGREEMENT,
-        key_cert_sign=authority,
-        crl_sign=authority,
+        key_agreement=usage is KeyUsage.KEY_AGREEMENT,
+        key_cert_sign=usage is None,
+        crl_sign=usage is None,
         encipher_only=False,
         decipher_only=False,
     )
 
 
 def _hardware_module_name(plan: Draft, fields: Fields) -> x509.SubjectAlternativeName:
-    """The device's EUI-64 as hwSerialNum of its hardware type (RFC 4108 section 5)."""
     assert plan.profile.hardware_type is not None, "a device profile has one"
     assert fields.entity is not None, "a device has one"
-    hardware_type = _oid_der(plan.profile.hardware_type)
-    value = tlv(SEQUENCE, hardware_type + _HARDWARE_SERIAL + fields.entity.octets)
-    return x509.SubjectAlternativeName([x509.OtherName(ON_HARDWARE_MODULE_NAME, value)])
-
-
-def _oid_der(oid: x509.ObjectIdentifier) -> bytes:
-    from cryptography.hazmat import asn1
-
-    return asn1.encode_der(oid)
+    return x509.SubjectAlternativeName([hardware_module_name(plan.profile.hardware_type, fields.entity)])

@@ -4,6 +4,7 @@ Everything else about the store is written once. SQL uses `?` for a value;
 each engine gives its driver the sign it wants.
 """
 
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,6 +28,12 @@ class Engine(Protocol):
 
     def execute(self, sql: str, values: tuple[Any, ...] = ()) -> Any:
         """One statement; outside a transaction it may only read."""
+
+    def stream(self, sql: str, values: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query one by one, however many; nothing else is asked in between."""
+
+    def insert(self, table: str, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
+        """Many rows at once, inside a transaction, by the fastest way the database has."""
 
     def transaction(self) -> AbstractContextManager[None]:
         """All that is executed inside is durable at its end, or none of it ever was. Transactions do not nest."""

@@ -1,6 +1,6 @@
 """PostgreSQL: a server that several nodes share. A lost connection is made again at the next call."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -78,6 +78,22 @@ class PostgresqlEngine:
             if idle is None or not idle.closed:
                 raise
             return self._once(statement, values)
+
+    def stream(self, sql: str, values: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+        try:
+            with self.connection.cursor() as cursor:
+                yield from cursor.stream(sql.replace("?", "%s").encode(), values, size=500)
+        except psycopg.Error as error:
+            raise _explain(error) from None
+
+    def insert(self, table: str, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
+        statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN"
+        try:
+            with self.connection.cursor() as cursor, cursor.copy(statement.encode()) as copy:
+                for row in rows:
+                    copy.write_row(row)
+        except psycopg.Error as error:
+            raise _explain(error) from None
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

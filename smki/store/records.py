@@ -4,10 +4,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from smki.entity import EntityId
+from smki.entity import EntityId, EntityRange, KeyUsage, RemotePartyRole
+from smki.pki.kind import Kind
 from smki.pki.serial import Serial
+from smki.pki.status import Status
 
 AuthorityState = Literal["making", "active"]
+HeldState = Literal["waiting", "granted", "refused"]
 CeremonyState = Literal["started", "keys-made", "signing", "done"]
 
 
@@ -79,6 +82,17 @@ class CertificateRecord:
     not_before: datetime
     not_after: datetime
     der: bytes
+    usage: KeyUsage | None = None
+    role: RemotePartyRole | None = None
+    subscriber: int | None = None
+    """The number of the organisation that asked; none where the authority asked itself."""
+    status: Status = Status.IN_USE
+    """As written down: whether it has expired since is a question of the time."""
+    request: bytes | None = None
+    """16 octets of the SHA-256 of the request it answers."""
+
+    def status_at(self, now: datetime) -> Status:
+        return Status.EXPIRED if self.status is not Status.REVOKED and now > self.not_after else self.status
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,3 +126,44 @@ class ContingencyRecord:
     key_id: bytes
     secret_id: bytes
     public_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ResponsibleRecord:
+    """An officer of an organisation: the one whose signature speaks for it."""
+
+    name: str
+    function: str
+    public_key: bytes
+    issuer: int
+    serial: Serial
+
+
+@dataclass(frozen=True, slots=True)
+class OrganisationRecord:
+    """A subscriber: what it is, which identifiers are its own, what it may ask for."""
+
+    number: int
+    name: str
+    active: bool
+    roles: tuple[RemotePartyRole, ...]
+    kinds: tuple[Kind, ...]
+    ranges: tuple[EntityRange, ...]
+    volume: int
+    """How many device certificates a month were agreed."""
+    officers: tuple[ResponsibleRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRecord:
+    """A batch of requests that waits for an officer, or did."""
+
+    batch: bytes
+    organisation: int
+    kind: Kind
+    count: int
+    reasons: tuple[str, ...]
+    state: HeldState
+    asked_by: str
+    asked_at: datetime
+    decision: dict[str, Any]

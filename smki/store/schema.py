@@ -93,33 +93,83 @@ _INDEXES = (
 )
 
 
+# What issuing to subscribers needs; numbers stand for words as `smki.store.certificates` says.
+_SECOND: dict[str, Table] = {
+    "organisation": Table({"number": "bigint", "name": "text", "state": "text", "detail": "text"}, ("number",)),
+    "allocation": Table({"first": "octets", "last": "octets", "organisation": "bigint"}, ("first",)),
+    "responsible": Table(
+        {
+            "organisation": "bigint",
+            "name": "text",
+            "function": "text",
+            "public_key": "octets",
+            "issuer": "smallint",
+            "serial": "octets",
+        },
+        ("organisation", "name"),
+    ),
+    "volume": Table({"organisation": "bigint", "month": "bigint", "issued": "bigint"}, ("organisation", "month")),
+    "held": Table(
+        {
+            "batch": "octets",
+            "organisation": "bigint",
+            "kind": "text",
+            "requests": "bigint",
+            "reasons": "text",
+            "state": "text",
+            "asked_by": "text",
+            "asked_at": "bigint",
+            "decision": "text",
+        },
+        ("batch",),
+    ),
+}
+_SECOND_COLUMNS = (
+    "status smallint NOT NULL DEFAULT 1",  # what was issued before this step is an authority's, and in use
+    "usage smallint",
+    "role smallint",
+    "subscriber bigint",
+    "request {octets}",
+)
+_SECOND_INDEXES = (
+    "CREATE UNIQUE INDEX organisation_name ON organisation (name)",
+    # Both grow at their right end, which costs issuing next to nothing.
+    "CREATE INDEX certificate_subscriber ON certificate (subscriber, not_before) WHERE subscriber IS NOT NULL",
+    "CREATE INDEX certificate_end ON certificate (not_after) WHERE not_after < 253402300799",  # not those without end
+)
+
+
 def first_on_sqlite(connection: Any) -> None:
     """The first schema, through sqlite-utils."""
+    _create_on_sqlite(connection, _FIRST, _INDEXES)
+
+
+def second_on_sqlite(connection: Any) -> None:
+    """Subscribers, and what a certificate says of them."""
+    for column in _SECOND_COLUMNS:
+        connection.execute(f"ALTER TABLE certificate ADD COLUMN {column.format(octets='blob')}")
+    _create_on_sqlite(connection, _SECOND, _SECOND_INDEXES)
+
+
+def _create_on_sqlite(connection: Any, tables: dict[str, Table], indexes: tuple[str, ...]) -> None:
     from sqlite_utils import Database
 
     types = {"smallint": int, "bigint": int, "text": str, "octets": bytes}
     database = Database(connection)
-    for name, table in _FIRST.items():
+    for name, table in tables.items():
         # A table without rowid is four times slower to fill here: keep the rowid, and an index of the key.
         database.table(name).create(
             {column: types[kind] for column, kind in table.columns.items()},
             pk=table.key[0] if len(table.key) == 1 else table.key,
             not_null=set(table.columns) - set(table.optional),
         )
-    for index in _INDEXES:
+    for index in indexes:
         connection.execute(index)
 
 
 def first_on_postgresql(connection: Any) -> None:
     """The first schema, in PostgreSQL's words."""
-    for name, table in _FIRST.items():
-        lines = [
-            f"{column} {kind.replace('octets', 'bytea')}{'' if column in table.optional else ' NOT NULL'}"
-            for column, kind in table.columns.items()
-        ]
-        lines.append(f"PRIMARY KEY ({', '.join(table.key)})")
-        spread = " PARTITION BY HASH (serial)" if name == "certificate" else ""
-        connection.execute(f"CREATE TABLE {name} ({', '.join(lines)}){spread}")
+    _create_on_postgresql(connection, _FIRST)
     for part in range(PARTITIONS):
         connection.execute(
             f"CREATE TABLE certificate_{part:02d} PARTITION OF certificate"
@@ -129,6 +179,26 @@ def first_on_postgresql(connection: Any) -> None:
         connection.execute(index)
 
 
+def second_on_postgresql(connection: Any) -> None:
+    """Subscribers, and what a certificate says of them."""
+    for column in _SECOND_COLUMNS:
+        connection.execute(f"ALTER TABLE certificate ADD COLUMN {column.format(octets='bytea')}")
+    _create_on_postgresql(connection, _SECOND)
+    for index in _SECOND_INDEXES:
+        connection.execute(index)
+
+
+def _create_on_postgresql(connection: Any, tables: dict[str, Table]) -> None:
+    for name, table in tables.items():
+        lines = [
+            f"{column} {kind.replace('octets', 'bytea')}{'' if column in table.optional else ' NOT NULL'}"
+            for column, kind in table.columns.items()
+        ]
+        lines.append(f"PRIMARY KEY ({', '.join(table.key)})")
+        spread = " PARTITION BY HASH (serial)" if name == "certificate" else ""
+        connection.execute(f"CREATE TABLE {name} ({', '.join(lines)}){spread}")
+
+
 Migration = Callable[[Any], None]
-SQLITE: tuple[Migration, ...] = (first_on_sqlite,)
-POSTGRESQL: tuple[Migration, ...] = (first_on_postgresql,)
+SQLITE: tuple[Migration, ...] = (first_on_sqlite, second_on_sqlite)
+POSTGRESQL: tuple[Migration, ...] = (first_on_postgresql, second_on_postgresql)

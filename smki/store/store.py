@@ -10,21 +10,20 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from smki.entity import EntityId
 from smki.errors import IntegrityFailure, InvalidInput, Refused
 from smki.pki.serial import Serial
 from smki.store import merkle
+from smki.store.certificates import Certificates
 from smki.store.engine import Engine, open_engine
 from smki.store.entry import entry_body
+from smki.store.organisations import Organisations
 from smki.store.records import (
     Act,
     AuthorityRecord,
     CeremonyRecord,
-    CertificateRecord,
     ContingencyRecord,
     Entry,
     OfficerRecord,
-    Reservation,
     TokenRecord,
 )
 from smki.store.transaction import Transaction
@@ -38,6 +37,8 @@ class Store:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.certificates = Certificates(engine)
+        self.organisations = Organisations(engine)
 
     @classmethod
     def open(cls, url: str) -> Self:
@@ -107,7 +108,7 @@ class Store:
     def act(self, act: Act) -> Iterator[Transaction]:
         """One act: what is done inside is committed with its entry, or neither is."""
         with self._engine.transaction():
-            transaction = Transaction(self._engine.execute, self._set_meta, act.at)
+            transaction = Transaction(self._engine, self._set_meta, act.at)
             yield transaction
             self._engine.lock_log()
             self._append(act)
@@ -236,29 +237,6 @@ class Store:
         row = self._engine.execute(f"SELECT {_AUTHORITY} FROM authority WHERE name = ?", (name,)).fetchone()
         return None if row is None else _authority(row)
 
-    def certificate(self, issuer: int, serial: Serial) -> CertificateRecord | None:
-        row = self._engine.execute(
-            f"{_CERTIFICATES} WHERE issuer = ? AND serial = ?", (issuer, serial.octets)
-        ).fetchone()
-        return None if row is None else _certificate(row)
-
-    def certificates_of_key(self, key_hash: bytes) -> tuple[CertificateRecord, ...]:
-        rows = self._engine.execute(f"{_CERTIFICATES} WHERE key_hash = ? ORDER BY issuer, serial", (key_hash,))
-        return tuple(_certificate(row) for row in rows.fetchall())
-
-    def certificates_of_entity(self, entity: EntityId) -> tuple[CertificateRecord, ...]:
-        rows = self._engine.execute(f"{_CERTIFICATES} WHERE entity = ? ORDER BY issuer, serial", (entity.octets,))
-        return tuple(_certificate(row) for row in rows.fetchall())
-
-    def reservations(self) -> tuple[Reservation, ...]:
-        rows = self._engine.execute(
-            "SELECT issuer, serial, purpose, burnt, reserved_at FROM reservation ORDER BY reserved_at, issuer, serial"
-        ).fetchall()
-        return tuple(
-            Reservation(issuer, Serial(bytes(serial)), purpose, bool(burnt), datetime.fromtimestamp(at, UTC))
-            for issuer, serial, purpose, burnt, at in rows
-        )
-
     def contingency(self, authority: str) -> ContingencyRecord | None:
         row = self._engine.execute(
             "SELECT authority, token, key_id, secret_id, public_key FROM contingency WHERE authority = ?",
@@ -270,10 +248,6 @@ class Store:
 _AUTHORITY = (
     "number, name, hierarchy, tier, state, issuing, profile, subject, token, key_id, public_key, issuer, serial,"
     " not_after"
-)
-_CERTIFICATES = (
-    "SELECT issuer, serial, key_hash, entity, profile.name, not_before, not_after, der"
-    " FROM certificate JOIN profile ON profile.number = certificate.profile"
 )
 
 
@@ -294,18 +268,4 @@ def _authority(row: tuple[Any, ...]) -> AuthorityRecord:
         issuer=issuer,
         serial=None if serial is None else Serial(bytes(serial)),
         not_after=None if end is None else datetime.fromtimestamp(end, UTC),
-    )
-
-
-def _certificate(row: tuple[Any, ...]) -> CertificateRecord:
-    issuer, serial, key_hash, entity, profile, begin, end, der = row
-    return CertificateRecord(
-        issuer=issuer,
-        serial=Serial(bytes(serial)),
-        key_hash=bytes(key_hash),
-        entity=None if entity is None else EntityId(bytes(entity)),
-        profile=profile,
-        not_before=datetime.fromtimestamp(begin, UTC),
-        not_after=datetime.fromtimestamp(end, UTC),
-        der=bytes(der),
     )

@@ -1,32 +1,25 @@
 """The changes an act can make. Each is refused where the state it starts from is not the one it expects."""
 
 import json
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Any
 
-from smki.errors import IntegrityFailure, Refused
+from smki.errors import Refused
 from smki.pki.serial import Serial
+from smki.store.certificates import CertificateActs
+from smki.store.organisations import OrganisationActs
 from smki.store.records import (
     AuthorityRecord,
     CeremonyRecord,
     CeremonyState,
-    CertificateRecord,
     ContingencyRecord,
     OfficerRecord,
     TokenRecord,
 )
 
-Execute = Callable[[str, tuple[Any, ...]], Any]
 
-
-class Transaction:
+class Transaction(CertificateActs, OrganisationActs):
     """What may be done inside one act."""
-
-    def __init__(self, execute: Execute, set_meta: Callable[[str, bytes], None], at: datetime) -> None:
-        self._execute = execute
-        self._set_meta = set_meta
-        self._at = at
 
     def set_audit_key(self, spki: bytes) -> None:
         self._set_meta("audit-key", spki)
@@ -42,7 +35,7 @@ class Transaction:
 
     def replace_roll(self, officers: Sequence[OfficerRecord]) -> None:
         """A new roll; those before it stay on record, so that an old approval can still be checked."""
-        roll = self._execute("SELECT COALESCE(MAX(roll) + 1, 0) FROM officer", ()).fetchone()[0]
+        roll = self._execute("SELECT COALESCE(MAX(roll) + 1, 0) FROM officer").fetchone()[0]
         for officer in officers:
             self._execute(
                 "INSERT INTO officer (roll, name, public_key) VALUES (?, ?, ?)",
@@ -111,62 +104,3 @@ class Transaction:
             "INSERT INTO contingency (authority, token, key_id, secret_id, public_key) VALUES (?, ?, ?, ?, ?)",
             (record.authority, record.token, record.key_id, record.secret_id, record.public_key),
         )
-
-    def reserve_serial(self, issuer: int, serial: Serial, purpose: str) -> None:
-        """Set a serial number aside before anything is signed with it."""
-        self._execute(
-            "INSERT INTO reservation (reserved_at, issuer, burnt, serial, purpose) VALUES (?, ?, 0, ?, ?)",
-            (int(self._at.timestamp()), issuer, serial.octets, purpose),
-        )
-        # Asked after the insert, which waits for an act that is just turning the same number into a certificate.
-        used = self._execute(
-            "SELECT 1 FROM certificate WHERE serial = ? AND issuer = ?", (serial.octets, issuer)
-        ).fetchone()
-        if used is not None:
-            raise Refused("serial.used", f"serial number {serial} is in use", "draw another")
-
-    def burn_serial(self, issuer: int, serial: Serial) -> None:
-        """Whatever was signed with it is lost: the number stays on record and is never used again."""
-        changed = self._execute(
-            "UPDATE reservation SET burnt = 1 WHERE issuer = ? AND serial = ? AND burnt = 0",
-            (issuer, serial.octets),
-        ).rowcount
-        if changed != 1:
-            raise IntegrityFailure("serial.not-reserved", f"serial number {serial} is not reserved", "report this")
-
-    def store_certificate(self, record: CertificateRecord) -> None:
-        """Keep a certificate under the serial number that was reserved for it."""
-        taken = self._execute(
-            "DELETE FROM reservation WHERE issuer = ? AND serial = ? AND burnt = 0",
-            (record.issuer, record.serial.octets),
-        ).rowcount
-        if taken != 1:
-            raise IntegrityFailure(
-                "serial.not-reserved", f"serial number {record.serial} is not reserved", "report this"
-            )
-        self._execute(
-            "INSERT INTO certificate (issuer, serial, key_hash, entity, profile, not_before, not_after, der)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                record.issuer,
-                record.serial.octets,
-                record.key_hash,
-                None if record.entity is None else record.entity.octets,
-                self._profile_number(record.profile),
-                int(record.not_before.timestamp()),
-                int(record.not_after.timestamp()),
-                record.der,
-            ),
-        )
-
-    def _profile_number(self, name: str) -> int:
-        """Two hundred million rows hold a number in place of a name."""
-        find = "SELECT number FROM profile WHERE name = ?"
-        while (row := self._execute(find, (name,)).fetchone()) is None:
-            # Nothing is inserted where another act took the name or the number just before: look again.
-            self._execute(
-                "INSERT INTO profile (number, name) SELECT COALESCE(MAX(number) + 1, 0), ? FROM profile WHERE true"
-                " ON CONFLICT DO NOTHING",
-                (name,),
-            )
-        return int(row[0])

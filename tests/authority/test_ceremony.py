@@ -84,7 +84,7 @@ def test_every_hierarchy_stands_and_strangers_accept_it(house: House, tmp_path: 
         assert subprocess.run([*command, *files], capture_output=True).returncode == 0
     verdict = verify_log(house.workspace.store)
     assert (verdict.faults, verdict.sealed) == ((), verdict.entries)
-    assert house.workspace.store.reservations() == ()
+    assert house.workspace.store.certificates.reservations() == ()
     assert (house.home / "published" / "ca" / "oca-root.pem").is_file()
 
 
@@ -318,7 +318,7 @@ def test_fifty_kills_leave_nothing_half_done(house: House, tmp_path: Path) -> No
         done = [a for a in store.authorities() if a.state == "active"]
         for record in done:
             assert record.serial is not None
-            assert store.certificate(record.number, record.serial) is not None
+            assert store.certificates.get(record.number, record.serial) is not None
         store.close()
         if done:
             finished += 1
@@ -331,7 +331,7 @@ def test_fifty_kills_leave_nothing_half_done(house: House, tmp_path: Path) -> No
     store = Store.open(f"sqlite:{home / 'smki.db'}")
     verdict = verify_log(store)
     assert (verdict.faults, verdict.sealed) == ((), verdict.entries)
-    assert all(reservation.burnt for reservation in store.reservations())
+    assert all(reservation.burnt for reservation in store.certificates.reservations())
     store.close()
     assert finished < 50
 

@@ -82,10 +82,10 @@ def test_the_last_moment_of_the_calendar_is_kept(store: Store) -> None:
     end = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)  # RFC 5280 4.1.2.5: no end that means anything
     record = CertificateRecord(1, Serial(b"\x01" * 16), b"k" * 16, None, "device", NOW, end, b"der")
     with store.act(ACT) as tx:
-        tx.reserve_serial(1, record.serial, "test")
-        assert store.reservations()[0].at == NOW
-        tx.store_certificate(record)
-    assert store.certificate(1, record.serial) == record
+        tx.reserve_serials(1, [record.serial], "test")
+        assert store.certificates.reservations()[0].at == NOW
+        tx.store_certificates([record])
+    assert store.certificates.get(1, record.serial) == record
 
 
 def test_a_refused_value_is_not_called_a_conflict(store: Store) -> None:
@@ -136,10 +136,10 @@ def test_certificates_are_found_by_entity(store: Store) -> None:
     ]
     with store.act(ACT) as tx:
         for record in records:
-            tx.reserve_serial(1, record.serial, "test")
-            tx.store_certificate(record)
-    assert store.certificates_of_entity(entity) == tuple(records[:2])
-    assert store.certificates_of_key(b"k" * 16) == tuple(records)
+            tx.reserve_serials(1, [record.serial], "test")
+            tx.store_certificates([record])
+    assert store.certificates.of_entity(entity) == tuple(records[:2])
+    assert store.certificates.of_key(b"k" * 16) == tuple(records)
 
 
 # SQLite
@@ -237,14 +237,14 @@ def test_a_connection_lost_inside_an_act_undoes_it(shared: str) -> None:
 
     def lose() -> None:
         with store.act(ACT) as tx:
-            tx.reserve_serial(1, Serial(b"\x01" * 16), "test")
+            tx.reserve_serials(1, [Serial(b"\x01" * 16)], "test")
             with psycopg.connect(shared, autocommit=True) as other:
                 other.execute("SELECT pg_terminate_backend(%s, 5000)", (store._engine.connection.info.backend_pid,))
 
     with pytest.raises(Unavailable) as lost:
         lose()
     assert lost.value.code == "store.unreachable"
-    assert (store.audit_size(), store.reservations()) == (0, ())
+    assert (store.audit_size(), store.certificates.reservations()) == (0, ())
     append(store)
     store.close()
 

@@ -112,34 +112,34 @@ def test_tree_and_proofs_agree_with_the_entries(store: Store) -> None:
 
 def test_a_serial_number_is_reserved_used_once_or_burnt_for_ever(store: Store) -> None:
     with store.act(act()) as tx:
-        tx.reserve_serial(1, SERIAL, "test")
+        tx.reserve_serials(1, [SERIAL], "test")
     with pytest.raises(Refused) as conflict, store.act(act()) as tx:
-        tx.reserve_serial(1, SERIAL, "again")
+        tx.reserve_serials(1, [SERIAL], "again")
     assert conflict.value.code == "store.conflict"
     with store.act(act()) as tx:
-        tx.store_certificate(certificate())
-    assert store.reservations() == ()
-    assert store.certificate(1, SERIAL) == certificate()
-    assert store.certificates_of_key(b"k" * 16) == (certificate(),)
+        tx.store_certificates([certificate()])
+    assert store.certificates.reservations() == ()
+    assert store.certificates.get(1, SERIAL) == certificate()
+    assert store.certificates.of_key(b"k" * 16) == (certificate(),)
     with pytest.raises(Refused) as used, store.act(act()) as tx:
-        tx.reserve_serial(1, SERIAL, "again")
+        tx.reserve_serials(1, [SERIAL], "again")
     assert used.value.code == "serial.used"
     other = Serial(b"\x02" * 16)
     with store.act(act()) as tx:
-        tx.reserve_serial(1, other, "test")
-        tx.burn_serial(1, other)
-    assert [r.burnt for r in store.reservations()] == [True]
+        tx.reserve_serials(1, [other], "test")
+        tx.burn_serials(1, [other])
+    assert [r.burnt for r in store.certificates.reservations()] == [True]
     with pytest.raises(IntegrityFailure), store.act(act()) as tx:
-        tx.store_certificate(certificate(other))
+        tx.store_certificates([certificate(other)])
     with pytest.raises(IntegrityFailure), store.act(act()) as tx:
-        tx.burn_serial(1, other)
+        tx.burn_serials(1, [other])
 
 
 def test_a_certificate_without_reservation_is_refused(store: Store) -> None:
     with pytest.raises(IntegrityFailure) as refusal, store.act(act()) as tx:
-        tx.store_certificate(certificate())
+        tx.store_certificates([certificate()])
     assert refusal.value.code == "serial.not-reserved"
-    assert store.certificate(1, SERIAL) is None
+    assert store.certificates.get(1, SERIAL) is None
 
 
 def test_the_newest_issuing_authority_issues(store: Store) -> None:

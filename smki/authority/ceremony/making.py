@@ -112,7 +112,7 @@ class Making:
             serials=self._detail["serials"],
         ) as tx:
             for name, serial in drawn.items():
-                tx.reserve_serial(self._signer_number(name), serial, f"ceremony {self._plan.file.name}: {name}")
+                tx.reserve_serials(self._signer_number(name), [serial], f"ceremony {self._plan.file.name}: {name}")
             tx.advance_ceremony(self._ceremony.sha256, "keys-made", "signing", self._detail)
         yield "serial numbers reserved"
 
@@ -130,9 +130,9 @@ class Making:
             serials=self._detail["serials"],
         ) as tx:
             for name, serial in burnt.items():
-                tx.burn_serial(self._signer_number(name), serial)
+                tx.burn_serials(self._signer_number(name), [serial])
             for name, serial in drawn.items():
-                tx.reserve_serial(self._signer_number(name), serial, f"ceremony {self._plan.file.name}: {name}")
+                tx.reserve_serials(self._signer_number(name), [serial], f"ceremony {self._plan.file.name}: {name}")
             tx.advance_ceremony(self._ceremony.sha256, "signing", "signing", self._detail)
         yield "serial numbers of the interrupted run burnt, new ones reserved"
 
@@ -152,7 +152,7 @@ class Making:
             serials=self._detail["serials"],
         ) as tx:
             for _, record in made:
-                tx.store_certificate(record)
+                tx.store_certificates([record])
             tx.activate_authority(self._plan.file.name, own.serial, int(own.not_after.timestamp()))
             tx.advance_ceremony(self._ceremony.sha256, "signing", "done", self._detail)
         for name, digest in digests.items():
