@@ -18,6 +18,10 @@ class SmkiError(Exception):
         self.message = message
         self.remedy = remedy
 
+    def __reduce__(self) -> tuple[type["SmkiError"], tuple[str, str, str]]:
+        """From one process to another whole."""
+        return type(self), (self.code, self.message, self.remedy)
+
     def __str__(self) -> str:
         return f"{self.message} [{self.code}]"
 

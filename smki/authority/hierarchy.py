@@ -169,7 +169,7 @@ def export_certificates(workspace: Workspace, name: str, *, chain: bool, links: 
         record = named(workspace, record.issuer) if chain and record.issuer else None
     if der:
         return found[0]
-    return b"".join(_pem(item) for item in found)
+    return b"".join(pem(item) for item in found)
 
 
 def _links(workspace: Workspace, record: AuthorityRecord) -> list[bytes]:
@@ -182,7 +182,7 @@ def _links(workspace: Workspace, record: AuthorityRecord) -> list[bytes]:
     return [item.der for item in same_key if item.der != own]
 
 
-def _pem(der: bytes) -> bytes:
+def pem(der: bytes) -> bytes:
     import base64
     import textwrap
 
@@ -195,7 +195,7 @@ def publish_authority(workspace: Workspace, name: str) -> Iterator[str]:
     record = named(workspace, name)
     own = certificate_of(workspace, record)
     publish(workspace, f"ca/{name}.der", own.der)
-    publish(workspace, f"ca/{name}.pem", _pem(own.der))
+    publish(workspace, f"ca/{name}.pem", pem(own.der))
     for link in _links(workspace, record):
-        publish(workspace, f"ca/link-{hashlib.sha256(link).hexdigest()[:16]}.pem", _pem(link))
+        publish(workspace, f"ca/link-{hashlib.sha256(link).hexdigest()[:16]}.pem", pem(link))
     yield f"published ca/{name}.pem"

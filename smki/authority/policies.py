@@ -10,6 +10,7 @@ from typing import Literal, TypeVar
 
 from cryptography import x509
 
+from smki.authority.issuance.policy import IssuanceFile, IssuancePolicy, read_issuance
 from smki.errors import InvalidInput, Refused
 from smki.pki.oid import parse_oid
 from smki.pki.profile import Profile, read_profile
@@ -73,6 +74,7 @@ class Policies:
     hierarchies: dict[str, Hierarchy]
     profiles: dict[str, Profile]
     quorum: Quorum
+    issuance: IssuancePolicy
     digests: dict[str, str]
 
     @property
@@ -109,7 +111,8 @@ def load_policies(folder: Path) -> Policies:
         name: _hierarchy(name, table, hierarchy_file.environment, profiles)
         for name, table in hierarchy_file.hierarchies.items()
     }
-    return Policies(hierarchy_file.environment, hierarchies, profiles, _quorum(quorum_file), digests)
+    issuance = read_issuance(keep(_read(folder, "issuance.toml", IssuanceFile)), profiles, hierarchies)
+    return Policies(hierarchy_file.environment, hierarchies, profiles, _quorum(quorum_file), issuance, digests)
 
 
 def _octets(path: Path) -> bytes:

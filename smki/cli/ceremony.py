@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from smki.cli.render import emit, fields, json_option, table
-from smki.cli.secrets import passphrase_option, read_passphrase
+from smki.cli.secrets import officer_key_options, officers_private_key
 from smki.cli.session import Session, pass_session
 
 if TYPE_CHECKING:
@@ -69,40 +69,21 @@ def _show_approvals(approvals: Iterable[tuple[str, str]], needed: int) -> None:
     epilog="Example: smki ceremony approve ceremonies/1-root-oca.toml --officer alice --key alice.pem",
 )
 @_file
-@click.option("--officer", required=True, metavar="NAME", help="Who approves, as the roll names them.")
-@click.option("--key", type=click.Path(path_type=Path, dir_okay=False), help="The officer's encrypted key file.")
-@click.option("--token", metavar="NAME", help="Or the token of the workspace that holds the officer's key.")
+@officer_key_options
 @click.option("--sha256", metavar="HEX", help="The digest you checked; asked for on a terminal if not given.")
-@passphrase_option
 @json_option
 @pass_session
-def approve(
-    session: Session,
-    file: Path,
-    officer: str,
-    key: Path | None,
-    token: str | None,
-    sha256: str | None,
-    passphrase: str,
-    as_json: bool,
-) -> None:
+def approve(session: Session, /, file: Path, officer: str, sha256: str | None, as_json: bool, **key: Any) -> None:
     """Sign the SHA-256 of FILE as an officer, with the officer's own key."""
     from smki.authority.ceremony.approval import approve_ceremony
     from smki.authority.ceremony.file import read_ceremony
-    from smki.authority.officers import load_officer_key, officer_key_in
 
-    if (key is None) == (token is None):
-        raise click.UsageError("Say which key signs: either --key FILE or --token NAME.")
     ceremony = read_ceremony(file)
     if sha256 is None:
         click.echo(f"{ceremony.plan.purpose}\nSHA-256 {ceremony.sha256.hex()}", err=True)
         sha256 = click.prompt("Type the first 8 digits of the SHA-256 you checked", err=True)
         sha256 = ceremony.sha256.hex() if ceremony.sha256.hex()[:8] == sha256.strip().lower() else sha256
-    if key is not None:
-        private_key = load_officer_key(key, read_passphrase(session, passphrase, f"Passphrase of {key}"))
-    else:
-        assert token is not None
-        private_key = officer_key_in(session.workspace.open_token(token))
+    private_key = officers_private_key(session, **key)
     approval = approve_ceremony(session.workspace, ceremony, officer, private_key, sha256)
     emit(approval.as_json(), as_json, lambda: click.echo(f"{officer} approved {file.name} {sha256}"))
 

@@ -176,7 +176,7 @@ class Cryptoki:
         self._call("C_Login", session, user, pin.encode(), len(pin.encode()))
 
     def signer(self, session: int, key: int) -> Callable[[bytes], bytes]:
-        """A function that signs digests with a key: r and s, 32 octets each. For one thread at a time, like its session.
+        """A function that signs digests with a key: r and s, 32 octets each. For one thread at a time.
 
         A million certificates go through here. python-pkcs11 asks for the length first, and takes half as long again.
         """

@@ -5,7 +5,7 @@ because copies made in a session answer to the same names.
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pkcs11
 from cryptography.exceptions import InvalidSignature
@@ -22,6 +22,7 @@ from smki.hsm.description import Description
 if TYPE_CHECKING:
     from pkcs11 import Session
 
+Usage = Literal["sign", "agree", "sign and agree"]
 P256_PARAMETERS = bytes.fromhex("06082a8648ce3d030107")
 _POINT_HEADER = bytes.fromhex("0441")  # OCTET STRING of the 65 octets of an uncompressed point
 SCALAR_OCTETS = 32
@@ -142,14 +143,13 @@ class Objects:
         fresh = ec.generate_private_key(ec.SECP256R1())
         return self._agree(private, fresh.public_key()) == fresh.exchange(ec.ECDH(), public_key)
 
-    def generate(self, label: str, key_id: bytes, usage: str) -> ec.EllipticCurvePublicKey:
+    def generate(self, label: str, key_id: bytes, usage: Usage) -> ec.EllipticCurvePublicKey:
         for name, wanted in (("label", {"label": label}), ("id", {"id": key_id})):
             if self._search(ObjectClass.PRIVATE_KEY, **wanted) or self._search(ObjectClass.PUBLIC_KEY, **wanted):
                 raise Refused(
                     "hsm.key-exists", f"{self._subject}: a key has this {name}: {label}", "choose another label"
                 )
-        signs = usage == "sign"
-        public, private = make_pair(self._session, label, key_id, signs=signs, store=True)
+        public, private = make_pair(self._session, label, key_id, usage, store=True)
         if not _is_protected(private):
             private.destroy()
             public.destroy()
@@ -196,10 +196,10 @@ class Objects:
         """A signing and an agreeing pair in the session, used and destroyed."""
         objects: list[Any] = []
         try:
-            public, private = make_pair(self._session, "self-test", os.urandom(16), signs=True, store=False)
+            public, private = make_pair(self._session, "self-test", os.urandom(16), "sign", store=False)
             objects += [public, private]
             signs = _verifies(private, _read_point(public), os.urandom(32))
-            other_public, other = make_pair(self._session, "self-test", os.urandom(16), signs=False, store=False)
+            other_public, other = make_pair(self._session, "self-test", os.urandom(16), "agree", store=False)
             objects += [other_public, other]
             fresh = ec.generate_private_key(ec.SECP256R1())
             agreed = self._agree(other, fresh.public_key()) == fresh.exchange(ec.ECDH(), _read_point(other_public))
@@ -212,15 +212,16 @@ class Objects:
         return bytes(self._session.generate_random(octets * 8))
 
 
-def make_pair(session: "Session", label: str, key_id: bytes, *, signs: bool, store: bool) -> tuple[Any, Any]:
-    """A P-256 pair, the private half sensitive and not extractable, good for one thing only."""
+def make_pair(session: "Session", label: str, key_id: bytes, usage: Usage, *, store: bool) -> tuple[Any, Any]:
+    """A P-256 pair, the private half sensitive and not extractable, good for what is said and nothing else."""
+    signs, agrees = usage != "agree", usage != "sign"
     parameters = session.create_domain_parameters(KeyType.EC, {Attribute.EC_PARAMS: P256_PARAMETERS}, local=True)
     private = {
         Attribute.PRIVATE: True,
         Attribute.SENSITIVE: True,
         Attribute.EXTRACTABLE: False,
         Attribute.SIGN: signs,
-        Attribute.DERIVE: not signs,
+        Attribute.DERIVE: agrees,
         Attribute.DECRYPT: False,
         Attribute.UNWRAP: False,
     }

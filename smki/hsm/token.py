@@ -24,7 +24,7 @@ from smki.settings import Sourced
 if TYPE_CHECKING:
     from pkcs11 import Session
 
-    from smki.hsm.objects import KeyInfo, Objects
+    from smki.hsm.objects import KeyInfo, Objects, Usage
 
 T = TypeVar("T")
 AskPin = Callable[[], Pin]
@@ -296,7 +296,7 @@ class Token:
         """Every key pair in the token."""
         return self._do(lambda objects: objects.pairs())
 
-    def generate_key(self, label: str, key_id: bytes, usage: str) -> HsmPrivateKey:
+    def generate_key(self, label: str, key_id: bytes, usage: "Usage") -> HsmPrivateKey:
         """Make a P-256 pair that cannot leave the token, to "sign" or to "agree"; none like it may exist."""
         public_key = self._do(lambda objects: objects.generate(label, key_id, usage))
         return HsmPrivateKey(self, label, key_id, public_key)

@@ -39,18 +39,11 @@ class Request:
 
     digest: bytes
     point: bytes
+    key_hash: bytes
     usage: KeyUsage
     entity: EntityId | None = None
     role: RemotePartyRole | None = None
     common_name: str | None = None
-
-    @property
-    def spki(self) -> bytes:
-        return P256_SPKI + self.point
-
-    @property
-    def key_hash(self) -> bytes:
-        return key_hash(self.spki)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +84,7 @@ class RequestReader:
             faults.append(_no_possession())
         if faults:
             return Unfit(digest, tuple(faults))
-        return Request(digest, found.point, form.usage, EntityId(found.entity))
+        return Request(digest, found.point, key_hash(P256_SPKI + found.point), form.usage, EntityId(found.entity))
 
     def _read_slowly(self, der: bytes) -> Request | Unfit:
         """Any other request: find every rule it breaks."""
@@ -114,7 +107,9 @@ class RequestReader:
         faults += _SUBJECTS[self._profile.kind](csr.subject, asked)
         if faults or asked.usage is None or not isinstance(key, ec.EllipticCurvePublicKey):
             return Unfit(digest, tuple(faults))
-        return Request(digest, point_of(key), asked.usage, asked.entity, asked.role, asked.common_name)
+        point = point_of(key)
+        known_by = key_hash(P256_SPKI + point)
+        return Request(digest, point, known_by, asked.usage, asked.entity, asked.role, asked.common_name)
 
 
 @dataclass(slots=True)

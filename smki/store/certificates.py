@@ -80,6 +80,7 @@ class Certified:
 
     issuer: int
     serial: Serial
+    subscriber: int | None
     request: bytes | None
 
 
@@ -112,12 +113,15 @@ class Certificates:
     def certified(self, key_hashes: Sequence[bytes]) -> dict[bytes, Certified]:
         """Which of these keys were certified before, in whatever profile."""
         rows = self._engine.execute(
-            f"SELECT key_hash, issuer, serial, request FROM certificate WHERE key_hash IN ({places(key_hashes)})",
+            "SELECT key_hash, issuer, serial, subscriber, request FROM certificate"
+            f" WHERE key_hash IN ({places(key_hashes)})",
             tuple(key_hashes),
         ).fetchall()
         return {
-            bytes(key): Certified(issuer, Serial(bytes(serial)), None if request is None else bytes(request))
-            for key, issuer, serial, request in rows
+            bytes(key): Certified(
+                issuer, Serial(bytes(serial)), subscriber, None if request is None else bytes(request)
+            )
+            for key, issuer, serial, subscriber, request in rows
         }
 
     def in_use(self, entities: Sequence[bytes], now: datetime) -> dict[tuple[bytes, KeyUsage], int]:

@@ -1,4 +1,4 @@
-"""Organisations, what is theirs, and batches that wait for an officer: reading them, and the changes of an act."""
+"""Organisations, what is theirs, and their batches: reading them, and the changes of an act."""
 
 import json
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ from smki.pki.kind import Kind
 from smki.pki.serial import Serial
 from smki.store.acts import Acts
 from smki.store.engine import Engine
-from smki.store.records import HeldRecord, HeldState, OrganisationRecord, ResponsibleRecord
+from smki.store.records import BatchRecord, BatchState, OrganisationRecord, ResponsibleRecord
 
 _ACTIVE, _SUSPENDED = "active", "suspended"
-_HELD = "batch, organisation, kind, requests, reasons, state, asked_by, asked_at, decision"
+_BATCH = "digest, organisation, kind, requests, reasons, state, asked_by, asked_at, decision"
 
 
 class Organisations:
@@ -70,17 +70,17 @@ class Organisations:
         ).fetchone()
         return 0 if row is None else int(row[0])
 
-    def held(self, batch: bytes) -> HeldRecord | None:
-        row = self._engine.execute(f"SELECT {_HELD} FROM held WHERE batch = ?", (batch,)).fetchone()
-        return None if row is None else _held(row)
+    def batch(self, batch: bytes) -> BatchRecord | None:
+        row = self._engine.execute(f"SELECT {_BATCH} FROM batch WHERE digest = ?", (batch,)).fetchone()
+        return None if row is None else _batch(row)
 
-    def all_held(self) -> tuple[HeldRecord, ...]:
-        rows = self._engine.execute(f"SELECT {_HELD} FROM held ORDER BY asked_at, batch").fetchall()
-        return tuple(_held(row) for row in rows)
+    def batches(self) -> tuple[BatchRecord, ...]:
+        rows = self._engine.execute(f"SELECT {_BATCH} FROM batch ORDER BY asked_at, digest").fetchall()
+        return tuple(_batch(row) for row in rows)
 
 
 class OrganisationActs(Acts):
-    """Changes to organisations and held batches."""
+    """Changes to organisations and batches."""
 
     def put_organisation(self, record: OrganisationRecord) -> int:
         """Enrol an organisation under the next free number; its ranges may be nobody else's."""
@@ -151,12 +151,12 @@ class OrganisationActs(Acts):
             (number, month, issued),
         )
 
-    def hold(self, record: HeldRecord) -> None:
-        """A batch waits for an officer's word."""
+    def put_batch(self, record: BatchRecord) -> None:
+        """Which batch came, and whether it waits for an officer's word."""
         self._execute(
-            f"INSERT INTO held ({_HELD}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO batch ({_BATCH}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                record.batch,
+                record.digest,
                 record.organisation,
                 record.kind.value,
                 record.count,
@@ -168,19 +168,19 @@ class OrganisationActs(Acts):
             ),
         )
 
-    def decide(self, batch: bytes, state: HeldState, decision: dict[str, Any]) -> None:
+    def decide(self, batch: bytes, state: BatchState, decision: dict[str, Any]) -> None:
         changed = self._execute(
-            "UPDATE held SET state = ?, decision = ? WHERE batch = ? AND state = 'waiting'",
+            "UPDATE batch SET state = ?, decision = ? WHERE digest = ? AND state = 'waiting'",
             (state, json.dumps(decision), batch),
         ).rowcount
         if changed != 1:
             raise Refused("approve.decided", "this batch does not wait for a decision", "see `smki approve list`")
 
 
-def _held(row: Sequence[Any]) -> HeldRecord:
-    batch, organisation, kind, count, reasons, state, asked_by, asked_at, decision = row
-    return HeldRecord(
-        batch=bytes(batch),
+def _batch(row: Sequence[Any]) -> BatchRecord:
+    digest, organisation, kind, count, reasons, state, asked_by, asked_at, decision = row
+    return BatchRecord(
+        digest=bytes(digest),
         organisation=organisation,
         kind=Kind(kind),
         count=count,

@@ -10,7 +10,7 @@ from smki.pki.serial import Serial
 from smki.pki.status import Status
 
 AuthorityState = Literal["making", "active"]
-HeldState = Literal["waiting", "granted", "refused"]
+BatchState = Literal["admitted", "waiting", "granted", "refused"]
 CeremonyState = Literal["started", "keys-made", "signing", "done"]
 
 
@@ -155,15 +155,15 @@ class OrganisationRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldRecord:
-    """A batch of requests that waits for an officer, or did."""
+class BatchRecord:
+    """A batch of requests: let in at once, or after an officer looked."""
 
-    batch: bytes
+    digest: bytes
     organisation: int
     kind: Kind
     count: int
     reasons: tuple[str, ...]
-    state: HeldState
+    state: BatchState
     asked_by: str
     asked_at: datetime
     decision: dict[str, Any]

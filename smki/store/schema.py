@@ -109,9 +109,9 @@ _SECOND: dict[str, Table] = {
         ("organisation", "name"),
     ),
     "volume": Table({"organisation": "bigint", "month": "bigint", "issued": "bigint"}, ("organisation", "month")),
-    "held": Table(
+    "batch": Table(
         {
-            "batch": "octets",
+            "digest": "octets",
             "organisation": "bigint",
             "kind": "text",
             "requests": "bigint",
@@ -121,7 +121,7 @@ _SECOND: dict[str, Table] = {
             "asked_at": "bigint",
             "decision": "text",
         },
-        ("batch",),
+        ("digest",),
     ),
 }
 _SECOND_COLUMNS = (

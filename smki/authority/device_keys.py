@@ -1,0 +1,86 @@
+"""Keys and requests as a device makes them: for tests, demonstrations and firmware developers."""
+
+import base64
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from smki.authority.safe_files import write_new
+from smki.entity import EUI64_OCTETS, EntityId, KeyUsage
+from smki.errors import InvalidInput, Refused, Unavailable
+from smki.pki.device_request import device_request
+from smki.pki.profile import Profile
+
+if TYPE_CHECKING:
+    from smki.hsm.token import Token
+
+_SHORT = {KeyUsage.DIGITAL_SIGNATURE: "ds", KeyUsage.KEY_AGREEMENT: "ka"}
+
+
+def make_requests(profile: Profile, first: EntityId, count: int, out: Path, token: "Token | None") -> int:
+    """Two requests for each device: into a folder beside their keys, or as JSON lines without keys."""
+    entities = _following(first, count)
+    if out.suffix == ".jsonl":
+        if token is not None:
+            raise InvalidInput("device.out", "keys in a token need a folder's names", "name a folder")
+        return _write_lines(profile, entities, out)
+    try:
+        for folder in (out, out / "requests", out / "keys"):
+            folder.mkdir(mode=0o700)
+    except FileExistsError:
+        raise Refused("file.exists", f"{out} exists", "name a folder that does not") from None
+    except OSError as error:
+        raise Unavailable("file.write", f"{out}: {error.strerror}", "name a folder you may make") from None
+    made = 0
+    for entity in entities:
+        for usage in KeyUsage:
+            name = f"{entity}-{_SHORT[usage]}"
+            key = _key(out / "keys", name, usage, token)
+            write_new(out / "requests" / f"{name}.csr", device_request(profile, entity, usage, key))
+            made += 1
+    return made
+
+
+def _following(first: EntityId, count: int) -> Iterator[EntityId]:
+    start = int.from_bytes(first.octets)
+    if start + count > 1 << (8 * EUI64_OCTETS):
+        raise InvalidInput("entity.range", "there are not so many EUI-64s after this one", "begin lower")
+    return (EntityId((start + number).to_bytes(EUI64_OCTETS)) for number in range(count))
+
+
+def _key(folder: Path, name: str, usage: KeyUsage, token: "Token | None") -> ec.EllipticCurvePrivateKey:
+    if token is not None:
+        # A request is signed whatever the key is for: that is how possession is proven.
+        both = usage is KeyUsage.KEY_AGREEMENT
+        return token.generate_key(name, os.urandom(16), "sign and agree" if both else "sign")
+    key = ec.generate_private_key(ec.SECP256R1())
+    form = serialization.PrivateFormat.PKCS8
+    write_new(
+        folder / f"{name}.key",
+        key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()),
+        mode=0o600,
+    )
+    return key
+
+
+def _write_lines(profile: Profile, entities: Iterator[EntityId], out: Path) -> int:
+    try:
+        with out.open("x", encoding="utf-8") as file:
+            made = 0
+            for entity in entities:
+                for usage in KeyUsage:
+                    key = ec.generate_private_key(ec.SECP256R1())
+                    der = device_request(profile, entity, usage, key)
+                    line = {"reference": f"{entity}-{_SHORT[usage]}", "request": base64.b64encode(der).decode()}
+                    file.write(json.dumps(line) + "\n")
+                    made += 1
+            return made
+    except FileExistsError:
+        raise Refused("file.exists", f"{out} exists", "choose another name") from None
+    except OSError as error:
+        raise Unavailable("file.write", f"{out}: {error.strerror}", "make room, or name another file") from None

@@ -1,0 +1,166 @@
+"""Letting a batch in: known by its digest, signed for where that is asked, held for an officer where flagged."""
+
+import hashlib
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from smki.authority.issuance.intake import Intake
+from smki.authority.issuance.order import Order
+from smki.authority.log import act, seal
+from smki.authority.officers import Approval, Officer, approve, judge, read_public_key
+from smki.authority.registration import officers_in_force
+from smki.authority.workspace import Workspace
+from smki.errors import InvalidInput, Refused
+from smki.pki.kind import Kind
+from smki.pki.manifest import MAX_MANIFEST_OCTETS, open_manifest
+from smki.pki.request import Request, RequestReader
+from smki.store.records import BatchRecord
+
+MIN_HEX = 8
+
+
+def month_of(moment: datetime) -> int:
+    """2026-11 as 202611."""
+    return moment.year * 100 + moment.month
+
+
+def admit(workspace: Workspace, order: Order, intake: Intake, manifest: Path | None) -> bytes:
+    """Let a batch in, and name it; or say why it has to wait."""
+    signer = _check_manifest(workspace, order, intake, manifest)
+    batch = order.batch(intake.digest)
+    known = workspace.store.organisations.batch(batch)
+    if known is None:
+        known = _put(workspace, order, intake, batch, signer)
+    if known.state == "waiting":
+        raise Refused(
+            "approve.needed",
+            f"batch {batch.hex()[:16]} of {known.count} requests waits for an officer: {'; '.join(known.reasons)}",
+            f"smki approve grant {batch.hex()[:16]} --officer NAME --key FILE, then run the same again",
+        )
+    if known.state == "refused":
+        raise Refused("approve.refused", f"an officer refused batch {batch.hex()[:16]}", "see `smki approve show`")
+    return batch
+
+
+def _put(workspace: Workspace, order: Order, intake: Intake, batch: bytes, signer: str | None) -> BatchRecord:
+    now = workspace.clock()
+    reasons = tuple(why_held(workspace, order, intake))
+    record = BatchRecord(
+        digest=batch,
+        organisation=order.subscriber.number,
+        kind=order.rule.kind,
+        count=intake.count,
+        reasons=reasons,
+        state="waiting" if reasons else "admitted",
+        asked_by=workspace.person.name,
+        asked_at=now,
+        decision={},
+    )
+    with act(
+        workspace,
+        "batch.held" if reasons else "batch.admitted",
+        batch=batch.hex(),
+        organisation=order.subscriber.name,
+        certificates=order.rule.kind.value,
+        requests=intake.count,
+        requests_sha256=intake.digest.hex(),
+        reasons=list(reasons),
+        signed_by=signer or "",
+    ) as tx:
+        tx.put_batch(record)
+        if not reasons and order.rule.kind is Kind.DEVICE:
+            tx.add_volume(order.subscriber.number, month_of(now), intake.count)
+    seal(workspace)
+    return record
+
+
+def why_held(workspace: Workspace, order: Order, intake: Intake) -> list[str]:
+    """Why a second officer has to look first."""
+    reasons = []
+    if order.rule.kind is Kind.DEVICE:
+        issued = workspace.store.organisations.issued_in(order.subscriber.number, month_of(workspace.clock()))
+        if issued + intake.count > order.subscriber.volume:
+            reasons.append(
+                f"{intake.count} requests after {issued} this month, and {order.subscriber.volume} were agreed"
+            )
+    if order.rule.approve_roles:
+        reader = RequestReader(order.rule.profile, workspace.policies.issuance.blocked)
+        read = (reader.read(asked.der) for asked in intake)
+        roles = {item.role for item in read if isinstance(item, Request) and item.role in order.rule.approve_roles}
+        reasons += [
+            f"certificates of role {role.word}" for role in sorted(role for role in roles if role is not None)
+        ]
+    return reasons
+
+
+# Manifests
+
+
+def _check_manifest(workspace: Workspace, order: Order, intake: Intake, manifest: Path | None) -> str | None:
+    """Who of the organisation signed for these files."""
+    if manifest is None:
+        if order.rule.manifest_required:
+            raise Refused(
+                "manifest.missing",
+                "requests of this kind are signed by an officer of the organisation",
+                "give --manifest: docs/issuing.md says how one is made",
+            )
+        return None
+    officers = officers_in_force(workspace, order.subscriber)
+    opened = open_manifest(_octets(manifest), [key for _, key in officers])
+    missing = set(intake.files) - opened.digests
+    if missing or len(opened.digests) != len(set(intake.files)):
+        raise Refused(
+            "manifest.files",
+            f"the manifest lists {len(opened.digests)} files, and lacks {len(missing)} of those handed in",
+            "hand in exactly the files that were signed for",
+        )
+    return officers[opened.signer][0].name
+
+
+def _octets(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_MANIFEST_OCTETS + 1)
+    except OSError as error:
+        raise InvalidInput("manifest.unreadable", f"{path}: {error.strerror}", "name the manifest") from None
+
+
+# The second officer
+
+
+def find_batch(workspace: Workspace, start: str) -> BatchRecord:
+    """The batch whose digest begins so."""
+    found = [item for item in workspace.store.organisations.batches() if item.digest.hex().startswith(start.lower())]
+    if len(start) < MIN_HEX or len(found) != 1:
+        raise InvalidInput(
+            "approve.unknown",
+            f"{len(found)} batches begin with {start[:64]!r}",
+            f"give {MIN_HEX} digits or more of one in `smki approve list`",
+        )
+    return found[0]
+
+
+def decide(
+    workspace: Workspace, batch: BatchRecord, officer: str, key: ec.EllipticCurvePrivateKey, grant: bool, reason: str
+) -> Approval:
+    """Grant or refuse a batch that waits, signed by an officer on the roll."""
+    now = workspace.clock()
+    state: Literal["granted", "refused"] = "granted" if grant else "refused"
+    # The word is part of what is signed: who refused has not signed anything that grants.
+    signed = hashlib.sha256(f"smki batch {state} {batch.digest.hex()}\n".encode()).digest()
+    approval = approve(officer, key, signed, workspace.store.workspace_id, now)
+    roll = [Officer(item.name, read_public_key(item.public_key, item.name)) for item in workspace.store.officers()]
+    (judged,) = judge([approval], roll, signed, workspace.store.workspace_id)
+    if judged.fault is not None:
+        raise Refused("approve.officer", f"{officer}: {judged.fault}", "use the key of an officer on the roll")
+    decision = {**approval.as_json(), "reason": reason}
+    with act(workspace, f"batch.{state}", batch=batch.digest.hex(), **decision) as tx:
+        tx.decide(batch.digest, state, decision)
+        if grant and batch.kind is Kind.DEVICE:
+            tx.add_volume(batch.organisation, month_of(now), batch.count)
+    seal(workspace)
+    return approval

@@ -1,0 +1,120 @@
+"""Judgement of requests against what is on record: keys, entities, the subscriber, the certificate renewed."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+from smki.authority.issuance.order import Order
+from smki.authority.registration import ineligible
+from smki.entity import KeyUsage
+from smki.pki.request import Request, Unfit
+from smki.pki.status import Status
+from smki.pki.verdict import Fault
+from smki.store.certificates import Certificates, Certified
+
+_REMEDIES = {
+    "key.certified": "make a new key pair: a key is certified once",
+    "entity.in-use": "renew it with `smki cert renew`, or set the one in use to not in use",
+    "renewal.entity": "ask for the entity, role and usage of the certificate that is renewed",
+}
+
+
+class Judge:
+    """Says of a chunk of requests who is answered. What it allowed and is not yet stored, it remembers."""
+
+    def __init__(self, certificates: Certificates, order: Order) -> None:
+        self._certificates = certificates
+        self._order = order
+        self._keys: set[bytes] = set()
+        self._uses: Counter[tuple[bytes, KeyUsage]] = Counter()
+
+    def certified(self, requests: Sequence[Request]) -> dict[bytes, Certified]:
+        """Which of their keys are certified already."""
+        return self._certificates.certified([request.key_hash for request in requests]) if requests else {}
+
+    def in_use(self, requests: Iterable[Request], now: datetime) -> dict[tuple[bytes, KeyUsage], int]:
+        entities = {request.entity.octets for request in requests if request.entity is not None}
+        return self._certificates.in_use(list(entities), now) if entities else {}
+
+    def answered_by(self, request: Request, certified: dict[bytes, Certified]) -> Certified | None:
+        """The certificate this very request had before."""
+        found = certified.get(request.key_hash)
+        if found is None or found.request != short(request.digest):
+            return None
+        return found if found.subscriber == self._order.subscriber.number else None
+
+    def faults(
+        self,
+        request: Request | Unfit,
+        certified: dict[bytes, Certified],
+        in_use: dict[tuple[bytes, KeyUsage], int],
+    ) -> tuple[Fault, ...]:
+        """Every rule a request breaks; with none, it is counted as being answered."""
+        if isinstance(request, Unfit):
+            return request.faults
+        order = self._order
+        found = [*ineligible(order.subscriber, order.rule.kind, request), *self._renewal(request)]
+        found += self._of_record(request, certified, in_use, self._keys, self._uses)
+        if not found:
+            self._keys.add(request.key_hash)
+            if request.entity is not None and self._counts:
+                self._uses[request.entity.octets, request.usage] += 1
+        return tuple(found)
+
+    def late(
+        self,
+        request: Request,
+        certified: dict[bytes, Certified],
+        in_use: dict[tuple[bytes, KeyUsage], int],
+    ) -> tuple[Fault, ...]:
+        """The rules that another act may have broken while the certificate was signed."""
+        return tuple(self._of_record(request, certified, in_use, set(), Counter()))
+
+    def forget(self, requests: Iterable[Request]) -> None:
+        """They are stored now, or given up."""
+        for request in requests:
+            self._keys.discard(request.key_hash)
+            if request.entity is not None and self._counts:
+                self._uses[request.entity.octets, request.usage] -= 1
+                self._uses += Counter()  # drops what is down to nothing
+
+    @property
+    def _counts(self) -> bool:
+        """Whether a certificate is in use as soon as it is issued."""
+        return self.first_status is Status.IN_USE
+
+    @property
+    def first_status(self) -> Status:
+        """What replaces another begins as pending: it takes over by `smki cert status`, in one act."""
+        return self._order.rule.first_status if self._order.renews is None else Status.PENDING
+
+    def _of_record(
+        self,
+        request: Request,
+        certified: dict[bytes, Certified],
+        in_use: dict[tuple[bytes, KeyUsage], int],
+        keys: set[bytes],
+        uses: "Counter[tuple[bytes, KeyUsage]]",
+    ) -> Iterator[Fault]:
+        key_hash = request.key_hash
+        if key_hash in certified or key_hash in keys:
+            yield _fault("key.certified", "the key is certified already")
+        if request.entity is not None and self._order.renews is None:
+            place = (request.entity.octets, request.usage)
+            count = in_use.get(place, 0) + uses[place]
+            if count >= self._order.rule.in_use_limit(request.role, request.usage):
+                yield _fault("entity.in-use", f"{request.entity} has {count} in use for {request.usage.value}")
+
+    def _renewal(self, request: Request) -> Iterator[Fault]:
+        old = self._order.renews
+        if old is not None and (old.entity, old.role, old.usage) != (request.entity, request.role, request.usage):
+            yield _fault("renewal.entity", "entity, role or usage is not that of the certificate renewed")
+
+
+def _fault(code: str, message: str) -> Fault:
+    return Fault(code, message, _REMEDIES[code])
+
+
+def short(digest: bytes) -> bytes:
+    """As the store keeps a request's digest."""
+    return digest[:16]

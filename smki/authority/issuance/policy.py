@@ -1,0 +1,135 @@
+"""The rules of issuing, read from `policies/issuance.toml` and held against what the code does not let go."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from msgspec import Meta
+
+from smki.entity import KeyUsage, RemotePartyRole
+from smki.errors import InvalidInput, Refused
+from smki.pki.kind import Kind
+from smki.pki.profile import Profile
+from smki.pki.status import Status
+from smki.settings import Table
+
+if TYPE_CHECKING:
+    from smki.authority.policies import Hierarchy
+
+MAX_BATCH = 10_000_000
+MAX_IN_USE = 4  # more certificates in use for one thing than cells a device has for it would be a mistake
+SUBSCRIBING = (Kind.DEVICE, Kind.ORGANISATION, Kind.INFRASTRUCTURE)
+_HASH_OCTETS = 32
+
+
+class _KindTable(Table, frozen=True):
+    profile: str
+    hierarchy: str
+    first_status: Literal["pending", "in use"]
+    manifest: Literal["optional", "required"]
+    years: Annotated[int, Meta(ge=1, le=10)] | None = None
+    approve_roles: list[str] = []
+    in_use: dict[
+        str, dict[Literal["digitalSignature", "keyAgreement"], Annotated[int, Meta(ge=1, le=MAX_IN_USE)]]
+    ] = {}
+
+
+class IssuanceFile(Table, frozen=True):
+    """The file `issuance.toml`."""
+
+    largest_batch: Annotated[int, Meta(ge=1, le=MAX_BATCH)]
+    kinds: dict[str, _KindTable]
+    blocked_keys: list[str] = []
+
+
+@dataclass(frozen=True, slots=True)
+class IssuingRule:
+    """How one kind of certificate is issued."""
+
+    kind: Kind
+    profile: Profile
+    hierarchy: "Hierarchy"
+    first_status: Status
+    manifest_required: bool
+    years: int | None
+    approve_roles: frozenset[RemotePartyRole]
+    in_use: Mapping[tuple[RemotePartyRole, KeyUsage], int]
+
+    def in_use_limit(self, role: RemotePartyRole | None, usage: KeyUsage) -> int:
+        return 1 if role is None else self.in_use.get((role, usage), 1)
+
+
+@dataclass(frozen=True, slots=True)
+class IssuancePolicy:
+    """What is issued, and within which bounds."""
+
+    largest_batch: int
+    blocked: frozenset[bytes]
+    rules: Mapping[Kind, IssuingRule]
+
+    def rule(self, kind: Kind) -> IssuingRule:
+        return self.rules[kind]
+
+
+def read_issuance(
+    file: IssuanceFile, profiles: Mapping[str, Profile], hierarchies: Mapping[str, "Hierarchy"]
+) -> IssuancePolicy:
+    """Turn the file into rules, one for each kind that is issued on request."""
+    if set(file.kinds) != {kind.value for kind in SUBSCRIBING}:
+        raise InvalidInput(
+            "policy.kinds",
+            "issuance.toml: `kinds` is not exactly device, organisation, infrastructure",
+            "give each of the three one table",
+        )
+    rules = {kind: _rule(kind, file.kinds[kind.value], profiles, hierarchies) for kind in SUBSCRIBING}
+    return IssuancePolicy(file.largest_batch, frozenset(_key(text) for text in file.blocked_keys), rules)
+
+
+def _key(text: str) -> bytes:
+    """The part of a digest by which keys are known here."""
+    try:
+        digest = bytes.fromhex(text)
+    except ValueError:
+        digest = b""
+    if len(digest) != _HASH_OCTETS:
+        raise InvalidInput(
+            "policy.blocked-key",
+            f"issuance.toml: key `blocked_keys`: {text[:20]!r} is no SHA-256",
+            "give 64 hexadecimal digits",
+        )
+    return digest[:16]
+
+
+def _rule(
+    kind: Kind, table: _KindTable, profiles: Mapping[str, Profile], hierarchies: Mapping[str, "Hierarchy"]
+) -> IssuingRule:
+    where = f"issuance.toml: kinds.{kind.value}"
+    if table.profile not in profiles or profiles[table.profile].kind is not kind:
+        raise InvalidInput(
+            "policy.no-profile", f"{where}.profile: {table.profile[:40]!r} is no {kind.value} profile", "name one"
+        )
+    if table.hierarchy not in hierarchies:
+        raise InvalidInput(
+            "policy.no-hierarchy", f"{where}.hierarchy: {table.hierarchy[:40]!r} is none", "see hierarchy.toml"
+        )
+    profile = profiles[table.profile]
+    if (table.years is None) != (profile.longest_years is None) or (table.years or 0) > (profile.longest_years or 10):
+        raise Refused(
+            "policy.years",
+            f"{where}.years: {table.years}, and profile {profile.name} allows {profile.longest_years}",
+            "stay within the profile; a device certificate has no end, and no years",
+        )
+    return IssuingRule(
+        kind=kind,
+        profile=profile,
+        hierarchy=hierarchies[table.hierarchy],
+        first_status=Status.parse(table.first_status),
+        manifest_required=table.manifest == "required",
+        years=table.years,
+        approve_roles=frozenset(RemotePartyRole.parse(word) for word in table.approve_roles),
+        in_use={
+            (RemotePartyRole.parse(role), KeyUsage(usage)): limit
+            for role, usages in table.in_use.items()
+            for usage, limit in usages.items()
+        },
+    )

@@ -1,0 +1,229 @@
+"""What the commands that issue share: the options, the progress, the result lines, the exit code."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+from typing import IO, TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from smki.cli.session import Session
+from smki.errors import InvalidInput, Refused, Unavailable
+
+if TYPE_CHECKING:
+    from smki.authority.issuance.intake import Intake
+    from smki.authority.issuance.order import Order, Outcome
+
+SOME_REFUSED = 1
+ALL_REFUSED = 3
+_WAIT_SECONDS = 60
+_STEP = 100  # results between two looks at the clock
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def issuing_options(function: F) -> F:
+    """The options of a command that answers requests."""
+    for option in reversed(
+        (
+            click.option("--csr", type=click.Path(path_type=Path, dir_okay=False), help="One request: DER or PEM."),
+            click.option(
+                "--from",
+                "source",
+                type=click.Path(path_type=Path, allow_dash=True),
+                help="Many: a folder, zip, tar, PEM or JSON lines; - reads a pipe.",
+            ),
+            click.option(
+                "--out",
+                type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+                help="Of one request the certificate as PEM, of many the result lines; default: print.",
+            ),
+            click.option(
+                "--manifest",
+                type=click.Path(path_type=Path, dir_okay=False),
+                help="The files' digests, signed by an officer of the organisation (CMS).",
+            ),
+            click.option("--dry-run", is_flag=True, help="Judge, and issue nothing."),
+            click.option(
+                "--workers", type=click.IntRange(0, 256), help="Worker processes for many; default: one a core."
+            ),
+            click.option(
+                "--wait",
+                type=click.IntRange(0, 86400),
+                default=_WAIT_SECONDS,
+                show_default=True,
+                help="Seconds to wait for a token or database that went away.",
+            ),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def answer(
+    session: Session,
+    order: "Order",
+    *,
+    csr: Path | None,
+    source: Path | None,
+    out: Path | None,
+    manifest: Path | None,
+    dry_run: bool,
+    workers: int | None,
+    wait: int,
+    as_json: bool,
+) -> int:
+    """Answer one request or many, and give the exit code."""
+    from smki.authority.issuance.intake import one_request, take_in
+
+    if (csr is None) == (source is None):
+        raise click.UsageError("Say what is asked: either --csr FILE or --from PATH.")
+    workspace = session.workspace
+    options = {"manifest": manifest, "workers": workers, "wait": wait, "dry_run": dry_run}
+    if csr is not None:
+        with one_request(csr, workspace.home) as intake:
+            return _answer_one(session, order, intake, out, as_json, options)
+    path = None if source == Path("-") else source
+    largest = workspace.policies.issuance.largest_batch
+    with _output(out) as lines, take_in(path, sys.stdin.buffer, workspace.home, largest) as intake:
+        return _answer_many(session, order, intake, lines, options)
+
+
+@contextmanager
+def _outcomes(
+    session: Session, order: "Order", intake: "Intake", options: dict[str, Any]
+) -> "Iterator[Iterator[Outcome]]":
+    from smki.authority.issuance.issue import issuing
+
+    with issuing(
+        session.workspace,
+        order,
+        intake,
+        manifest=options["manifest"],
+        workers=options["workers"],
+        patience=options["wait"],
+        tell=_tell_waiting,
+        dry_run=options["dry_run"],
+    ) as outcomes:
+        yield outcomes
+
+
+def _tell_waiting(error: Unavailable) -> None:
+    click.echo(f"waiting: {error.message} [{error.code}]", err=True)
+
+
+def _answer_one(
+    session: Session, order: "Order", intake: "Intake", out: Path | None, as_json: bool, options: dict[str, Any]
+) -> int:
+    from smki.authority.hierarchy import pem
+    from smki.authority.safe_files import write_new
+
+    with _outcomes(session, order, intake, options) as outcomes:
+        (outcome,) = outcomes
+    if as_json:
+        click.echo(json.dumps(outcome.as_json(), indent=2, ensure_ascii=False))
+    else:
+        for fault in outcome.faults:
+            click.echo(f"refused: {fault.message} [{fault.code}]\n  hint: {fault.remedy}", err=True)
+    if outcome.faults:
+        return ALL_REFUSED
+    if outcome.certificate is None:
+        click.echo("It would be issued.", err=True)
+    elif out is not None and out != Path("-"):
+        write_new(out, pem(outcome.certificate.der))
+        click.echo(f"{outcome.result}: {outcome.certificate.serial}, wrote {out}", err=True)
+    elif not as_json:
+        click.echo(pem(outcome.certificate.der), nl=False)
+    return 0
+
+
+def _answer_many(session: Session, order: "Order", intake: "Intake", lines: IO[str], options: dict[str, Any]) -> int:
+    counts = dict.fromkeys(("issued", "issued before", "would issue", "refused"), 0)
+    with _outcomes(session, order, intake, options) as outcomes, _progress(intake.count) as advance:
+        for outcome in outcomes:
+            counts[outcome.result] += 1
+            lines.write(json.dumps(outcome.as_json(), ensure_ascii=False, separators=(",", ":")) + "\n")
+            advance()
+    said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    click.echo(f"{intake.count} requests: {said}", err=True)
+    if not counts["refused"]:
+        return 0
+    return ALL_REFUSED if counts["refused"] == intake.count else SOME_REFUSED
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[], None]]:
+    """A bar with rate and time left on a terminal; nothing in a pipe."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    rate = TextColumn("{task.fields[rate]} a second")
+    columns = (BarColumn(), TaskProgressColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), refresh_per_second=4) as progress:
+        task = progress.add_task("", total=total, rate="0")
+        start, done = monotonic(), 0
+
+        def advance() -> None:
+            nonlocal done
+            done += 1
+            if done % _STEP == 0 or done == total:
+                progress.update(task, completed=done, rate=f"{done / (monotonic() - start + 0.001):,.0f}")
+
+        yield advance
+
+
+@contextmanager
+def _output(out: Path | None) -> Iterator[IO[str]]:
+    """Where result lines go: a new file that appears whole under its name when the run is over, or standard output.
+
+    Until then it is called NAME.part. An interrupted run leaves that behind, and the next one writes it anew.
+    """
+    if out is None or out == Path("-"):
+        yield sys.stdout
+        sys.stdout.flush()
+        return
+    if os.path.lexists(out):
+        raise Refused("file.exists", f"{out} exists", "choose another name, or move that file away")
+    part = out.with_name(f"{out.name}.part")
+    try:
+        with _exclusively(part) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            out.hardlink_to(part)  # unlike rename, fails when the name was taken meanwhile
+            part.unlink()
+    except FileExistsError:
+        raise Refused("file.exists", f"{out} exists", "choose another name, or move that file away") from None
+    except OSError as error:
+        raise Unavailable(
+            "file.write", f"{out}: {error.strerror}", "make room, and run the same again: nothing is issued twice"
+        ) from None
+
+
+@contextmanager
+def _exclusively(part: Path) -> Iterator[IO[str]]:
+    import fcntl
+
+    descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    with os.fdopen(descriptor, "w", encoding="utf-8", buffering=1 << 16) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InvalidInput(
+                "file.busy", f"another run writes {part}", "wait for it, or name another file"
+            ) from None
+        file.truncate(0)
+        yield file
