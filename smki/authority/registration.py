@@ -1,6 +1,5 @@
 """Registration: which organisations there are, what each may ask for, and who speaks for it."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from smki.authority.log import act, seal
 from smki.authority.officers import read_public_key
 from smki.authority.workspace import Workspace
-from smki.entity import EntityId, EntityRange, RemotePartyRole
+from smki.entity import EntityRange, RemotePartyRole
 from smki.errors import InvalidInput, Refused
 from smki.pki.kind import Kind
 from smki.pki.name import MAX_COMMON_NAME
@@ -155,31 +154,29 @@ _REMEDIES = {
 }
 
 
-def ineligible(subscriber: OrganisationRecord, kind: Kind, request: Request) -> Iterator[Fault]:
+def ineligible(subscriber: OrganisationRecord, kind: Kind, request: Request) -> list[Fault]:
     """Every reason why this organisation may not have this certificate."""
-    for code, message in _reasons(subscriber, kind, request):
-        yield Fault(code, message, _REMEDIES[code])
+    found: list[Fault] = []
 
+    def fault(code: str, message: str) -> None:
+        found.append(Fault(code, message, _REMEDIES[code]))
 
-def _reasons(subscriber: OrganisationRecord, kind: Kind, request: Request) -> Iterator[tuple[str, str]]:
     if not subscriber.active:
-        yield "subscriber.suspended", f"{subscriber.name} is suspended"
+        fault("subscriber.suspended", f"{subscriber.name} is suspended")
     # Its officers' certificates are how an organisation comes to subscribe at all.
     if kind not in subscriber.kinds and kind is not Kind.INFRASTRUCTURE:
-        yield "subscriber.kind", f"{subscriber.name} does not subscribe to {kind.value} certificates"
-    if request.entity is not None:
-        yield from _entity_reasons(subscriber, request.entity)
+        fault("subscriber.kind", f"{subscriber.name} does not subscribe to {kind.value} certificates")
+    entity = request.entity
+    if entity is not None:
+        if entity.is_reserved:
+            fault("entity.reserved", f"{entity} is null or a group address")
+        if not any(entity in item for item in subscriber.ranges):
+            fault("entity.not-allocated", f"{entity} is not in a range of {subscriber.name}")
     if request.role is not None and request.role not in subscriber.roles:
-        yield "role.not-held", f"{subscriber.name} is no {request.role.word}"
+        fault("role.not-held", f"{subscriber.name} is no {request.role.word}")
     if kind is Kind.ORGANISATION and request.common_name not in {None, subscriber.name}:
-        yield "subject.name", f"the common name {str(request.common_name)[:40]!r} is not {subscriber.name!r}"
-
-
-def _entity_reasons(subscriber: OrganisationRecord, entity: EntityId) -> Iterator[tuple[str, str]]:
-    if entity.is_reserved:
-        yield "entity.reserved", f"{entity} is null or a group address"
-    if not any(entity in item for item in subscriber.ranges):
-        yield "entity.not-allocated", f"{entity} is not in a range of {subscriber.name}"
+        fault("subject.name", f"the common name {str(request.common_name)[:40]!r} is not {subscriber.name!r}")
+    return found
 
 
 def as_json(record: OrganisationRecord) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """What the commands that issue share: the options, the progress, the result lines, the exit code."""
 
+import gc
 import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from time import monotonic
 from typing import IO, TYPE_CHECKING, Any, TypeVar
@@ -16,11 +17,13 @@ from smki.errors import InvalidInput, Refused, Unavailable
 
 if TYPE_CHECKING:
     from smki.authority.issuance.intake import Intake
+    from smki.authority.issuance.issue import Hands
     from smki.authority.issuance.order import Order, Outcome
 
 SOME_REFUSED = 1
 ALL_REFUSED = 3
 _WAIT_SECONDS = 60
+_GARBAGE = 200_000  # objects between two looks for circles of references: a long run makes millions, and no circle
 _STEP = 100  # results between two looks at the clock
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -78,51 +81,42 @@ def answer(
 ) -> int:
     """Answer one request or many, and give the exit code."""
     from smki.authority.issuance.intake import one_request, take_in
+    from smki.authority.issuance.issue import Hands, issuing
 
     if (csr is None) == (source is None):
         raise click.UsageError("Say what is asked: either --csr FILE or --from PATH.")
     workspace = session.workspace
-    options = {"manifest": manifest, "workers": workers, "wait": wait, "dry_run": dry_run}
-    if csr is not None:
-        with one_request(csr, workspace.home) as intake:
-            return _answer_one(session, order, intake, out, as_json, options)
-    path = None if source == Path("-") else source
-    largest = workspace.policies.issuance.largest_batch
-    with _output(out) as lines, take_in(path, sys.stdin.buffer, workspace.home, largest) as intake:
-        return _answer_many(session, order, intake, lines, options)
+
+    def outcomes(intake: "Intake", hands: "Hands") -> "AbstractContextManager[Iterator[Outcome]]":
+        return issuing(
+            workspace,
+            order,
+            intake,
+            hands,
+            manifest=manifest,
+            patience=wait,
+            tell=lambda error: click.echo(f"waiting: {error.message} [{error.code}]", err=True),
+            dry_run=dry_run,
+        )
+
+    with Hands(workspace, order, workers) as hands:
+        if csr is not None:
+            with one_request(csr, workspace.home) as intake, outcomes(intake, hands) as answers:
+                return _tell_one(next(answers), out, as_json)
+        path = None if source == Path("-") else source
+        largest = workspace.policies.issuance.largest_batch
+        with (
+            _output(out) as lines,
+            take_in(path, sys.stdin.buffer, workspace.home, largest, hands.start) as intake,
+            outcomes(intake, hands) as answers,
+        ):
+            return _tell_many(answers, intake.count, lines)
 
 
-@contextmanager
-def _outcomes(
-    session: Session, order: "Order", intake: "Intake", options: dict[str, Any]
-) -> "Iterator[Iterator[Outcome]]":
-    from smki.authority.issuance.issue import issuing
-
-    with issuing(
-        session.workspace,
-        order,
-        intake,
-        manifest=options["manifest"],
-        workers=options["workers"],
-        patience=options["wait"],
-        tell=_tell_waiting,
-        dry_run=options["dry_run"],
-    ) as outcomes:
-        yield outcomes
-
-
-def _tell_waiting(error: Unavailable) -> None:
-    click.echo(f"waiting: {error.message} [{error.code}]", err=True)
-
-
-def _answer_one(
-    session: Session, order: "Order", intake: "Intake", out: Path | None, as_json: bool, options: dict[str, Any]
-) -> int:
+def _tell_one(outcome: "Outcome", out: Path | None, as_json: bool) -> int:
     from smki.authority.hierarchy import pem
     from smki.authority.safe_files import write_new
 
-    with _outcomes(session, order, intake, options) as outcomes:
-        (outcome,) = outcomes
     if as_json:
         click.echo(json.dumps(outcome.as_json(), indent=2, ensure_ascii=False))
     else:
@@ -140,18 +134,22 @@ def _answer_one(
     return 0
 
 
-def _answer_many(session: Session, order: "Order", intake: "Intake", lines: IO[str], options: dict[str, Any]) -> int:
+def _tell_many(outcomes: "Iterator[Outcome]", total: int, lines: IO[bytes]) -> int:
+    from msgspec.json import encode
+
+    gc.set_threshold(_GARBAGE, 10, 1000)
     counts = dict.fromkeys(("issued", "issued before", "would issue", "refused"), 0)
-    with _outcomes(session, order, intake, options) as outcomes, _progress(intake.count) as advance:
+    with _progress(total) as advance:
         for outcome in outcomes:
             counts[outcome.result] += 1
-            lines.write(json.dumps(outcome.as_json(), ensure_ascii=False, separators=(",", ":")) + "\n")
+            lines.write(encode(outcome.as_json()))
+            lines.write(b"\n")
             advance()
     said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
-    click.echo(f"{intake.count} requests: {said}", err=True)
+    click.echo(f"{total} requests: {said}", err=True)
     if not counts["refused"]:
         return 0
-    return ALL_REFUSED if counts["refused"] == intake.count else SOME_REFUSED
+    return ALL_REFUSED if counts["refused"] == total else SOME_REFUSED
 
 
 @contextmanager
@@ -186,13 +184,13 @@ def _progress(total: int) -> Iterator[Callable[[], None]]:
 
 
 @contextmanager
-def _output(out: Path | None) -> Iterator[IO[str]]:
+def _output(out: Path | None) -> Iterator[IO[bytes]]:
     """Where result lines go: a new file that appears whole under its name when the run is over, or standard output.
 
     Until then it is called NAME.part. An interrupted run leaves that behind, and the next one writes it anew.
     """
     if out is None or out == Path("-"):
-        yield sys.stdout
+        yield sys.stdout.buffer
         sys.stdout.flush()
         return
     if os.path.lexists(out):
@@ -214,11 +212,11 @@ def _output(out: Path | None) -> Iterator[IO[str]]:
 
 
 @contextmanager
-def _exclusively(part: Path) -> Iterator[IO[str]]:
+def _exclusively(part: Path) -> Iterator[IO[bytes]]:
     import fcntl
 
     descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-    with os.fdopen(descriptor, "w", encoding="utf-8", buffering=1 << 16) as file:
+    with os.fdopen(descriptor, "wb", buffering=1 << 16) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -174,7 +174,7 @@ def appoint(
 
 def _issue_to_officer(session: Session, name: str, csr: Path | None) -> Any:
     from smki.authority.issuance.intake import one_request
-    from smki.authority.issuance.issue import issuing
+    from smki.authority.issuance.issue import Hands, issuing
     from smki.authority.issuance.order import order
     from smki.authority.registration import named
     from smki.errors import Refused
@@ -183,7 +183,11 @@ def _issue_to_officer(session: Session, name: str, csr: Path | None) -> Any:
     assert csr is not None
     workspace = session.workspace
     wanted = order(workspace, named(workspace, name), workspace.policies.issuance.rule(Kind.INFRASTRUCTURE))
-    with one_request(csr, workspace.home) as intake, issuing(workspace, wanted, intake) as outcomes:
+    with (
+        one_request(csr, workspace.home) as intake,
+        Hands(workspace, wanted) as hands,
+        issuing(workspace, wanted, intake, hands) as outcomes,
+    ):
         (outcome,) = outcomes
     if outcome.certificate is None:
         fault = outcome.faults[0]

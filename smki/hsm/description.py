@@ -32,6 +32,8 @@ class Description(Table, frozen=True):
     """Whether making tokens with C_InitToken is for us, not for the vendor's tools."""
     sessions: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 8
     """Most sessions a process opens for work with one token, beside the one that holds the login."""
+    session_copies: bool = False
+    """Whether many signatures are made with a copy of the key that lives in the session, where that is faster."""
     token_folders: str = ""
     """Folder in which each token is a folder whose name ends in the token's serial number, where it is so."""
     notes: str = ""

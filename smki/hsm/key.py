@@ -48,7 +48,8 @@ class HsmPrivateKey(ec.EllipticCurvePrivateKey):
         if not isinstance(inner, hashes.SHA256) or getattr(signature_algorithm, "deterministic_signing", False):
             raise Refused("hsm.algorithm", "this key signs with ECDSA over SHA-256 only", "ask for that")
         digest = bytes(data) if prehashed else hashlib.sha256(data).digest()
-        return der_signature(self.sign_digest(digest))
+        plain = self.sign_digest(digest)
+        return encode_dss_signature(int.from_bytes(plain[:SCALAR_OCTETS]), int.from_bytes(plain[SCALAR_OCTETS:]))
 
     def exchange(self, algorithm: ec.ECDH, peer_public_key: ec.EllipticCurvePublicKey) -> bytes:
         """The shared secret Z with a peer: keep it as short as you can, and print it never."""
@@ -95,8 +96,3 @@ class HsmPrivateKey(ec.EllipticCurvePrivateKey):
 def _check_digest(digest: bytes) -> None:
     if len(digest) != DIGEST_OCTETS:
         raise Refused("hsm.digest", f"a digest of {len(digest)} octets", "sign SHA-256 digests")
-
-
-def der_signature(plain: bytes) -> bytes:
-    """r and s as a certificate carries them (RFC 3279 2.2.3)."""
-    return encode_dss_signature(int.from_bytes(plain[:SCALAR_OCTETS]), int.from_bytes(plain[SCALAR_OCTETS:]))

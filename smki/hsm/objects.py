@@ -3,7 +3,7 @@ because copies made in a session answer to the same names.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -52,6 +52,7 @@ class Objects:
         self._description = description
         self._privates: dict[bytes, Any] = {}
         self._signers: dict[bytes, Callable[[bytes], bytes]] = {}
+        self._copiers: dict[bytes, Callable[[bytes], bytes]] = {}
 
     def _search(self, kind: ObjectClass, **wanted: Any) -> list[Any]:
         attributes = {Attribute.CLASS: kind, Attribute.TOKEN: True}
@@ -91,6 +92,29 @@ class Objects:
             session: Any = self._session  # python-pkcs11 shows its handles, and its stubs do not say so
             self._signers[key_id] = self._cryptoki.signer(session.handle, self._private(key_id).handle)
         return self._signers[key_id]
+
+    def sign_many(self, key_id: bytes, digests: Sequence[bytes]) -> list[bytes]:
+        """Many signatures, with a copy of the key in this session where the module signs faster so.
+
+        A copy would go on signing when the token is gone: the token's own key is looked for each time.
+        """
+        if not self._description.session_copies:
+            return list(map(self.signer(key_id), digests))
+        found = self._search(ObjectClass.PRIVATE_KEY, id=key_id)
+        if len(found) != 1:
+            raise self._missing_or_ambiguous(len(found), f"with id {key_id.hex()}")
+        if key_id not in self._copiers:
+            copy = found[0].copy({Attribute.TOKEN: False})
+            if not (copy[Attribute.SENSITIVE] and copy[Attribute.NEVER_EXTRACTABLE]):
+                copy.destroy()
+                raise Refused(
+                    "hsm.key-unprotected",
+                    f"{self._subject}: a copy of the key in the session could leave the module",
+                    "set `session_copies = false` in the HSM's description",
+                )
+            session: Any = self._session
+            self._copiers[key_id] = self._cryptoki.signer(session.handle, copy.handle)
+        return list(map(self._copiers[key_id], digests))
 
     def agree(self, key_id: bytes, peer: ec.EllipticCurvePublicKey) -> bytes:
         """Z by ECDH without a KDF in the module: what modules agree on; the secret object is destroyed."""

@@ -287,7 +287,7 @@ class Token:
 
     def sign_digests(self, key_id: bytes, digests: Sequence[bytes]) -> list[bytes]:
         """Many at once, through one session; when the token is lost in the middle, all of them again."""
-        return self._do(lambda objects: list(map(objects.signer(key_id), digests)), known=True)
+        return self._do(lambda objects: objects.sign_many(key_id, digests), known=True)
 
     def agree(self, key_id: bytes, peer: ec.EllipticCurvePublicKey) -> bytes:
         return self._do(lambda objects: objects.agree(key_id, peer), known=True)

@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature, encode_dss_signature
 
 from smki.entity import EntityId, KeyUsage
 from smki.errors import IntegrityFailure, InvalidInput, Refused
@@ -30,6 +30,8 @@ from smki.pki.validity import TimeForm, Validity
 Entropy = Callable[[int], bytes]
 PROOFS = 8  # random specimens compared with pyca before a template may be used
 ECDSA_WITH_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")  # no parameters: RFC 5758 3.2
+_ECDSA = ec.ECDSA(hashes.SHA256())
+_ECDSA_OF_DIGEST = ec.ECDSA(Prehashed(hashes.SHA256()))
 _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
@@ -127,11 +129,8 @@ class Dated:
             "key_identifier": KeyIdentifier.of_point(point).octets,
             "entity": entity,
         }
-        parts = [self.pieces[0]]
-        for hole, piece in zip(self.holes, self.pieces[1:], strict=True):
-            parts.append(values[hole])
-            parts.append(piece)
-        return b"".join(parts)
+        first, *rest = self.pieces
+        return first + b"".join([values[hole] + piece for hole, piece in zip(self.holes, rest, strict=True)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,19 +205,34 @@ def sign(
     return assemble(to_be_signed, signature)
 
 
+def finish(to_be_signed: bytes, digest: bytes, plain: bytes, issuer: ec.EllipticCurvePublicKey) -> bytes:
+    """The certificate from r and s as an HSM gives them for its digest, once they verify."""
+    half = len(plain) // 2
+    signature = encode_dss_signature(int.from_bytes(plain[:half]), int.from_bytes(plain[half:]))
+    try:
+        issuer.verify(signature, digest, _ECDSA_OF_DIGEST)
+    except InvalidSignature:
+        raise _wrong_signature() from None
+    return assemble(to_be_signed, signature)
+
+
 def check_signature(signature: bytes, data: bytes, key: ec.EllipticCurvePublicKey) -> None:
     """Refuse a signature that is not strict DER, or does not verify."""
     try:
         strict = encode_dss_signature(*decode_dss_signature(signature)) == signature
-        key.verify(signature, data, ec.ECDSA(hashes.SHA256()))
+        key.verify(signature, data, _ECDSA)
     except (InvalidSignature, ValueError):
         strict = False
     if not strict:
-        raise IntegrityFailure(
-            "signature.wrong",
-            "the HSM returned a signature that does not verify with the issuer's public key",
-            "check the HSM with `smki hsm check`, and that the key is the one the certificate names",
-        )
+        raise _wrong_signature()
+
+
+def _wrong_signature() -> IntegrityFailure:
+    return IntegrityFailure(
+        "signature.wrong",
+        "the HSM returned a signature that does not verify with the issuer's public key",
+        "check the HSM with `smki hsm check`, and that the key is the one the certificate names",
+    )
 
 
 def _random_fields(plan: Draft, entropy: Entropy) -> Fields:

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+import msgspec
+
 from smki.entity import EntityId, EntityRange, KeyUsage, RemotePartyRole
 from smki.pki.kind import Kind
 from smki.pki.serial import Serial
@@ -70,9 +72,8 @@ class AuthorityRecord:
     not_after: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class CertificateRecord:
-    """A certificate as issued."""
+class CertificateRecord(msgspec.Struct, frozen=True, gc=False):
+    """A certificate as issued. A struct, because a run makes a million of them."""
 
     issuer: int
     serial: Serial

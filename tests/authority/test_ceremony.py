@@ -27,7 +27,7 @@ from smki.authority.workspace import SHIPPED, Person, Workspace
 from smki.errors import SmkiError
 from smki.pki.lint import Severity, lint
 from smki.store.store import Store
-from tests.authority.conftest import NOW, House, no_prompt, roll
+from tests.house import NOW, House, no_prompt, roll
 from tests.pki.hierarchy import POLICY
 from tests.postgres import running
 

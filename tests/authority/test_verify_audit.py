@@ -13,7 +13,7 @@ from smki.authority.auditing import export_log, prove_entry, verify_log
 from smki.authority.log import act, seal
 from smki.errors import IntegrityFailure
 from smki.store.store import Store
-from tests.authority.conftest import House
+from tests.house import House
 
 VERIFIER = Path(__file__).parent.parent.parent / "scripts" / "verify-audit"
 

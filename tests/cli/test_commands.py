@@ -12,7 +12,7 @@ import click
 import pytest
 
 from smki.cli.main import cli
-from tests.authority.conftest import House
+from tests.house import House
 
 ROOT = Path(__file__).parent.parent.parent
 SMKI = [sys.executable, "-m", "smki"]

@@ -4,7 +4,6 @@ What was read is kept in a file without a name until the run ends. So a pipe can
 signed, nobody can change a request between being counted and being issued, and a million need no memory.
 """
 
-import base64
 import binascii
 import hashlib
 import os
@@ -26,6 +25,7 @@ from smki.pki.request import MAX_REQUEST_OCTETS
 
 MAX_TEXT_OCTETS = 4 * MAX_REQUEST_OCTETS  # of a request as PEM or in a line of JSON
 MAX_REFERENCE = 200
+MANY = 1000  # from here on it pays to start worker processes
 MAX_ZIP_OCTETS = 1 << 28  # a zip's list of contents is read whole; larger batches come as tar, PEM or JSON lines
 _UNREADABLE = b""  # stands for what could not be read as a request at all: no request is empty
 _PEM_BEGIN = re.compile(rb"-----BEGIN (NEW )?CERTIFICATE REQUEST-----\s*\Z")
@@ -42,7 +42,8 @@ class Asked:
 
 
 class _Line(msgspec.Struct, frozen=True):
-    request: str
+    request: bytes
+    """Base64 in the line."""
     reference: str = ""
 
 
@@ -78,8 +79,10 @@ class Intake:
         self._spool.close()
 
 
-def take_in(path: Path | None, pipe: BinaryIO, spool_folder: Path, largest: int) -> Intake:
-    """Read every request in `path`, or in the pipe where there is no path."""
+def take_in(
+    path: Path | None, pipe: BinaryIO, spool_folder: Path, largest: int, many: Callable[[], None] = lambda: None
+) -> Intake:
+    """Read every request in `path`, or in the pipe where there is no path; say when there turn out to be many."""
     requests, digest, count = hashlib.sha256(), hashlib.sha256, 0
     files: list[bytes] = []
     try:
@@ -93,10 +96,11 @@ def take_in(path: Path | None, pipe: BinaryIO, spool_folder: Path, largest: int)
                 raise Refused(
                     "intake.count", f"more than {largest} requests", "split the batch; the limit is in issuance.toml"
                 )
+            if count == MANY:
+                many()
             requests.update(digest(asked.der).digest())
             record = _pack((asked.reference, asked.der))
-            spool.write(len(record).to_bytes(4))
-            spool.write(record)
+            spool.write(len(record).to_bytes(4) + record)
         spool.flush()
     except OSError as error:
         spool.close()
@@ -221,13 +225,11 @@ def _from_json(file: _Hashed, name: str) -> Iterator[Asked]:
     for number, line in enumerate(_lines(file), 1):
         if not line.strip():
             continue
-        place = f"{name}:{number}" if name else str(number)
         try:
             item = _decode_line(line)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            yield Asked(_reference(place), _UNREADABLE)
-            continue
-        yield Asked(_reference(item.reference or place), _base64(item.request.encode()))
+            item = _Line(_UNREADABLE)
+        yield Asked(_reference(item.reference or (f"{name}:{number}" if name else str(number))), item.request)
 
 
 def _lines(file: _Hashed) -> Iterator[bytes]:
@@ -247,7 +249,7 @@ def _lines(file: _Hashed) -> Iterator[bytes]:
 
 def _base64(text: bytes) -> bytes:
     try:
-        return base64.b64decode(text, validate=True)
+        return binascii.a2b_base64(text, strict_mode=True)
     except binascii.Error:
         return _UNREADABLE
 
@@ -302,4 +304,6 @@ def _member(file: IO[bytes], name: str) -> Iterable[Asked]:
 
 def _reference(text: str) -> str:
     """What a person calls the request: shown and stored, so bounded, and free of what moves a terminal's cursor."""
+    if len(text) <= MAX_REFERENCE and text.isprintable():
+        return text
     return "".join(char if char.isprintable() else "?" for char in text[:MAX_REFERENCE])

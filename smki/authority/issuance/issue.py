@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Self
 
 from smki.authority.ceremony.plan import key_of
 from smki.authority.issuance.admission import admit
@@ -11,7 +12,7 @@ from smki.authority.issuance.crew import Alone, Crew
 from smki.authority.issuance.intake import Intake
 from smki.authority.issuance.order import Order, Outcome
 from smki.authority.issuance.patience import Patience
-from smki.authority.issuance.run import CHUNK, Run
+from smki.authority.issuance.run import Run
 from smki.authority.issuance.worker import Station, Worker
 from smki.authority.log import act, seal
 from smki.authority.workspace import SHIPPED, Workspace
@@ -19,7 +20,55 @@ from smki.errors import InvalidInput, SmkiError, Unavailable
 from smki.hsm.key import HsmPrivateKey
 
 SWEEP = 500  # forgotten numbers given up in one act
-LARGE = 2 * CHUNK  # from here on it pays to start worker processes
+
+
+class Hands:
+    """Who does the arithmetic: worker processes where there is much to do, else this process."""
+
+    def __init__(self, workspace: Workspace, order: Order, workers: int | None = None) -> None:
+        self._workspace = workspace
+        self._order = order
+        self._size = len(os.sched_getaffinity(0)) if workers is None else workers
+        self._crew: Crew | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._crew is not None:
+            self._crew.close()
+
+    def start(self) -> None:
+        """Start the workers now: there will be enough for them, and they take a moment."""
+        if self._crew is None and self._size:
+            self._crew = Crew(self._station(), self._size, self._workspace.pin(self._order.authority.token))
+
+    def get(self) -> "Crew | Alone":
+        """Whoever there is."""
+        if self._crew is not None:
+            return self._crew
+        authority, issuer = self._order.authority, key_of(self._order.authority)
+
+        def key() -> HsmPrivateKey:
+            token = self._workspace.open_token(authority.token)
+            return token.find_key(key_id=authority.key_id, public_key=issuer)
+
+        return Alone(Worker(self._station(), key, issuer))
+
+    def _station(self) -> Station:
+        workspace, authority = self._workspace, self._order.authority
+        known = workspace.store.token(authority.token)
+        assert authority.public_key is not None, "an authority that issues has its key"
+        return Station(
+            home=workspace.home,
+            descriptions=(SHIPPED / "hsm", workspace.home / "hsm"),
+            token=workspace.token_ref(authority.token),
+            token_serial=None if known is None else known.serial,
+            key_id=authority.key_id,
+            issuer_key=authority.public_key,
+            profile=self._order.rule.profile,
+            blocked=workspace.policies.issuance.blocked,
+        )
 
 
 @contextmanager
@@ -27,9 +76,9 @@ def issuing(
     workspace: Workspace,
     order: Order,
     intake: Intake,
+    hands: Hands,
     *,
     manifest: Path | None = None,
-    workers: int | None = None,
     patience: float = 0,
     tell: Callable[[Unavailable], None] = lambda _: None,
     dry_run: bool = False,
@@ -41,39 +90,14 @@ def issuing(
     if not dry_run:
         batch = admit(workspace, order, intake, manifest)
         _sweep(workspace)
-    crew = _crew(workspace, order, intake.count, workers)
     try:
-        with closing(Run(workspace, order, batch, crew, Patience(patience, tell)).outcomes(intake)) as outcomes:
+        run = Run(workspace, order, batch, hands.get(), Patience(patience, tell))
+        with closing(run.outcomes(intake)) as outcomes:
             yield outcomes
     finally:
-        crew.close()
         with suppress(SmkiError):  # what is issued is on record; the next act signs the log as well
             if batch is not None:
                 seal(workspace)
-
-
-def _crew(workspace: Workspace, order: Order, count: int, workers: int | None) -> Crew | Alone:
-    authority, ref = order.authority, workspace.token_ref(order.authority.token)
-    issuer = key_of(authority)
-    known = workspace.store.token(authority.token)
-    station = Station(
-        home=workspace.home,
-        descriptions=(SHIPPED / "hsm", workspace.home / "hsm"),
-        token=ref,
-        token_serial=None if known is None else known.serial,
-        key_id=authority.key_id,
-        issuer_key=authority.public_key or b"",
-        profile=order.rule.profile,
-        blocked=workspace.policies.issuance.blocked,
-    )
-    size = len(os.sched_getaffinity(0)) if workers is None else workers
-    if count >= LARGE and size > 0:
-        return Crew(station, size, workspace.pin(authority.token))
-
-    def key() -> HsmPrivateKey:
-        return workspace.open_token(authority.token).find_key(key_id=authority.key_id, public_key=issuer)
-
-    return Alone(Worker(station, key, issuer))
 
 
 def _sweep(workspace: Workspace) -> None:

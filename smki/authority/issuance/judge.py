@@ -1,7 +1,7 @@
 """Judgement of requests against what is on record: keys, entities, the subscriber, the certificate renewed."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from smki.authority.issuance.order import Order
@@ -11,6 +11,7 @@ from smki.pki.request import Request, Unfit
 from smki.pki.status import Status
 from smki.pki.verdict import Fault
 from smki.store.certificates import Certificates, Certified
+from smki.store.records import CertificateRecord
 
 _REMEDIES = {
     "key.certified": "make a new key pair: a key is certified once",
@@ -25,6 +26,9 @@ class Judge:
     def __init__(self, certificates: Certificates, order: Order) -> None:
         self._certificates = certificates
         self._order = order
+        # What replaces another begins as pending: it takes over by `smki cert status`, in one act.
+        self.first_status = order.rule.first_status if order.renews is None else Status.PENDING
+        self._counts = self.first_status is Status.IN_USE
         self._keys: set[bytes] = set()
         self._uses: Counter[tuple[bytes, KeyUsage]] = Counter()
 
@@ -53,11 +57,13 @@ class Judge:
         if isinstance(request, Unfit):
             return request.faults
         order = self._order
-        found = [*ineligible(order.subscriber, order.rule.kind, request), *self._renewal(request)]
+        found = ineligible(order.subscriber, order.rule.kind, request)
+        if order.renews is not None:
+            found += self._renewal(request, order.renews)
         found += self._of_record(request, certified, in_use, self._keys, self._uses)
         if not found:
             self._keys.add(request.key_hash)
-            if request.entity is not None and self._counts:
+            if self._counts and request.entity is not None:
                 self._uses[request.entity.octets, request.usage] += 1
         return tuple(found)
 
@@ -74,19 +80,9 @@ class Judge:
         """They are stored now, or given up."""
         for request in requests:
             self._keys.discard(request.key_hash)
-            if request.entity is not None and self._counts:
+            if self._counts and request.entity is not None:
                 self._uses[request.entity.octets, request.usage] -= 1
                 self._uses += Counter()  # drops what is down to nothing
-
-    @property
-    def _counts(self) -> bool:
-        """Whether a certificate is in use as soon as it is issued."""
-        return self.first_status is Status.IN_USE
-
-    @property
-    def first_status(self) -> Status:
-        """What replaces another begins as pending: it takes over by `smki cert status`, in one act."""
-        return self._order.rule.first_status if self._order.renews is None else Status.PENDING
 
     def _of_record(
         self,
@@ -95,20 +91,25 @@ class Judge:
         in_use: dict[tuple[bytes, KeyUsage], int],
         keys: set[bytes],
         uses: "Counter[tuple[bytes, KeyUsage]]",
-    ) -> Iterator[Fault]:
+    ) -> list[Fault]:
+        found = []
         key_hash = request.key_hash
         if key_hash in certified or key_hash in keys:
-            yield _fault("key.certified", "the key is certified already")
+            found.append(_fault("key.certified", "the key is certified already"))
         if request.entity is not None and self._order.renews is None:
             place = (request.entity.octets, request.usage)
             count = in_use.get(place, 0) + uses[place]
-            if count >= self._order.rule.in_use_limit(request.role, request.usage):
-                yield _fault("entity.in-use", f"{request.entity} has {count} in use for {request.usage.value}")
+            if count and count >= self._order.rule.in_use_limit(request.role, request.usage):
+                found.append(
+                    _fault("entity.in-use", f"{request.entity} has {count} in use for {request.usage.value}")
+                )
+        return found
 
-    def _renewal(self, request: Request) -> Iterator[Fault]:
-        old = self._order.renews
-        if old is not None and (old.entity, old.role, old.usage) != (request.entity, request.role, request.usage):
-            yield _fault("renewal.entity", "entity, role or usage is not that of the certificate renewed")
+    @staticmethod
+    def _renewal(request: Request, old: CertificateRecord) -> list[Fault]:
+        if (old.entity, old.role, old.usage) == (request.entity, request.role, request.usage):
+            return []
+        return [_fault("renewal.entity", "entity, role or usage is not that of the certificate renewed")]
 
 
 def _fault(code: str, message: str) -> Fault:

@@ -1,0 +1,19 @@
+"""Which bench, how long, and how it is shown."""
+
+import argparse
+import os
+
+from scripts.benches.report import show
+
+parser = argparse.ArgumentParser(prog="scripts/bench", description="Measure against the bound, in one run.")
+benches = parser.add_subparsers(dest="bench", required=True)
+issue = benches.add_parser("issue", help="issue device certificates end to end")
+issue.add_argument("--count", type=int, default=40_000, help="requests in a run")
+issue.add_argument("--stored", type=int, default=0, help="also with so many certificates stored before")
+issue.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)), help="on either side")
+issue.add_argument("--json", action="store_true", help="a line of JSON a row")
+options = parser.parse_args()
+
+from scripts.benches.issue import run  # noqa: E402 - after the arguments were found good
+
+show(run(options.count, options.stored, options.processes), as_json=options.json)

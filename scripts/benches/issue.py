@@ -1,0 +1,239 @@
+"""How fast certificates are issued, against what the arithmetic allows and against `openssl ca` on the same token."""
+
+import os
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from scripts.benches.report import Row
+from smki.entity import EntityRange
+from smki.pki.kind import Kind
+from tests.house import House, founded
+
+SMKI = [sys.executable, "-m", "smki"]
+WORKS = "Meter Works"
+_ENTITIES = 0x00DB_1200_0000_0000
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What the machine can do, all cores together, in the moment of the measurement."""
+
+    verify: float
+    sign: float
+
+    @property
+    def bound(self) -> float:
+        """Check the request, sign, check the signature: no issuing does less."""
+        return 1 / (2 / self.verify + 1 / self.sign)
+
+
+class Bench:
+    """One workspace, and what is measured with it."""
+
+    def __init__(self, house: House, folder: Path, processes: int) -> None:
+        self.house = house
+        self.folder = folder
+        self.processes = processes
+        self._made = 0
+        self._loop = self._compile()
+        # Compiled modules are kept, as they are where smki is installed.
+        kept = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(folder / "compiled")}
+        self._environment = {**os.environ, **kept, "SMKI_HOME": str(house.home)}
+
+    def _compile(self) -> Path:
+        program = self.folder / "sign"
+        source = Path(__file__).with_name("sign.c")
+        subprocess.run(["cc", "-O2", "-o", str(program), str(source), "-ldl"], check=True)
+        return program
+
+    # The bound
+
+    def bounds(self) -> Bounds:
+        return Bounds(self._verify_rate(), self._sign_rate())
+
+    def _verify_rate(self) -> float:
+        command = ["openssl", "speed", "-elapsed", "-seconds", "2", "-multi", str(self.processes), "ecdsap256"]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        return float(said.strip().splitlines()[-1].split()[-1])
+
+    def _sign_rate(self) -> float:
+        """Every process on its own, at the same time."""
+        environment = {
+            "PIN": (self.house.home / "pins" / "dca-issuing").read_text().strip(),
+            "SOFTHSM2_CONF": str(self.house.home / "softhsm2.conf"),
+        }
+        command = [str(self._loop), module(), "dca-issuing", "30000"]
+        running = []
+        for _ in range(self.processes):
+            running.append(
+                subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            )
+            time.sleep(0.05)  # SoftHSM loses a token to whoever starts while another logs in
+        return sum(float(process.communicate()[0]) for process in running)
+
+    # Ours
+
+    def requests(self, count: int) -> Path:
+        """Requests of devices that never asked before, two each."""
+        first = f"{_ENTITIES + self._made:016X}"
+        self._made += count
+        path = self.folder / f"requests-{self._made}.jsonl"
+        self._smki("device", "request", first, "--count", str(count // 2), "--out", str(path))
+        return path
+
+    def issue(self, requests: Path, count: int) -> tuple[float, float]:
+        """Certificates a second from the first octet read to the last result written, and megabytes at most."""
+        out = requests.with_suffix(".results")
+        begin = time.monotonic()
+        memory = self._smki(
+            "device", "issue", "--org", WORKS, "--from", str(requests), "--out", str(out),
+            "--workers", str(self.processes),
+        )  # fmt: skip
+        rate = count / (time.monotonic() - begin)
+        issued = out.read_bytes().count(b'"result":"issued"')
+        assert issued == count, f"{issued} of {count} issued"
+        return rate, memory
+
+    def _smki(self, *arguments: str) -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        subprocess.run([*SMKI, *arguments], env=self._environment, check=True, capture_output=True)
+        return max(before, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / 1024
+
+    def start_up(self) -> float:
+        """Seconds a run of one device takes: what a short run pays, and a long one does not notice."""
+        requests = self.requests(2)
+        begin = time.monotonic()
+        self.issue(requests, 2)
+        return time.monotonic() - begin
+
+    # Theirs
+
+    def openssl_ca(self, count: int) -> float:
+        """`openssl ca -infiles` with the same key in the same token."""
+        folder = self.folder / "openssl"
+        folder.mkdir()
+        home = self.house.home
+        self._smki("device", "request", f"{_ENTITIES + (1 << 36):016X}", "--count", str(count // 2), "--out",
+                   str(folder / "asked"))  # fmt: skip
+        names = []
+        for csr in sorted((folder / "asked" / "requests").iterdir()):
+            pem = csr.with_suffix(".pem")
+            names.append(str(pem))
+            subprocess.run(["openssl", "req", "-inform", "DER", "-in", csr, "-out", pem], check=True)
+        self._smki("ca", "export", "dca-issuing-1", "--out", str(folder / "ca.pem"))
+        (folder / "index").write_text("")
+        (folder / "serial").write_text("1000\n")
+        (folder / "new").mkdir()
+        (folder / "conf").write_text(_OPENSSL_CONF.format(folder=folder, module=module(), home=home))
+        pin = (home / "pins" / "dca-issuing").read_text().strip()
+        environment = {
+            **os.environ,
+            "SOFTHSM2_CONF": str(home / "softhsm2.conf"),
+            "OPENSSL_CONF": str(folder / "conf"),
+        }
+        command = [
+            "openssl", "ca", "-batch", "-notext", "-engine", "pkcs11", "-keyform", "engine",
+            "-keyfile", f"pkcs11:token=dca-issuing;type=private;pin-value={pin}", "-config", str(folder / "conf"),
+            "-cert", str(folder / "ca.pem"), "-preserveDN", "-infiles", *names,
+        ]  # fmt: skip
+        begin = time.monotonic()
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        seconds = time.monotonic() - begin
+        made = len(list((folder / "new").iterdir()))
+        if made != count:
+            raise RuntimeError(f"openssl ca made {made} of {count}: {done.stderr[-400:]}")
+        return count / seconds
+
+
+_OPENSSL_CONF = """\
+openssl_conf = init
+[init]
+engines = engines
+[engines]
+pkcs11 = pkcs11
+[pkcs11]
+engine_id = pkcs11
+MODULE_PATH = {module}
+init = 0
+[ca]
+default_ca = ours
+[ours]
+database = {folder}/index
+serial = {folder}/serial
+new_certs_dir = {folder}/new
+default_md = sha256
+default_days = 3650
+policy = any
+unique_subject = no
+copy_extensions = copy
+email_in_dn = no
+[any]
+commonName = optional
+"""
+
+
+def module() -> str:
+    found = [*Path("/usr/lib").glob("softhsm/libsofthsm2.so"), *Path("/usr/lib").glob("*/softhsm/libsofthsm2.so")]
+    return str(found[0])
+
+
+def run(count: int, stored: int, processes: int) -> list[Row]:
+    """Everything there is to know of the speed of issuing."""
+    with (
+        tempfile.TemporaryDirectory(prefix="smki-bench-") as name,
+        founded(Path(name) / "authority", lambda: datetime.now(UTC)) as house,
+    ):
+        house.enrol()
+        house.stand_up()
+        enrol_works(house)
+        bench = Bench(house, Path(name), processes)
+        return list(_rows(bench, count, stored))
+
+
+def enrol_works(house: House) -> None:
+    from smki.authority.registration import Enrolment, enrol
+
+    enrol(
+        house.workspace,
+        Enrolment(WORKS, (), (Kind.DEVICE,), (EntityRange.parse("00-DB-12"),), 100_000_000),
+    )
+
+
+def _rows(bench: Bench, count: int, stored: int):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    start_up = bench.start_up()
+    requests = bench.requests(count)
+    before = bench.bounds()
+    rate, memory = bench.issue(requests, count)
+    after = bench.bounds()
+    bounds = Bounds((before.verify + after.verify) / 2, (before.sign + after.sign) / 2)
+    processes = f"{bench.processes} processes"
+    yield Row("verify", bounds.verify, "1/s", f"openssl speed, {processes}")
+    yield Row("C_Sign", bounds.sign, "1/s", f"C loop on the token, {processes}")
+    yield Row("start of a run", start_up, "s", "the command with one device")
+    yield Row("issue", rate, "1/s", "1/(2 t_verify + t_C_Sign)", bounds.bound)
+    steady = count / (count / rate - start_up)
+    yield Row("issue, start taken off", steady, "1/s", "1/(2 t_verify + t_C_Sign)", bounds.bound)
+    yield Row("issue", rate, "1/s", "C_Sign", bounds.sign)
+    theirs = bench.openssl_ca(min(count, 2000))
+    yield Row("issue", rate, "1/s", "openssl ca -infiles, same token", theirs)
+    yield Row("memory of the largest process", memory, "MB", f"{count} requests")
+    if stored:
+        from scripts.benches.fill import fill
+
+        fill(bench.house.workspace, stored)
+        requests = bench.requests(count)
+        full, memory = bench.issue(requests, count)
+        yield Row(f"issue with {stored} stored", full, "1/s", "the same with none", rate)
+        yield Row("memory of the largest process", memory, "MB", f"{count} requests, {stored} stored")
+
+
+def version() -> str:
+    """Which OpenSSL measured."""
+    return re.sub(r"\s+", " ", subprocess.run(["openssl", "version"], capture_output=True, text=True).stdout).strip()
