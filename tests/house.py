@@ -1,6 +1,7 @@
 """A founded workspace with three officers, made by the same calls the commands make."""
 
 import base64
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,10 +16,15 @@ from smki.authority.ceremony.file import read_ceremony
 from smki.authority.ceremony.run import run_ceremony
 from smki.authority.founding import found
 from smki.authority.officers import spki_of
+from smki.authority.registration import Enrolment, enrol
 from smki.authority.workspace import SHIPPED, Person, Workspace
+from smki.entity import EntityRange
+from smki.pki.kind import Kind
+from smki.store.records import OrganisationRecord
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 OFFICERS = {name: ec.generate_private_key(ec.SECP256R1()) for name in ("alice", "bob", "carol")}
+WORKS, OUI = "Meter Works", "00-DB-12"
 PASSPHRASE = "correct horse battery"
 
 
@@ -80,11 +86,29 @@ class House:
         for number in "123456":
             self.hold(self.shipped(number))
 
+    def enrol_works(self, volume: int = 1_000_000) -> OrganisationRecord:
+        """A manufacturer, with an OUI of its own."""
+        ranges = (EntityRange.parse(OUI),)
+        return enrol(self.workspace, Enrolment(WORKS, (), (Kind.DEVICE,), ranges, volume))
+
     def officer_file(self, name: str) -> tuple[Path, Path]:
         """An officer's encrypted key, and its passphrase, as files for the commands."""
         encryption = serialization.BestAvailableEncryption(PASSPHRASE.encode())
         pem = OFFICERS[name].private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
         return self.keep(f"{name}.pem", pem.decode()), self.keep("passphrase", PASSPHRASE)
+
+
+def copy_of(home: Path, to: Path) -> Path:
+    """Another workspace with the same keys and the same past, as a backup that was brought back."""
+    shutil.copytree(home, to, copy_function=shutil.copy2)
+    conf = to / "softhsm2.conf"
+    conf.write_text(conf.read_text().replace(str(home), str(to)))
+    return to
+
+
+def opened(home: Path, clock: Callable[[], datetime] = lambda: NOW) -> House:
+    """A workspace that was founded before."""
+    return House(Workspace(home, clock, no_prompt, Person("tester")))
 
 
 def roll(names: list[str]) -> str:

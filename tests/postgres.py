@@ -1,6 +1,7 @@
 """A real PostgreSQL server for tests: made in a folder of its own, reached by a socket only, gone afterwards."""
 
 import os
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -46,6 +47,15 @@ class Server:
 
     def stop(self) -> None:
         self._run(str(self._binaries / "pg_ctl"), "-D", str(self.data), "-w", "-m", "immediate", "stop")
+
+    def fresh(self) -> str:
+        """The address of a database that nobody used."""
+        import psycopg
+
+        name = f"test_{secrets.token_hex(6)}"
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return self.url(name)
 
     def url(self, database: str) -> str:
         return f"postgresql://smki@/{database}?host={self.folder}"

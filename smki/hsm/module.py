@@ -62,6 +62,7 @@ class Module:
             name: value.format(workspace=workspace) for name, value in description.environment.items()
         }
         self.path = _find_library(description)
+        os.environ.update(self._environment)  # some libraries read it when they are loaded
         self.cryptoki = Cryptoki(self.path)
         self._library: lib | None = None
         self._process = os.getpid()
@@ -97,7 +98,6 @@ class Module:
             os.close(descriptor)
 
     def _start(self) -> None:
-        os.environ.update(self._environment)
         with self.starting(), translated(self._description.title):
             self._mend_tokens()
             self.cryptoki.initialize(self._description.init_arguments)

@@ -23,6 +23,8 @@ _SETTINGS = (
     # "on" waits for our own disk and for a synchronous standby; a stronger setting of the server is left alone.
     "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'",
     f"SET lock_timeout = '{WAIT_SECONDS}s'",
+    # Every question of ours has its index; of a table that grows fast the planner does not know it yet.
+    "SET enable_seqscan = off",
     # A node that vanished in the middle of an act must not keep the others from theirs.
     f"SET idle_in_transaction_session_timeout = '{2 * WAIT_SECONDS}s'",
 )

@@ -27,7 +27,7 @@ from smki.authority.workspace import SHIPPED, Person, Workspace
 from smki.errors import SmkiError
 from smki.pki.lint import Severity, lint
 from smki.store.store import Store
-from tests.house import NOW, House, no_prompt, roll
+from tests.house import NOW, House, copy_of, no_prompt, roll
 from tests.pki.hierarchy import POLICY
 from tests.postgres import running
 
@@ -295,14 +295,14 @@ def test_fifty_kills_leave_nothing_half_done(house: House, tmp_path: Path) -> No
     house.workspace.close()
     start = time.monotonic()
     subprocess.run(
-        [sys.executable, "-c", RUNNER, str(_copy(house.home, tmp_path / "timed")), _inside(path, tmp_path / "timed")],
+        [sys.executable, "-c", RUNNER, copy_of(house.home, tmp_path / "timed"), _inside(path, tmp_path / "timed")],
         check=True, capture_output=True,
     )  # fmt: skip
     whole = time.monotonic() - start
     dice = random.Random(50)  # noqa: S311 - moments of death, not secrets
     home = tmp_path / "home"
     finished = 0
-    _copy(house.home, home)
+    copy_of(house.home, home)
     for _ in range(50):
         child = subprocess.Popen(
             [sys.executable, "-c", RUNNER, str(home), _inside(path, home)],
@@ -323,7 +323,7 @@ def test_fifty_kills_leave_nothing_half_done(house: House, tmp_path: Path) -> No
         if done:
             finished += 1
             shutil.rmtree(home)
-            _copy(house.home, home)
+            copy_of(house.home, home)
     last = subprocess.run(
         [sys.executable, "-c", RUNNER, str(home), _inside(path, home)], capture_output=True, text=True
     )
@@ -334,13 +334,6 @@ def test_fifty_kills_leave_nothing_half_done(house: House, tmp_path: Path) -> No
     assert all(reservation.burnt for reservation in store.certificates.reservations())
     store.close()
     assert finished < 50
-
-
-def _copy(home: Path, to: Path) -> Path:
-    shutil.copytree(home, to, copy_function=shutil.copy2)
-    conf = to / "softhsm2.conf"
-    conf.write_text(conf.read_text().replace(str(home), str(to)))
-    return to
 
 
 def _inside(path: Path, home: Path) -> str:

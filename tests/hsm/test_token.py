@@ -116,7 +116,7 @@ def test_two_keys_of_one_label_are_refused(token: Token) -> None:
 
     token.generate_key("ca", b"id", "sign")
     # Another program made a second one: our own calls would refuse.
-    token._do(lambda objects: make_pair(objects._session, "ca", b"id2", signs=True, store=True))
+    token._do(lambda objects: make_pair(objects._session, "ca", b"id2", "sign", store=True))
     assert code_of(lambda: token.find_key(label="ca")) == "hsm.key-ambiguous"
 
 

@@ -1,6 +1,5 @@
 """Every test of the store's contract runs on both engines."""
 
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,13 +21,8 @@ def server() -> Iterator[Server]:
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:{tmp_path / 'smki.db'}"
-    import psycopg
-
     made: Server = request.getfixturevalue("server")
-    name = f"test_{secrets.token_hex(6)}"
-    with psycopg.connect(made.url("postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    return made.url(name)
+    return made.fresh()
 
 
 @pytest.fixture

@@ -91,7 +91,9 @@ def issuing(
         batch = admit(workspace, order, intake, manifest)
         _sweep(workspace)
     try:
-        run = Run(workspace, order, batch, hands.get(), Patience(patience, tell))
+        # Two: that the store answers says nothing of the HSM.
+        store, hsm = Patience(patience, tell), Patience(patience, tell)
+        run = Run(workspace, order, batch, hands.get(), with_store=store, with_hsm=hsm)
         with closing(run.outcomes(intake)) as outcomes:
             yield outcomes
     finally:

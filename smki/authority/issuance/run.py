@@ -67,14 +67,22 @@ class Run:
     """The run of one batch. Without a batch it is a dry run: everything is judged, nothing is issued."""
 
     def __init__(
-        self, workspace: Workspace, order: Order, batch: bytes | None, crew: Crew, patience: Patience
+        self,
+        workspace: Workspace,
+        order: Order,
+        batch: bytes | None,
+        crew: Crew,
+        *,
+        with_store: Patience,
+        with_hsm: Patience,
     ) -> None:
         self._workspace = workspace
         self._store = workspace.store
         self._order = order
         self._batch = batch
         self._crew = crew
-        self._patience = patience
+        self._with_store = with_store
+        self._with_hsm = with_hsm
         self._judge = Judge(self._store.certificates, order)
         self._templates = Templates(order.rule, order.authority)
         self._open: dict[int, _Chunk] = {}
@@ -108,16 +116,16 @@ class Run:
 
     def _advance(self, chunk: _Chunk, answer: list[Any] | SmkiError) -> None:
         if isinstance(answer, Unavailable) and chunk.signing:
-            self._patience.keep_trying(lambda: self._burn([chunk], str(answer.code)))
-            self._patience.wait(answer)
+            self._with_store.keep_trying(lambda: self._burn([chunk], str(answer.code)))
+            self._with_hsm.wait(answer)
             self._have_signed(chunk)
         elif isinstance(answer, SmkiError):
             raise answer
         elif chunk.signing:
-            self._patience.over()
+            self._with_hsm.over()
             self._keep(chunk, answer)
         else:
-            self._patience.keep_trying(lambda: self._decide(chunk, answer))
+            self._with_store.keep_trying(lambda: self._decide(chunk, answer))
             if chunk.chosen:
                 self._have_signed(chunk)
 
@@ -158,7 +166,7 @@ class Run:
 
     def _have_signed(self, chunk: _Chunk) -> None:
         """Set serial numbers aside, durably; then ask for signatures."""
-        self._patience.keep_trying(lambda: self._reserve(chunk))
+        self._with_store.keep_trying(lambda: self._reserve(chunk))
         chunk.validity = self._templates.validity(self._workspace.clock())
         templates: dict[Any, tuple[Dated, list[int]]] = {}
         for index, (_, request) in enumerate(chunk.chosen):
@@ -202,7 +210,7 @@ class Run:
             self._record_of(chunk, serial, request, der)
             for serial, (_, request), der in zip(chunk.serials, chunk.chosen, certificates, strict=True)
         ]
-        late = self._patience.keep_trying(lambda: self._store_once(chunk, made))
+        late = self._with_store.keep_trying(lambda: self._store_once(chunk, made))
         for index, (place, request) in enumerate(chunk.chosen):
             if index in late:
                 before, faults = late[index]
@@ -232,7 +240,7 @@ class Run:
 
     def _store_once(self, chunk: _Chunk, made: Sequence[CertificateRecord]) -> "_Late":
         """Store a chunk's certificates with their audit entry; give those that came too late."""
-        if self._patience.trouble and self._store.certificates.get(made[0].issuer, made[0].serial) is not None:
+        if self._with_store.trouble and self._store.certificates.get(made[0].issuer, made[0].serial) is not None:
             return {}  # the connection was lost in the moment of recording, after it was recorded
         digests: list[str] = []
         burnt: list[str] = []
