@@ -26,7 +26,7 @@ KEY_ID_OCTETS = 16
 
 
 @contextmanager
-def act(workspace: Workspace, kind: str, **facts: Any) -> Iterator[Transaction]:
+def act(workspace: Workspace, kind: str, /, **facts: Any) -> Iterator[Transaction]:
     """Do one thing, and log it, or neither. `facts` may be completed inside."""
     digest = workspace.policies.digest
     if kind != "policies.adopted" and workspace.store.policies_digest != digest:

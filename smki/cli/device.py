@@ -56,11 +56,11 @@ def request(session: Session, entity: str, out: Path, count: int, token: str | N
 
     For tests and for firmware developers. A software key is written to a file that only you can read.
     """
-    from smki.authority.device_keys import make_requests
+    from smki.authority.requesting import make_device_requests
     from smki.entity import EntityId
 
     holder = None if token is None else session.workspace.open_token(token)
-    made = make_requests(_profile(session), EntityId.parse(entity), count, out, holder)
+    made = make_device_requests(_profile(session), EntityId.parse(entity), count, out, holder)
     click.echo(f"wrote {made} requests to {out}")
 
 

@@ -224,3 +224,39 @@ def issue(session: Session, /, name: str, as_json: bool, **options: Any) -> int:
     workspace = session.workspace
     wanted = order(workspace, named(workspace, name), workspace.policies.issuance.rule(Kind.ORGANISATION))
     return answer(session, wanted, as_json=as_json, **options)
+
+
+@command.command(
+    "request", epilog="Example: smki org request 90-B3-D5-1F-30-01-00-00 --role supplier --out keys/ --token supplier"
+)
+@click.argument("entity", metavar="EUI-64")
+@click.option("--role", required=True, metavar="ROLE", help="supplier, networkOperator, ...")
+@click.option("--name", "common_name", metavar="NAME", help="The organisation's name, if its certificate shows it.")
+@click.option(
+    "--usage",
+    "usages",
+    multiple=True,
+    type=click.Choice(["digitalSignature", "keyAgreement"]),
+    help="What the keys are for; default: one key for each.",
+)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="A new folder for keys and requests.")
+@click.option("--token", metavar="NAME", help="Make the keys in this token of the workspace.")
+@pass_session
+def request(
+    session: Session,
+    entity: str,
+    role: str,
+    common_name: str | None,
+    usages: tuple[str, ...],
+    out: Path,
+    token: str | None,
+) -> None:
+    """Make an organisation's key pairs and the requests for them, for the service user whose keys they are."""
+    from smki.authority.requesting import Party, make_organisation_requests
+    from smki.entity import EntityId, KeyUsage, RemotePartyRole
+
+    holder = None if token is None else session.workspace.open_token(token)
+    party = Party(RemotePartyRole.parse(role), EntityId.parse(entity), common_name)
+    wanted = tuple(KeyUsage(usage) for usage in dict.fromkeys(usages)) or tuple(KeyUsage)
+    made = make_organisation_requests(party, wanted, out, holder)
+    click.echo(f"wrote {made} requests to {out}")

@@ -57,7 +57,7 @@ def workers(parent: int) -> list[int]:
     found = []
     for child in children:
         with_name = Path(f"/proc/{child}/cmdline")
-        if with_name.exists() and b"multiprocessing-fork" in with_name.read_bytes():
+        if with_name.exists() and b"smki.authority.issuance" in with_name.read_bytes():
             found.append(int(child))
     return found
 
@@ -79,7 +79,8 @@ def count_signatures(house: House, counting: Path) -> Path:
     (house.home / "hsm").mkdir(mode=0o700)
     theirs = counting.with_name("softhsm.so")
     text = (
-        f'title = "SoftHSM, counted"\nmodule = ["{counting}"]\nsession_copies = true\ntoken_folders = "{{workspace}}/tokens"\n'
+        f'title = "SoftHSM, counted"\nmodule = ["{counting}"]\nsession_copies = true\n'
+        f'token_folders = "{{workspace}}/tokens"\n'
         f'environment = {{ SOFTHSM2_CONF = "{{workspace}}/softhsm2.conf", COUNTED_MODULE = "{theirs}",'
         f' COUNTED_FILE = "{signed}" }}\n'
     )
@@ -164,29 +165,29 @@ def outputs_equal_the_store(home: Path, results: list[Path]) -> None:
 def test_a_hundred_kills_lose_nothing(home: Path) -> None:
     dice = random.Random(100)  # noqa: S311 - moments of death, not secrets
     number, kills, results = 0, 0, []
-    batch = requests(home, number, 1500)
+    batch = requests(home, number, 1000)
     out = home.parent / "results-0"
     while kills < KILLS:
         child = start(home, *ISSUE, "--from", batch, "--out", out, "--workers", "2")
         try:
-            child.wait(dice.uniform(0.5, 2.2))
+            child.wait(dice.uniform(0.4, 1.7))
         except subprocess.TimeoutExpired:
             kills += 1
             victims = [child.pid, *workers(child.pid)]
             os.kill(dice.choice(victims), signal.SIGKILL)
-        child.communicate()
-        if child.returncode == 0:
+        _, said = child.communicate()
+        assert b"Traceback" not in said
+        if out.exists():  # the results appear whole, or not at all
             results.append(out)
             number += 1
-            batch, out = requests(home, number, 1500), home.parent / f"results-{number}"
+            batch, out = requests(home, number, 1000), home.parent / f"results-{number}"
         else:
-            assert child.returncode in {-signal.SIGKILL, 4}, child.returncode
+            assert child.returncode in {-signal.SIGKILL, 4}, said
     done = smki(home, *ISSUE, "--from", batch, "--out", out)
     assert done.returncode == 0, done.stderr
     account(home, home / "signed")
     outputs_equal_the_store(home, [*results, out])
     assert not list(home.parent.glob("*.part"))
-    assert number >= 1, "some runs were quicker than their murderer"
 
 
 def test_a_token_taken_away_is_waited_for(home: Path) -> None:

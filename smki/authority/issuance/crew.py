@@ -1,23 +1,28 @@
 """The crew: the worker processes of one run, and the jobs they have."""
 
-import multiprocessing
+import os
+import socket
+import subprocess
+import sys
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from smki.authority.issuance.worker import Check, Sign, Station, Worker, serve
+from smki.authority.issuance.worker import Check, Sign, Station, Worker
 from smki.errors import SmkiError, Unavailable
 from smki.hsm.pin import Pin
 
 AHEAD = 2  # jobs a worker has at a time: one it does, one that waits, so that it never waits itself
+_GOODBYE_SECONDS = 5
 Done = tuple[int, list[Any] | SmkiError]
 
 
 @dataclass(slots=True)
 class _Member:
-    process: multiprocessing.process.BaseProcess
+    process: "subprocess.Popen[bytes]"
     connection: Connection
     jobs: int = 0
 
@@ -26,18 +31,13 @@ class Crew:
     """Worker processes: jobs go to whoever has fewest, answers come as they are ready."""
 
     def __init__(self, station: Station, size: int, pin: Callable[[], Pin]) -> None:
-        # Spawned, never forked: a forked child shares the parent's PKCS#11 sessions by accident.
-        context = multiprocessing.get_context("spawn")
         self._members: list[_Member] = []
-        secret = pin()
+        secret = pin().reveal()
         try:
-            for number in range(size):
-                ours, theirs = context.Pipe()
-                process = context.Process(target=serve, args=(theirs, station), name=f"smki-{number}", daemon=True)
-                process.start()
-                theirs.close()
-                self._members.append(_Member(process, ours))
-                ours.send(secret.reveal())  # through a pipe of these two alone
+            for _ in range(size):
+                member = _start()
+                self._members.append(member)
+                member.connection.send((station, secret))  # through a pair of sockets of these two alone
         except OSError as error:
             self.close()
             raise Unavailable("crew.start", f"no worker process: {error.strerror}", "free memory") from None
@@ -76,11 +76,29 @@ class Crew:
         for member in self._members:
             member.connection.close()  # a worker ends when nobody is at the other end
         for member in self._members:
-            member.process.join(timeout=5)
-            if member.process.is_alive():
-                member.process.kill()
-                member.process.join()
+            with suppress(subprocess.TimeoutExpired):
+                member.process.wait(_GOODBYE_SECONDS)
+            member.process.kill()
+            member.process.wait()
         self._members.clear()
+
+
+def _start() -> _Member:
+    """A new process, never a forked one: that would share our PKCS#11 sessions by accident.
+
+    It stands in a process group of its own, so that Ctrl-C is for us, and says nothing on our terminal.
+    """
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "smki.authority.issuance", str(theirs.fileno())],
+            pass_fds=(theirs.fileno(),),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=None if os.environ.get("SMKI_DEBUG") == "1" else subprocess.DEVNULL,
+            process_group=0,
+        )
+    return _Member(process, Connection(ours.detach()))
 
 
 def _died() -> Unavailable:

@@ -21,6 +21,7 @@ from typing import IO, BinaryIO, Self, cast
 import msgspec
 
 from smki.errors import InvalidInput, Refused, Unavailable
+from smki.pki.der import SEQUENCE
 from smki.pki.request import MAX_REQUEST_OCTETS
 
 MAX_TEXT_OCTETS = 4 * MAX_REQUEST_OCTETS  # of a request as PEM or in a line of JSON
@@ -190,14 +191,14 @@ def _read_file(file: BinaryIO, name: str, files: list[bytes]) -> Iterator[Asked]
 
 
 def _form_of(file: _Hashed) -> "Callable[[_Hashed, str], Iterator[Asked]]":
-    start = file.peek(512)
+    start = file.peek(MAX_TEXT_OCTETS)
     if start.startswith(b"PK\x03\x04"):
         return _from_zip
     if start[_TAR_MAGIC] == b"ustar":
         return _from_tar
     if start.lstrip()[:1] == b"{":
         return _from_json
-    if start.lstrip().startswith(b"-----BEGIN"):
+    if b"-----BEGIN" in start and start[0] != SEQUENCE:  # tools write the request in words before it
         return _from_pem
     return _from_der
 

@@ -9,6 +9,7 @@ import gc
 import hashlib
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -85,18 +86,15 @@ class Worker:
         return [finish(octets, digest, plain, self._issuer) for octets, digest, plain in made]
 
 
-def serve(connection: Connection, station: Station) -> None:
-    """The life of a worker process: a PIN, then jobs, until the other end is gone."""
-    import signal
-
+def serve(connection: Connection) -> None:
+    """The life of a worker process: a station and a PIN, then jobs, until nobody is at the other end."""
     from smki.authority.officers import read_public_key
 
-    # Ctrl-C reaches every process of the terminal: the parent decides what becomes of it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.umask(0o077)
     gc.disable()  # nothing here makes a circle of references, and looking for one costs a tenth of the time
-    try:
-        pin = Pin(connection.recv())
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        station, secret = connection.recv()
+        pin = Pin(secret)
         hsm = Hsm(load_descriptions(station.descriptions), station.home)
         issuer = read_public_key(station.issuer_key, "the issuing authority")
 
@@ -112,5 +110,4 @@ def serve(connection: Connection, station: Station) -> None:
             except SmkiError as error:
                 answer = error
             connection.send((number, answer))
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        os._exit(0)  # the parent has died: nothing here is worth saying goodbye for
+    os._exit(0)  # the parent is done, or dead: nothing here is worth saying goodbye for

@@ -1,20 +1,24 @@
-"""Keys and requests as a device makes them: for tests, demonstrations and firmware developers."""
+"""Keys and requests as a device or an organisation makes them, in a token or in files."""
 
 import base64
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cryptography.hazmat.primitives import serialization
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from smki.authority.safe_files import write_new
-from smki.entity import EUI64_OCTETS, EntityId, KeyUsage
+from smki.entity import EUI64_OCTETS, EntityId, KeyUsage, RemotePartyRole
 from smki.errors import InvalidInput, Refused, Unavailable
 from smki.pki.device_request import device_request
+from smki.pki.name import organisation_name
 from smki.pki.profile import Profile
+from smki.pki.template import key_usage
 
 if TYPE_CHECKING:
     from smki.hsm.token import Token
@@ -22,20 +26,14 @@ if TYPE_CHECKING:
 _SHORT = {KeyUsage.DIGITAL_SIGNATURE: "ds", KeyUsage.KEY_AGREEMENT: "ka"}
 
 
-def make_requests(profile: Profile, first: EntityId, count: int, out: Path, token: "Token | None") -> int:
+def make_device_requests(profile: Profile, first: EntityId, count: int, out: Path, token: "Token | None") -> int:
     """Two requests for each device: into a folder beside their keys, or as JSON lines without keys."""
     entities = _following(first, count)
     if out.suffix == ".jsonl":
         if token is not None:
             raise InvalidInput("device.out", "keys in a token need a folder's names", "name a folder")
         return _write_lines(profile, entities, out)
-    try:
-        for folder in (out, out / "requests", out / "keys"):
-            folder.mkdir(mode=0o700)
-    except FileExistsError:
-        raise Refused("file.exists", f"{out} exists", "name a folder that does not") from None
-    except OSError as error:
-        raise Unavailable("file.write", f"{out}: {error.strerror}", "name a folder you may make") from None
+    _make_folders(out)
     made = 0
     for entity in entities:
         for usage in KeyUsage:
@@ -44,6 +42,38 @@ def make_requests(profile: Profile, first: EntityId, count: int, out: Path, toke
             write_new(out / "requests" / f"{name}.csr", device_request(profile, entity, usage, key))
             made += 1
     return made
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """Who an organisation's certificate speaks for."""
+
+    role: RemotePartyRole
+    entity: EntityId
+    common_name: str | None
+
+
+def make_organisation_requests(party: Party, usages: tuple[KeyUsage, ...], out: Path, token: "Token | None") -> int:
+    """A key pair and a request for each usage."""
+    subject = organisation_name(party.role, party.entity, party.common_name)
+    _make_folders(out)
+    for usage in usages:
+        name = f"{party.entity}-{_SHORT[usage]}"
+        builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
+        builder = builder.add_extension(key_usage(usage), critical=True)
+        request = builder.sign(_key(out / "keys", name, usage, token), hashes.SHA256())
+        write_new(out / "requests" / f"{name}.csr", request.public_bytes(serialization.Encoding.DER))
+    return len(usages)
+
+
+def _make_folders(out: Path) -> None:
+    try:
+        for folder in (out, out / "requests", out / "keys"):
+            folder.mkdir(mode=0o700)
+    except FileExistsError:
+        raise Refused("file.exists", f"{out} exists", "name a folder that does not") from None
+    except OSError as error:
+        raise Unavailable("file.write", f"{out}: {error.strerror}", "name a folder you may make") from None
 
 
 def _following(first: EntityId, count: int) -> Iterator[EntityId]:
