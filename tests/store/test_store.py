@@ -130,7 +130,7 @@ def test_a_serial_number_is_reserved_used_once_or_burnt_for_ever(store: Store) -
     with store.act(act()) as tx:
         tx.reserve_serials(1, [other], "test")
         tx.burn_serials(1, [other])
-    assert [r.burnt for r in store.certificates.reservations()] == [True]
+    assert [r.burnt for r in store.certificates.reservations() if r.serial == other] == [True]
     with pytest.raises(IntegrityFailure), store.act(act()) as tx:
         tx.store_certificates([certificate(other)])
     with pytest.raises(IntegrityFailure), store.act(act()) as tx:
