@@ -52,17 +52,18 @@ def find(workspace: Workspace, wanted: Wanted) -> Iterator[CertificateRecord]:
         usage=KeyUsage(wanted.usage) if wanted.usage else None,
         status=Status.parse(wanted.status) if wanted.status else None,
         issued_from=_day(wanted.since) if wanted.since else None,
-        issued_before=_day(wanted.until) + timedelta(days=1) if wanted.until else None,
+        issued_before=_day(wanted.until, after=1) if wanted.until else None,
         expiring_before=now + _days(wanted.expiring) if wanted.expiring else None,
         now=now,
     )
     return workspace.store.certificates.find(query)
 
 
-def _day(text: str) -> datetime:
+def _day(text: str, after: int = 0) -> datetime:
     try:
-        return datetime.combine(date.fromisoformat(text), time(), UTC)
-    except ValueError:
+        day = datetime.combine(date.fromisoformat(text), time(), UTC)
+        return day + timedelta(days=after)
+    except (ValueError, OverflowError):
         raise InvalidInput("find.date", f"{text[:20]!r} is no date", "write it as 2026-11-21") from None
 
 
@@ -215,7 +216,7 @@ def _to_replace(workspace: Workspace, record: CertificateRecord) -> list[Certifi
     same = [
         item
         for item in workspace.store.certificates.of_entity(record.entity)
-        if (item.usage, item.role) == (record.usage, record.role) and item.status_at(now) is Status.IN_USE
+        if item.usage == record.usage and item.status_at(now) is Status.IN_USE
     ]
     kind = Kind.DEVICE if record.role is None else Kind.ORGANISATION
     limit = workspace.policies.issuance.rule(kind).in_use_limit(record.role, record.usage)

@@ -180,7 +180,18 @@ def read_approvals(ceremony: Path) -> tuple[Approval, ...]:
 
 def _read_approval(line: bytes, source: str, number: int) -> Approval:
     try:
-        fields: dict[str, Any] = json.loads(line)
+        return read_approval(json.loads(line))
+    except (ValueError, RecursionError, InvalidInput):
+        raise InvalidInput(
+            "approvals.form",
+            f"{source}, line {number}: not an approval",
+            "remove the line, and approve again",
+        ) from None
+
+
+def read_approval(fields: Any) -> Approval:
+    """An approval as it is kept, believed in nothing."""
+    try:
         officer = fields["officer"]
         if not isinstance(officer, str) or not officer.isprintable() or len(officer) > MAX_NAME:
             raise ValueError
@@ -191,12 +202,8 @@ def _read_approval(line: bytes, source: str, number: int) -> Approval:
             at=str(fields["at"])[:MAX_NAME],
             signature=base64.b64decode(fields["signature"], validate=True),
         )
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise InvalidInput(
-            "approvals.form",
-            f"{source}, line {number}: not an approval",
-            "remove the line, and approve again",
-        ) from None
+    except (ValueError, KeyError, TypeError):
+        raise InvalidInput("approvals.form", "not an approval", "approve again") from None
 
 
 def load_officer_key(path: Path, passphrase: bytes) -> ec.EllipticCurvePrivateKey:

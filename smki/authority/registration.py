@@ -11,7 +11,7 @@ from smki.authority.workspace import Workspace
 from smki.entity import EntityRange, RemotePartyRole
 from smki.errors import InvalidInput, Refused
 from smki.pki.kind import Kind
-from smki.pki.name import MAX_COMMON_NAME
+from smki.pki.name import MAX_COMMON_NAME, is_common_name
 from smki.pki.request import Request
 from smki.pki.status import Status
 from smki.pki.verdict import Fault
@@ -57,7 +57,7 @@ def enrol(workspace: Workspace, enrolment: Enrolment) -> OrganisationRecord:
 
 def _check(enrolment: Enrolment) -> None:
     name = enrolment.name
-    if not 0 < len(name) <= MAX_COMMON_NAME or not name.isprintable() or name != name.strip():
+    if not is_common_name(name):
         raise InvalidInput("org.name", f"{name[:40]!r} cannot be a name", f"give 1 to {MAX_COMMON_NAME} characters")
     if forbidden := _AUTHORITY_ROLES & set(enrolment.roles):
         words = ", ".join(sorted(role.word for role in forbidden))
@@ -98,6 +98,10 @@ def appoint(workspace: Workspace, name: str, function: Function, certificate: Ce
     from smki.pki.lint import read_certificate
 
     record = named(workspace, name)
+    if not record.active:
+        raise Refused("org.state", f"{name} is suspended", "resume it first")
+    if certificate.subscriber != record.number:
+        raise Refused("org.officer-certificate", f"the certificate was not issued to {name}", "issue one with --csr")
     if certificate.profile != workspace.policies.issuance.rule(Kind.INFRASTRUCTURE).profile.name:
         raise Refused("org.officer-certificate", "that is no officer's certificate", "issue one with --csr")
     if certificate.status_at(workspace.clock()) is not Status.IN_USE:
@@ -116,6 +120,7 @@ def appoint(workspace: Workspace, name: str, function: Function, certificate: Ce
         officer=officer.name,
         function=function,
         serial=str(officer.serial),
+        replaces=[str(item.serial) for item in record.officers if item.name == officer.name],
     ) as tx:
         tx.put_responsible(record.number, officer)
     seal(workspace)

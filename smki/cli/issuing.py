@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SOME_REFUSED = 1
 ALL_REFUSED = 3
 _WAIT_SECONDS = 60
+LONGEST_WAIT = 1800  # half of what a reserved serial number lasts
 _GARBAGE = 200_000  # objects between two looks for circles of references: a long run makes millions, and no circle
 _STEP = 100  # results between two looks at the clock
 F = TypeVar("F", bound=Callable[..., Any])
@@ -55,7 +56,7 @@ def issuing_options(function: F) -> F:
             ),
             click.option(
                 "--wait",
-                type=click.IntRange(0, 86400),
+                type=click.IntRange(0, LONGEST_WAIT),
                 default=_WAIT_SECONDS,
                 show_default=True,
                 help="Seconds to wait for a token or database that went away.",
@@ -190,8 +191,15 @@ def _output(out: Path | None) -> Iterator[IO[bytes]]:
     Until then it is called NAME.part. An interrupted run leaves that behind, and the next one writes it anew.
     """
     if out is None or out == Path("-"):
-        yield sys.stdout.buffer
-        sys.stdout.flush()
+        try:
+            yield sys.stdout.buffer
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Nothing more can be said there, not even by the interpreter when it ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise Unavailable(
+                "file.write", "the reader of the results has gone", "run the same again: nothing is issued twice"
+            ) from None
         return
     if os.path.lexists(out):
         raise Refused("file.exists", f"{out} exists", "choose another name, or move that file away")

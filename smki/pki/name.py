@@ -54,8 +54,12 @@ def person_or_system_name(common_name: str) -> x509.Name:
     return x509.Name([_common_name(common_name)])
 
 
+def is_common_name(text: str) -> bool:
+    return 0 < len(text) <= MAX_COMMON_NAME and text == text.strip() and text.isprintable()
+
+
 def _common_name(text: str) -> x509.NameAttribute[str]:
-    if not 0 < len(text) <= MAX_COMMON_NAME or text != text.strip() or not text.isprintable():
+    if not is_common_name(text):
         raise InvalidInput(
             "name.common",
             f"{text[:80]!r} cannot be a common name",

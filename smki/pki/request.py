@@ -22,12 +22,13 @@ from smki.errors import InvalidInput
 from smki.pki.device_request import Found, device_form
 from smki.pki.keyid import P256_SPKI, key_hash, point_of
 from smki.pki.kind import Kind
-from smki.pki.name import hardware_module_name
+from smki.pki.name import hardware_module_name, is_common_name
 from smki.pki.profile import Profile
 from smki.pki.template import ECDSA_WITH_SHA256
 from smki.pki.verdict import Fault
 
 MAX_REQUEST_OCTETS = 4096  # a device's has 280, an organisation's some 350
+MAX_TOLD, MAX_OID = 5, 64
 WEAK_SCALARS = 256  # a private key this close to zero, on either side, is a mistake or a bait
 _ECDSA = ec.ECDSA(hashes.SHA256())
 _UNIQUE_IDENTIFIER_OCTETS = 9  # no unused bits, then an EUI-64
@@ -186,9 +187,7 @@ def _form_faults(parts: _Parts) -> Iterator[Fault]:
         yield _no_possession()
     wrong = [item.oid.dotted_string for item in parts.attributes if item.oid != _EXTENSION_REQUEST]
     if wrong or len(parts.attributes) > 1:
-        yield _fault(
-            "request.attributes", f"attributes beyond the profile: {', '.join(wrong) or 'one is twice there'}"
-        )
+        yield _fault("request.attributes", f"attributes beyond the profile: {_some(wrong) or 'one is twice there'}")
 
 
 _EXTENSION_REQUEST = x509.ObjectIdentifier("1.2.840.113549.1.9.14")  # RFC 2985 5.4.2
@@ -225,7 +224,7 @@ def _extension_faults(parts: _Parts, profile: Profile, asked: _Asked) -> Iterato
     allowed = {ExtensionOID.KEY_USAGE} | ({ExtensionOID.SUBJECT_ALTERNATIVE_NAME} if device else set())
     beyond = [item.oid.dotted_string for item in parts.extensions if item.oid not in allowed]
     if beyond:
-        yield _fault("request.extension", f"extensions beyond the profile: {', '.join(beyond)}")
+        yield _fault("request.extension", f"extensions beyond the profile: {_some(beyond)}")
     if device and not all(item.critical for item in parts.extensions if item.oid in allowed):
         yield _fault("request.critical", "keyUsage or subjectAltName is not critical")
     values = {item.oid: item.value for item in parts.extensions}
@@ -236,6 +235,11 @@ def _extension_faults(parts: _Parts, profile: Profile, asked: _Asked) -> Iterato
         asked.entity = _hardware_serial(values.get(ExtensionOID.SUBJECT_ALTERNATIVE_NAME), profile)
         if asked.entity is None:
             yield _fault("san.form", "the subjectAltName is not one hardwareModuleName of the profile")
+
+
+def _some(oids: list[str]) -> str:
+    """A few of them: whoever sends a hundred need not read them all."""
+    return ", ".join(oid[:MAX_OID] for oid in oids[:MAX_TOLD]) + (", ..." if len(oids) > MAX_TOLD else "")
 
 
 def _usage(value: x509.ExtensionType | None, profile: Profile) -> KeyUsage | None:
@@ -290,9 +294,11 @@ def _organisation_subject(subject: x509.Name, asked: _Asked) -> Iterator[Fault]:
 def _infrastructure_subject(subject: x509.Name, asked: _Asked) -> Iterator[Fault]:
     if [[attribute.oid for attribute in rdn] for rdn in subject.rdns] != [[NameOID.COMMON_NAME]]:
         yield _fault("subject.form", "the subject is not one common name")
-    else:
-        (name,) = subject
-        asked.common_name = str(name.value)
+        return
+    (name,) = subject
+    asked.common_name = str(name.value)
+    if not is_common_name(asked.common_name):
+        yield _fault("subject.form", "the common name is not 1 to 64 printable characters")
 
 
 _SUBJECTS: dict[Kind, Callable[[x509.Name, _Asked], Iterator[Fault]]] = {

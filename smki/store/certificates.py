@@ -145,6 +145,12 @@ class Certificates:
             for issuer, serial, purpose, burnt, at in rows
         )
 
+    def is_burnt(self, issuer: int, serial: Serial) -> bool:
+        row = self._engine.execute(
+            "SELECT burnt FROM reservation WHERE serial = ? AND issuer = ?", (serial.octets, issuer)
+        ).fetchone()
+        return row is not None and bool(row[0])
+
     def forgotten(self, now: datetime, limit: int) -> tuple[tuple[int, Serial], ...]:
         """Numbers a batch reserved longer ago than a lease lasts, and neither used nor burnt."""
         rows = self._engine.execute(

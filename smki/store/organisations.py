@@ -154,7 +154,8 @@ class OrganisationActs(Acts):
     def put_batch(self, record: BatchRecord) -> None:
         """Which batch came, and whether it waits for an officer's word."""
         self._execute(
-            f"INSERT INTO batch ({_BATCH}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO batch ({_BATCH}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (digest) DO UPDATE SET state = excluded.state, reasons = excluded.reasons",
             (
                 record.digest,
                 record.organisation,

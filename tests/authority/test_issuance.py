@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import sqlite3
 import subprocess
 import tarfile
 import zipfile
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,9 +24,13 @@ from smki.authority.auditing import verify_log
 from smki.authority.certificates import Wanted, find, one, renewal, set_status
 from smki.authority.hierarchy import export_certificates, pem
 from smki.authority.issuance.admission import decide, find_batch
-from smki.authority.issuance.intake import Intake, take_in
+from smki.authority.issuance.crew import Alone
+from smki.authority.issuance.intake import Asked, Intake, take_in
 from smki.authority.issuance.issue import Hands, issuing
 from smki.authority.issuance.order import Order, Outcome, order
+from smki.authority.issuance.patience import Patience
+from smki.authority.issuance.run import Run
+from smki.authority.issuance.worker import Check, Sign, Worker
 from smki.authority.registration import (
     Enrolment,
     appoint,
@@ -281,14 +287,78 @@ def test_a_dry_run_judges_and_leaves_nothing_behind(desk: Desk) -> None:
     assert desk.workspace.store.certificates.reservations() == ()
 
 
-def test_a_suspension_in_the_middle_of_a_run_holds(desk: Desk) -> None:
+class Interleaved(Alone):
+    """A crew during whose signing something else happens, once."""
+
+    def __init__(self, worker: Worker, happens: Callable[[], object]) -> None:
+        super().__init__(worker)
+        self._happens: Callable[[], object] | None = happens
+
+    def give(self, number: int, job: Check | Sign) -> None:
+        if isinstance(job, Sign) and self._happens is not None:
+            happens, self._happens = self._happens, None
+            happens()
+        super().give(number, job)
+
+
+def while_signing(desk: Desk, wanted: Order, happens: Callable[[], object], *ders: bytes) -> list[Outcome]:
+    """Issue, and let something happen after the judgement and before the storing."""
+    hands = Hands(desk.workspace, wanted, 0)
+    crew = Interleaved(hands.get()._worker, happens)  # type: ignore[union-attr]
+    patience = Patience(0, lambda _: None)
+    batch = os.urandom(32)
+    run = Run(desk.workspace, wanted, batch, crew, with_store=patience, with_hsm=patience)
+    return list(run.outcomes(Asked(f"no. {number}", der) for number, der in enumerate(ders)))
+
+
+def test_a_suspension_while_signing_holds(desk: Desk) -> None:
     """Judged before, signed, and suspended meanwhile: not stored, its number burnt."""
-    wanted = desk.order()
-    stale = replace(wanted, subscriber=wanted.subscriber)
-    set_active(desk.workspace, WORKS, False, "caught")
-    (outcome,) = desk.issue(stale, desk.device_csr())
+    suspend = partial(set_active, desk.workspace, WORKS, False, "caught")
+    (outcome,) = while_signing(desk, desk.order(), suspend, desk.device_csr())
     assert codes(outcome) == {"subscriber.suspended"}
     assert [item.burnt for item in desk.workspace.store.certificates.reservations()] == [True]
+
+
+def test_a_suspension_stops_every_chunk_that_follows(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("smki.authority.issuance.run.CHUNK", 4)
+    entities = [EntityId.parse(f"00-DB-12-00-00-00-00-{n:02X}") for n in range(40)]
+    ders = [desk.device_csr(entity) for entity in entities]
+    suspend = partial(set_active, desk.workspace, WORKS, False, "caught")
+    outcomes = while_signing(desk, desk.order(), suspend, *ders)
+    assert {frozenset(codes(outcome)) for outcome in outcomes} == {frozenset({"subscriber.suspended"})}
+    assert list(find(desk.workspace, Wanted(organisation=WORKS))) == []
+
+
+def test_the_same_request_answered_by_another_meanwhile_is_handed_out_once(desk: Desk) -> None:
+    der, other = desk.device_csr(), desk.device_csr(EntityId.parse("00-DB-12-00-00-00-00-02"))
+    meanwhile: list[Outcome] = []
+    wanted = desk.order()
+    first, second = while_signing(desk, wanted, lambda: meanwhile.extend(desk.issue(wanted, der)), der, other)
+    assert (first.result, first.certificate) == ("issued before", meanwhile[0].certificate)
+    assert second.result == "issued"
+    assert [item.burnt for item in desk.workspace.store.certificates.reservations()] == [True]
+
+
+def test_the_limit_of_certificates_in_use_holds_against_another_administrator(desk: Desk) -> None:
+    desk.enrol("North Supply", RemotePartyRole.SUPPLIER)
+    wanted = desk.order(Kind.ORGANISATION, "North Supply")
+    agree = KeyUsage.KEY_AGREEMENT
+    mine = [organisation_csr(usage=agree), organisation_csr(usage=agree)]
+    outcomes = while_signing(desk, wanted, lambda: desk.issue(wanted, organisation_csr(usage=agree)), *mine)
+    assert [codes(outcome) for outcome in outcomes] == [set(), {"entity.in-use"}]
+    in_use = find(desk.workspace, Wanted(entity=str(SUPPLIER), usage=agree.value, status="in use"))
+    assert len(list(in_use)) == 2
+
+
+def test_an_authority_that_would_end_first_issues_nothing(desk: Desk) -> None:
+    desk.enrol("North Supply", RemotePartyRole.SUPPLIER)
+    end = desk.order().authority.not_after
+    assert end is not None
+    desk.workspace.clock = lambda: end - timedelta(days=5)
+    assert desk.order().authority.not_after == end, "a device has no end of its own"
+    assert code_of(lambda: desk.order(Kind.ORGANISATION, "North Supply")) == "authority.too-old"
+    desk.workspace.clock = lambda: end + timedelta(days=1)
+    assert code_of(desk.order) == "authority.too-old"
 
 
 def test_numbers_of_a_run_that_died_are_given_up_after_an_hour(desk: Desk) -> None:
@@ -338,6 +408,41 @@ def test_keys_that_reach_every_home_wait_for_an_officer_and_a_no_is_final(desk: 
     assert code_of(lambda: find_batch(desk.workspace, "")) == "approve.unknown"
 
 
+def change_policy(desk: Desk, old: str, new: str) -> None:
+    path = desk.house.home / "policies" / "issuance.toml"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    desk.workspace.__dict__.pop("policies", None)
+
+
+def test_a_batch_let_in_under_other_policies_is_looked_at_again(desk: Desk) -> None:
+    desk.enrol("The Broker", RemotePartyRole.ACCESS_CONTROL_BROKER)
+    der = organisation_csr(RemotePartyRole.ACCESS_CONTROL_BROKER)
+    strict = 'approve_roles = ["accessControlBroker", "transitionalCoS", "recovery"]'
+    change_policy(desk, strict, "approve_roles = []")
+    set_active(desk.workspace, "The Broker", False, "not yet")
+    (refused,) = desk.issue(desk.order(Kind.ORGANISATION, "The Broker"), der)
+    assert codes(refused) == {"subscriber.suspended"}
+    set_active(desk.workspace, "The Broker", True, "now")
+    change_policy(desk, "approve_roles = []", strict)
+    assert code_of(lambda: desk.issue(desk.order(Kind.ORGANISATION, "The Broker"), der)) == "approve.needed"
+
+
+def test_a_grant_is_believed_for_its_signature(desk: Desk) -> None:
+    """Somebody who can write to the database says that alice granted it."""
+    desk.enrol("The Broker", RemotePartyRole.ACCESS_CONTROL_BROKER)
+    wanted = desk.order(Kind.ORGANISATION, "The Broker")
+    der = organisation_csr(RemotePartyRole.ACCESS_CONTROL_BROKER)
+    assert code_of(lambda: desk.issue(wanted, der)) == "approve.needed"
+    (batch,) = desk.workspace.store.organisations.batches()
+    decide(desk.workspace, batch, "alice", OFFICERS["alice"], False, "no")
+    database = sqlite3.connect(desk.house.home / "smki.db")
+    with database:
+        database.execute("UPDATE batch SET state = 'granted'")
+    database.close()
+    assert code_of(lambda: desk.issue(wanted, der)) == "approve.officer"
+
+
 def test_an_officer_signs_for_a_batch_with_openssl(desk: Desk, tmp_path: Path) -> None:
     officer = officer_of(desk, tmp_path, "Ann Ash")
     requests = tmp_path / "requests"
@@ -348,7 +453,7 @@ def test_an_officer_signs_for_a_batch_with_openssl(desk: Desk, tmp_path: Path) -
     with take_in(requests, io.BytesIO(), desk.house.home, 10) as intake:
         assert [item.result for item in desk.answer(wanted, intake, manifest=manifest)] == ["issued"] * 4
     entries = [json.loads(entry.body) for entry in desk.workspace.store.audit_entries()]
-    (admitted,) = (entry for entry in entries if entry["act"] == "batch.admitted" and entry["facts"]["signed_by"])
+    (admitted,) = (entry for entry in entries if entry["act"] == "batch.received" and entry["facts"]["signed_by"])
     assert admitted["facts"]["signed_by"] == "Ann Ash"
 
     with take_in(next(requests.iterdir()), io.BytesIO(), desk.house.home, 10) as fewer:
@@ -396,6 +501,9 @@ def test_a_manifest_can_be_demanded(desk: Desk) -> None:
     path.write_text(path.read_text().replace('manifest = "optional"', 'manifest = "required"', 1))
     desk.workspace.__dict__.pop("policies", None)
     assert code_of(lambda: desk.issue(desk.order(), desk.device_csr())) == "manifest.missing"
+    path.write_text(path.read_text().replace('manifest = "optional"', 'manifest = "required"'))
+    desk.workspace.__dict__.pop("policies", None)
+    assert code_of(desk.order) == "policy.manifest", "no officer could ever sign for the first officer"
 
 
 # Renewal and status
@@ -508,6 +616,16 @@ def test_an_officer_needs_an_officers_certificate(desk: Desk) -> None:
     assert code_of(lambda: dismiss(desk.workspace, WORKS, "nobody")) == "org.no-officer"
 
 
+def test_an_officer_of_one_organisation_is_none_of_another(desk: Desk, tmp_path: Path) -> None:
+    desk.enrol("North Supply", RemotePartyRole.SUPPLIER)
+    officer_of(desk, tmp_path, "Ann Ash")
+    (officer,) = named(desk.workspace, WORKS).officers
+    certificate = one(desk.workspace, str(officer.serial))
+    assert code_of(lambda: appoint(desk.workspace, "North Supply", "ARO", certificate)) == "org.officer-certificate"
+    set_active(desk.workspace, WORKS, False, "left")
+    assert code_of(lambda: appoint(desk.workspace, WORKS, "ARO", certificate)) == "org.state"
+
+
 # Intake
 
 
@@ -568,6 +686,9 @@ def test_more_than_the_largest_batch_is_refused_while_reading(desk: Desk, tmp_pa
         b"\x30" * 100_000,
         b'{"request": "AAAA", "more": 1}\n{"request": 5}\n{}\n',
         b"\x00",
+        b'{"request": ' + b"[" * 16_000,
+        b"-----BEGIN CERTIFICATE REQUEST-----\n" + b"\n" * 300_000,
+        b"-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n" * 3,
     ],
 )
 def test_rubbish_is_refused_or_becomes_requests_that_are(data: bytes, desk: Desk, tmp_path: Path) -> None:
@@ -587,6 +708,60 @@ def test_a_bomb_in_an_archive_is_read_no_further_than_a_request_goes(desk: Desk,
         assert len(asked.der) < 20_000
         (outcome,) = desk.answer(desk.order(), intake, dry_run=True)
         assert codes(outcome) == {"request.size"}
+
+
+def long_header(kind: bytes, size: int) -> bytes:
+    info = tarfile.TarInfo("././@LongLink")
+    info.type, info.size = kind, size
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+def folder_header(number: int) -> bytes:
+    info = tarfile.TarInfo(f"folder-{number}")
+    info.type = tarfile.DIRTYPE
+    return info.tobuf()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        long_header(tarfile.GNUTYPE_LONGNAME, 1 << 33),
+        long_header(tarfile.XHDTYPE, 1 << 33),
+        (long_header(tarfile.GNUTYPE_LONGNAME, 512) + b"a".ljust(512, b"\x00")) * 2000,
+        b"".join(map(folder_header, range(10_001))),
+    ],
+    ids=["long name", "long attributes", "chained", "folders"],
+)
+def test_a_tar_is_bounded_before_it_is_believed(data: bytes, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="broken tar"):
+        take_in(None, io.BytesIO(data), tmp_path, 10)
+
+
+def test_a_zips_list_is_bounded_before_it_is_read(tmp_path: Path) -> None:
+    end = b"PK\x05\x06" + bytes(6) + b"\xff\xff" + (1 << 25).to_bytes(4, "little") + bytes(6)
+    with pytest.raises(Refused) as caught:
+        take_in(None, io.BytesIO(b"PK\x03\x04" + bytes(100) + end), tmp_path, 10)
+    assert caught.value.code == "intake.zip-size"
+
+
+def test_requests_that_say_much_do_not_stop_the_crew(desk: Desk, tmp_path: Path) -> None:
+    """Jobs and answers larger than what fits between two processes."""
+    builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
+    for number in range(150):
+        oid = x509.ObjectIdentifier(f"1.3.6.1.4.1.99999.{number}")
+        builder = builder.add_extension(x509.UnrecognizedExtension(oid, b"\x05\x00"), critical=False)
+    line = json.dumps({"request": _base64(builder.sign(new_key(), hashes.SHA256()).public_bytes(Encoding.DER))})
+    wanted = desk.order()
+    data = io.BytesIO(f"{line}\n".encode() * 3000)
+    with (
+        Hands(desk.workspace, wanted, 1) as hands,
+        take_in(None, data, tmp_path, 3000, hands.start) as intake,
+        issuing(desk.workspace, wanted, intake, hands, dry_run=True) as outcomes,
+    ):
+        refused = list(outcomes)
+    assert len(refused) == 3000
+    assert all("request.extension" in codes(outcome) for outcome in refused)
+    assert all(len(fault.message) < 500 for outcome in refused for fault in outcome.faults)
 
 
 def test_a_reference_cannot_move_the_cursor(tmp_path: Path) -> None:

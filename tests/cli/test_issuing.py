@@ -2,6 +2,9 @@
 
 import json
 import os
+import shlex
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -177,6 +180,22 @@ def test_an_officer_is_appointed_and_dismissed(smki: Type, tmp_path: Path) -> No
     assert smki("org", "appoint", WORKS, "--as", "ARO", "--certificate", serial)[0] == 0
     assert smki("org", "dismiss", WORKS, "Ann Ash")[0] == 0
     assert smki("org", "dismiss", WORKS, "Ann Ash")[0] == 3
+
+
+def test_a_reader_that_leaves_is_told_of(standing: House, tmp_path: Path) -> None:
+    """`| head -1` is no success: the rest was not handed out."""
+    standing.workspace.close()
+    base = [sys.executable, "-m", "smki", "--home", str(standing.home), "device"]
+    subprocess.run(
+        [*base, "request", "00DB120000000001", "--count", "400", "--out", "r.jsonl"], cwd=tmp_path, check=True
+    )
+    command = f"{shlex.join([*base, 'issue', '--org', WORKS, '--from', 'r.jsonl'])} | head -c 1"
+    done = subprocess.run(
+        ["bash", "-c", f"{command}; exit ${{PIPESTATUS[0]}}"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 4, done.stderr
+    assert "[file.write]" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_device_requests_need_no_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from smki.authority.issuance.intake import Intake
 from smki.authority.issuance.order import Order
 from smki.authority.log import act, seal
-from smki.authority.officers import Approval, Officer, approve, judge, read_public_key
+from smki.authority.officers import Approval, Officer, approve, judge, read_approval, read_public_key
 from smki.authority.registration import officers_in_force
 from smki.authority.workspace import Workspace
 from smki.errors import InvalidInput, Refused
@@ -31,9 +31,11 @@ def admit(workspace: Workspace, order: Order, intake: Intake, manifest: Path | N
     """Let a batch in, and name it; or say why it has to wait."""
     signer = _check_manifest(workspace, order, intake, manifest)
     batch = order.batch(intake.digest)
+    # Looked at every time: what a batch asks may read otherwise under other policies.
+    roles = _held_roles(workspace, order, intake)
     known = workspace.store.organisations.batch(batch)
-    if known is None:
-        known = _put(workspace, order, intake, batch, signer)
+    if known is None or (roles and known.state == "admitted"):
+        known = _put(workspace, order, intake, batch, roles, signer)
     if known.state == "waiting":
         raise Refused(
             "approve.needed",
@@ -42,34 +44,45 @@ def admit(workspace: Workspace, order: Order, intake: Intake, manifest: Path | N
         )
     if known.state == "refused":
         raise Refused("approve.refused", f"an officer refused batch {batch.hex()[:16]}", "see `smki approve show`")
+    if known.state == "granted":
+        _check_grant(workspace, known)
     return batch
 
 
-def _put(workspace: Workspace, order: Order, intake: Intake, batch: bytes, signer: str | None) -> BatchRecord:
+def _put(
+    workspace: Workspace, order: Order, intake: Intake, batch: bytes, roles: list[str], signer: str | None
+) -> BatchRecord:
+    """Put the batch on record; whether it is within the agreed volume is seen while nobody else can add to that."""
     now = workspace.clock()
-    reasons = tuple(why_held(workspace, order, intake))
-    record = BatchRecord(
-        digest=batch,
-        organisation=order.subscriber.number,
-        kind=order.rule.kind,
-        count=intake.count,
-        reasons=reasons,
-        state="waiting" if reasons else "admitted",
-        asked_by=workspace.person.name,
-        asked_at=now,
-        decision={},
-    )
+    reasons = [*roles]
     with act(
         workspace,
-        "batch.held" if reasons else "batch.admitted",
+        "batch.received",
         batch=batch.hex(),
         organisation=order.subscriber.name,
         certificates=order.rule.kind.value,
         requests=intake.count,
         requests_sha256=intake.digest.hex(),
-        reasons=list(reasons),
+        waits_for=reasons,
         signed_by=signer or "",
     ) as tx:
+        tx.lock()
+        known = workspace.store.organisations.batch(batch)
+        if known is not None and not (roles and known.state == "admitted"):
+            return known  # another run was first
+        if known is None and order.rule.kind is Kind.DEVICE:
+            reasons += _above_volume(workspace, order, intake.count)
+        record = BatchRecord(
+            digest=batch,
+            organisation=order.subscriber.number,
+            kind=order.rule.kind,
+            count=intake.count,
+            reasons=tuple(reasons),
+            state="waiting" if reasons else "admitted",
+            asked_by=workspace.person.name,
+            asked_at=now,
+            decision={},
+        )
         tx.put_batch(record)
         if not reasons and order.rule.kind is Kind.DEVICE:
             tx.add_volume(order.subscriber.number, month_of(now), intake.count)
@@ -77,23 +90,22 @@ def _put(workspace: Workspace, order: Order, intake: Intake, batch: bytes, signe
     return record
 
 
-def why_held(workspace: Workspace, order: Order, intake: Intake) -> list[str]:
-    """Why a second officer has to look first."""
-    reasons = []
-    if order.rule.kind is Kind.DEVICE:
-        issued = workspace.store.organisations.issued_in(order.subscriber.number, month_of(workspace.clock()))
-        if issued + intake.count > order.subscriber.volume:
-            reasons.append(
-                f"{intake.count} requests after {issued} this month, and {order.subscriber.volume} were agreed"
-            )
-    if order.rule.approve_roles:
-        reader = RequestReader(order.rule.profile, workspace.policies.issuance.blocked)
-        read = (reader.read(asked.der) for asked in intake)
-        roles = {item.role for item in read if isinstance(item, Request) and item.role in order.rule.approve_roles}
-        reasons += [
-            f"certificates of role {role.word}" for role in sorted(role for role in roles if role is not None)
-        ]
-    return reasons
+def _above_volume(workspace: Workspace, order: Order, count: int) -> list[str]:
+    issued = workspace.store.organisations.issued_in(order.subscriber.number, month_of(workspace.clock()))
+    if issued + count <= order.subscriber.volume:
+        return []
+    return [f"{count} requests after {issued} this month, and {order.subscriber.volume} were agreed"]
+
+
+def _held_roles(workspace: Workspace, order: Order, intake: Intake) -> list[str]:
+    """The roles in a batch that an officer has to look at first."""
+    held = order.rule.approve_roles
+    if not held:
+        return []
+    reader = RequestReader(order.rule.profile, workspace.policies.issuance.blocked)
+    read = (reader.read(asked.der) for asked in intake)
+    roles = {item.role for item in read if isinstance(item, Request) and item.role in held}
+    return [f"certificates of role {role.word}" for role in sorted(role for role in roles if role is not None)]
 
 
 # Manifests
@@ -150,13 +162,8 @@ def decide(
     """Grant or refuse a batch that waits, signed by an officer on the roll."""
     now = workspace.clock()
     state: Literal["granted", "refused"] = "granted" if grant else "refused"
-    # The word is part of what is signed: who refused has not signed anything that grants.
-    signed = hashlib.sha256(f"smki batch {state} {batch.digest.hex()}\n".encode()).digest()
-    approval = approve(officer, key, signed, workspace.store.workspace_id, now)
-    roll = [Officer(item.name, read_public_key(item.public_key, item.name)) for item in workspace.store.officers()]
-    (judged,) = judge([approval], roll, signed, workspace.store.workspace_id)
-    if judged.fault is not None:
-        raise Refused("approve.officer", f"{officer}: {judged.fault}", "use the key of an officer on the roll")
+    approval = approve(officer, key, _signed_for(batch, state), workspace.store.workspace_id, now)
+    _check_approval(workspace, approval, batch, state)
     decision = {**approval.as_json(), "reason": reason}
     with act(workspace, f"batch.{state}", batch=batch.digest.hex(), **decision) as tx:
         tx.decide(batch.digest, state, decision)
@@ -164,3 +171,20 @@ def decide(
             tx.add_volume(batch.organisation, month_of(now), batch.count)
     seal(workspace)
     return approval
+
+
+def _signed_for(batch: BatchRecord, state: str) -> bytes:
+    """What an officer signs. The word is part of it: who refused has not signed anything that grants."""
+    return hashlib.sha256(f"smki batch {state} {batch.digest.hex()}\n".encode()).digest()
+
+
+def _check_grant(workspace: Workspace, batch: BatchRecord) -> None:
+    """A grant is believed for its signature, not because the store says so."""
+    _check_approval(workspace, read_approval(batch.decision), batch, "granted")
+
+
+def _check_approval(workspace: Workspace, approval: Approval, batch: BatchRecord, state: str) -> None:
+    roll = [Officer(item.name, read_public_key(item.public_key, item.name)) for item in workspace.store.officers()]
+    (judged,) = judge([approval], roll, _signed_for(batch, state), workspace.store.workspace_id)
+    if judged.fault is not None:
+        raise Refused("approve.officer", f"{approval.officer}: {judged.fault}", "have an officer on the roll decide")

@@ -5,7 +5,6 @@ import socket
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -30,14 +29,13 @@ class _Member:
 class Crew:
     """Worker processes: jobs go to whoever has fewest, answers come as they are ready."""
 
-    def __init__(self, station: Station, size: int, pin: Callable[[], Pin]) -> None:
+    def __init__(self, station: Station, size: int, pin: Pin) -> None:
         self._members: list[_Member] = []
-        secret = pin().reveal()
         try:
             for _ in range(size):
                 member = _start()
                 self._members.append(member)
-                member.connection.send((station, secret))  # through a pair of sockets of these two alone
+                member.connection.send((station, pin.reveal()))  # through a pair of sockets of these two alone
         except OSError as error:
             self.close()
             raise Unavailable("crew.start", f"no worker process: {error.strerror}", "free memory") from None

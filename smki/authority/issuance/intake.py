@@ -6,6 +6,7 @@ signed, nobody can change a request between being counted and being issued, and 
 
 import binascii
 import hashlib
+import lzma
 import os
 import re
 import stat
@@ -16,7 +17,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, BinaryIO, Self, cast
+from typing import IO, Any, BinaryIO, Self, cast
 
 import msgspec
 
@@ -26,11 +27,14 @@ from smki.pki.request import MAX_REQUEST_OCTETS
 
 MAX_TEXT_OCTETS = 4 * MAX_REQUEST_OCTETS  # of a request as PEM or in a line of JSON
 MAX_REFERENCE = 200
+MAX_ZIP_LIST_OCTETS = 1 << 24  # a list of some 200,000 names
+MAX_FOLDERS = 10_000  # in a tar
 MANY = 1000  # from here on it pays to start worker processes
 MAX_ZIP_OCTETS = 1 << 28  # a zip's list of contents is read whole; larger batches come as tar, PEM or JSON lines
 _UNREADABLE = b""  # stands for what could not be read as a request at all: no request is empty
 _PEM_BEGIN = re.compile(rb"-----BEGIN (NEW )?CERTIFICATE REQUEST-----\s*\Z")
 _PEM_END = re.compile(rb"-----END (NEW )?CERTIFICATE REQUEST-----\s*\Z")
+_ZIP_TAIL = (1 << 16) + 256  # where a zip's end record is, whatever comment follows it
 _TAR_MAGIC = slice(257, 262)
 
 
@@ -209,17 +213,25 @@ def _from_der(file: _Hashed, name: str) -> Iterator[Asked]:
 
 def _from_pem(file: _Hashed, name: str) -> Iterator[Asked]:
     body: list[bytes] | None = None
-    number = 0
+    number = size = 0
     for line in _lines(file):
         if _PEM_BEGIN.match(line):
-            body, number = [], number + 1
+            if body is not None:
+                yield Asked(_place(name, number), _UNREADABLE)  # the one before never ended
+            body, size, number = [], 0, number + 1
         elif body is not None and _PEM_END.match(line):
-            yield Asked(_reference(f"{name}#{number}" if name else str(number)), _base64(b"".join(body)))
+            yield Asked(_place(name, number), _base64(b"".join(body)) if size <= MAX_TEXT_OCTETS else _UNREADABLE)
             body = None
-        elif body is not None and sum(map(len, body)) <= MAX_TEXT_OCTETS:
-            body.append(line.strip())
+        elif body is not None:
+            size += len(line) + 1
+            if size <= MAX_TEXT_OCTETS:
+                body.append(line.strip())
     if body is not None or number == 0:
-        yield Asked(_reference(f"{name}#{number + (body is None)}"), _UNREADABLE)
+        yield Asked(_place(name, max(number, 1)), _UNREADABLE)
+
+
+def _place(name: str, number: int) -> str:
+    return _reference(f"{name}#{number}" if name else str(number))
 
 
 def _from_json(file: _Hashed, name: str) -> Iterator[Asked]:
@@ -228,7 +240,7 @@ def _from_json(file: _Hashed, name: str) -> Iterator[Asked]:
             continue
         try:
             item = _decode_line(line)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             item = _Line(_UNREADABLE)
         yield Asked(_reference(item.reference or (f"{name}:{number}" if name else str(number))), item.request)
 
@@ -261,27 +273,70 @@ def _from_zip(file: _Hashed, name: str) -> Iterator[Asked]:
         while data := file.read(1 << 20):
             copy.write(data)
             if copy.tell() > MAX_ZIP_OCTETS:
-                raise Refused("intake.zip-size", f"{name or 'the pipe'} is too large for a zip", "send it as a tar")
+                raise _too_large(name)
+        if _zip_list_octets(copy) > MAX_ZIP_LIST_OCTETS:
+            raise _too_large(name)
         try:
             with zipfile.ZipFile(copy) as archive:
                 for member in archive.infolist():
                     if not member.is_dir():
                         yield from _member(archive.open(member), member.filename)
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, zlib.error) as error:
+        except (*_BROKEN, zipfile.BadZipFile, zlib.error, lzma.LZMAError) as error:
             raise _broken(name, "zip", error) from None
 
 
+_BROKEN = (NotImplementedError, RuntimeError, EOFError, ValueError, OverflowError, OSError)  # RecursionError is one
+
+
+def _zip_list_octets(file: IO[bytes]) -> int:
+    """How long its list of contents is said to be (APPNOTE 4.3.14, 4.3.16): the reader would read all that."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - _ZIP_TAIL))
+    tail = file.read(_ZIP_TAIL)
+    end = tail.rfind(b"PK\x05\x06")
+    wide = tail.rfind(b"PK\x06\x06")
+    found = int.from_bytes(tail[end + 12 : end + 16], "little") if end >= 0 else 0
+    if wide >= 0:
+        found = max(found & 0xFFFF_FFFE, int.from_bytes(tail[wide + 40 : wide + 48], "little"))
+    return found
+
+
+def _too_large(name: str) -> Refused:
+    return Refused("intake.zip-size", f"{name or 'the pipe'} is too large for a zip", "send it as a tar")
+
+
+class _TarInfo(tarfile.TarInfo):
+    """A member whose extended headers are bounded before they are read."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> Any:
+        extended = (
+            tarfile.GNUTYPE_LONGNAME,
+            tarfile.GNUTYPE_LONGLINK,
+            tarfile.XHDTYPE,
+            tarfile.XGLTYPE,
+            tarfile.SOLARIS_XHDTYPE,
+            tarfile.GNUTYPE_SPARSE,
+        )
+        if self.type in extended and self.size > MAX_TEXT_OCTETS:
+            raise tarfile.ReadError("an extended header that is too long")
+        return super()._proc_member(archive)  # type: ignore[misc]
+
+
 def _from_tar(file: _Hashed, name: str) -> Iterator[Asked]:
+    folders = 0
     try:
-        with tarfile.open(fileobj=cast("IO[bytes]", file), mode="r|") as archive:  # it only reads
-            for member in archive:
-                if member.isdir():
-                    continue
-                data = archive.extractfile(member) if member.isreg() else None
-                yield from (
-                    [Asked(_reference(member.name), _UNREADABLE)] if data is None else _member(data, member.name)
-                )
-    except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
+        # It only reads.
+        with tarfile.open(fileobj=cast("IO[bytes]", file), mode="r|", tarinfo=_TarInfo) as archive:
+            while (member := archive.next()) is not None:
+                archive.members = []  # type: ignore[attr-defined]  # it would keep them all
+                folders += member.isdir()
+                if folders > MAX_FOLDERS:
+                    raise tarfile.ReadError("more folders than anyone needs")
+                if not member.isdir():
+                    data = archive.extractfile(member) if member.isreg() else None
+                    reference = _reference(member.name)
+                    yield from [Asked(reference, _UNREADABLE)] if data is None else _member(data, member.name)
+    except (*_BROKEN, tarfile.TarError) as error:
         raise _broken(name, "tar", error) from None
 
 

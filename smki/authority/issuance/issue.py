@@ -41,7 +41,11 @@ class Hands:
     def start(self) -> None:
         """Start the workers now: there will be enough for them, and they take a moment."""
         if self._crew is None and self._size:
-            self._crew = Crew(self._station(), self._size, self._workspace.pin(self._order.authority.token))
+            station = self._station()
+            # Tried once here: a wrong PIN sent by every worker would lock a token that counts.
+            pin = self._workspace.pin(station.token.name)()
+            self._workspace.hsm.open(station.token, lambda: pin, station.token_serial)
+            self._crew = Crew(station, self._size, pin)
 
     def get(self) -> "Crew | Alone":
         """Whoever there is."""
@@ -104,12 +108,14 @@ def issuing(
 
 def _sweep(workspace: Workspace) -> None:
     """Give up the numbers of runs that died: whatever was signed under them is nobody's."""
-    while forgotten := workspace.store.certificates.forgotten(workspace.clock(), SWEEP):
+    certificates = workspace.store.certificates
+    while certificates.forgotten(workspace.clock(), 1):
+        serials: list[str] = []
         with act(
-            workspace,
-            "serials.burnt",
-            serials=[str(serial) for _, serial in forgotten],
-            reason="reserved by a run that ended without a word",
+            workspace, "serials.burnt", serials=serials, reason="reserved by a run that ended without a word"
         ) as tx:
+            tx.lock()  # another run may sweep at the same time
+            forgotten = certificates.forgotten(workspace.clock(), SWEEP)
+            serials += [str(serial) for _, serial in forgotten]
             for issuer in {number for number, _ in forgotten}:
                 tx.burn_serials(issuer, [serial for number, serial in forgotten if number == issuer])

@@ -11,7 +11,7 @@ from smki.pki.request import Request, Unfit
 from smki.pki.status import Status
 from smki.pki.verdict import Fault
 from smki.store.certificates import Certificates, Certified
-from smki.store.records import CertificateRecord
+from smki.store.records import CertificateRecord, OrganisationRecord
 
 _REMEDIES = {
     "key.certified": "make a new key pair: a key is certified once",
@@ -26,11 +26,17 @@ class Judge:
     def __init__(self, certificates: Certificates, order: Order) -> None:
         self._certificates = certificates
         self._order = order
+        self._subscriber = order.subscriber
         # What replaces another begins as pending: it takes over by `smki cert status`, in one act.
         self.first_status = order.rule.first_status if order.renews is None else Status.PENDING
         self._counts = self.first_status is Status.IN_USE
         self._keys: set[bytes] = set()
         self._uses: Counter[tuple[bytes, KeyUsage]] = Counter()
+
+    def look_again(self, subscriber: OrganisationRecord | None) -> None:
+        """The subscriber as it is now: it may be suspended at any time."""
+        if subscriber is not None:
+            self._subscriber = subscriber
 
     def certified(self, requests: Sequence[Request]) -> dict[bytes, Certified]:
         """Which of their keys are certified already."""
@@ -57,24 +63,15 @@ class Judge:
         if isinstance(request, Unfit):
             return request.faults
         order = self._order
-        found = ineligible(order.subscriber, order.rule.kind, request)
+        found = ineligible(self._subscriber, order.rule.kind, request)
         if order.renews is not None:
             found += self._renewal(request, order.renews)
-        found += self._of_record(request, certified, in_use, self._keys, self._uses)
+        found += self._of_record(request, certified, in_use)
         if not found:
             self._keys.add(request.key_hash)
             if self._counts and request.entity is not None:
                 self._uses[request.entity.octets, request.usage] += 1
         return tuple(found)
-
-    def late(
-        self,
-        request: Request,
-        certified: dict[bytes, Certified],
-        in_use: dict[tuple[bytes, KeyUsage], int],
-    ) -> tuple[Fault, ...]:
-        """The rules that another act may have broken while the certificate was signed."""
-        return tuple(self._of_record(request, certified, in_use, set(), Counter()))
 
     def forget(self, requests: Iterable[Request]) -> None:
         """They are stored now, or given up."""
@@ -89,16 +86,14 @@ class Judge:
         request: Request,
         certified: dict[bytes, Certified],
         in_use: dict[tuple[bytes, KeyUsage], int],
-        keys: set[bytes],
-        uses: "Counter[tuple[bytes, KeyUsage]]",
     ) -> list[Fault]:
         found = []
         key_hash = request.key_hash
-        if key_hash in certified or key_hash in keys:
+        if key_hash in certified or key_hash in self._keys:
             found.append(_fault("key.certified", "the key is certified already"))
         if request.entity is not None and self._order.renews is None:
             place = (request.entity.octets, request.usage)
-            count = in_use.get(place, 0) + uses[place]
+            count = in_use.get(place, 0) + self._uses[place]
             if count and count >= self._order.rule.in_use_limit(request.role, request.usage):
                 found.append(
                     _fault("entity.in-use", f"{request.entity} has {count} in use for {request.usage.value}")

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ import msgspec
 from smki.authority.issuance.policy import IssuingRule
 from smki.authority.workspace import Workspace
 from smki.errors import Refused
+from smki.pki.validity import Validity
 from smki.pki.verdict import Fault
 from smki.store.records import AuthorityRecord, CertificateRecord, OrganisationRecord
 
@@ -38,12 +40,25 @@ def order(
     """An order to the authority that issues now."""
     for authority in workspace.store.authorities():
         if authority.issuing and authority.hierarchy == rule.hierarchy.name:
+            _check_lifetime(rule, authority, workspace.clock())
             return Order(subscriber, rule, authority, renews)
     raise Refused(
         "authority.none",
         f"no authority issues {rule.kind.value} certificates",
         f"run the ceremonies of hierarchy {rule.hierarchy.name}",
     )
+
+
+def _check_lifetime(rule: IssuingRule, authority: AuthorityRecord, now: datetime) -> None:
+    """Nothing is issued by an authority that has expired, or that would expire first (but for what has no end)."""
+    end = now if rule.years is None else Validity.years(now.astimezone(UTC).date(), rule.years).not_after
+    assert authority.not_after is not None, "an authority that issues has its certificate"
+    if end > authority.not_after:
+        raise Refused(
+            "authority.too-old",
+            f"authority {authority.name} ends {authority.not_after:%Y-%m-%d}, before what it would issue",
+            "hold the ceremony of its successor: issuing moves to it by itself",
+        )
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):

@@ -119,6 +119,12 @@ def _rule(
             f"{where}.years: {table.years}, and profile {profile.name} allows {profile.longest_years}",
             "stay within the profile; a device certificate has no end, and no years",
         )
+    if kind is Kind.INFRASTRUCTURE and table.manifest == "required":
+        raise InvalidInput(
+            "policy.manifest",
+            f"{where}.manifest: an officer's own certificate cannot be signed for by an officer",
+            "leave it optional for infrastructure",
+        )
     return IssuingRule(
         kind=kind,
         profile=profile,

@@ -27,6 +27,7 @@ from smki.pki.serial import Serial
 from smki.pki.template import Dated
 from smki.pki.validity import Validity
 from smki.pki.verdict import Fault
+from smki.store.certificates import Certified
 from smki.store.records import CertificateRecord
 from smki.store.transaction import Transaction
 
@@ -61,6 +62,10 @@ class _Chunk:
     signing: bool = False
     judged_at: int = 0
     """How many acts of others there had been when it was judged."""
+    counted: list[Request] = field(default_factory=list)
+    """Those the judge remembers as being answered, until they are stored."""
+    recording: "tuple[_Late, Serial | None] | None" = None
+    """What the last try to store it would record: those too late, and the first number stored."""
 
 
 class Run:
@@ -132,21 +137,36 @@ class Run:
     # Judgement
 
     def _decide(self, chunk: _Chunk, answers: Sequence[Request | Unfit]) -> None:
+        """Judge a chunk. Everything is read first: a store that goes away leaves nothing half judged."""
         fit = [request for request in answers if isinstance(request, Request)]
         chunk.judged_at = self._foreign_acts
+        self._judge.look_again(self._store.organisations.numbered(self._order.subscriber.number))
         certified = self._judge.certified(fit)
         in_use = self._judge.in_use(fit, self._workspace.clock())
+        before = self._answered_before(answers, certified)
         for place, request in enumerate(answers):
-            before = self._judge.answered_by(request, certified) if isinstance(request, Request) else None
-            if before is not None:
-                record = self._store.certificates.get(before.issuer, before.serial)
-                self._settle(chunk, place, request, certificate=record, again=True)
+            if place in before:
+                self._settle(chunk, place, request, certificate=before[place], again=True)
                 continue
             faults = self._judge.faults(request, certified, in_use)
+            if not isinstance(request, Unfit) and not faults:
+                chunk.counted.append(request)
             if faults or self._batch is None or isinstance(request, Unfit):
                 self._settle(chunk, place, request, faults=faults)
             else:
                 chunk.chosen.append((place, request))
+
+    def _answered_before(
+        self, requests: Sequence[Request | Unfit], certified: dict[bytes, Certified]
+    ) -> dict[int, CertificateRecord]:
+        """The certificates that these very requests had before."""
+        found = {}
+        for place, request in enumerate(requests):
+            known = self._judge.answered_by(request, certified) if isinstance(request, Request) else None
+            record = None if known is None else self._store.certificates.get(known.issuer, known.serial)
+            if record is not None:
+                found[place] = record
+        return found
 
     @staticmethod
     def _settle(
@@ -193,9 +213,11 @@ class Run:
 
     def _burn(self, chunks: Sequence[_Chunk], reason: str) -> None:
         """Whatever was signed under these numbers, nobody will see it."""
+        number = self._order.authority.number
         for chunk in chunks:
-            with self._act("serials.burnt", serials=[str(serial) for serial in chunk.serials], reason=reason) as tx:
-                tx.burn_serials(self._order.authority.number, chunk.serials)
+            if chunk.serials and not self._store.certificates.is_burnt(number, chunk.serials[0]):
+                with self._act("serials.burnt", serials=[str(item) for item in chunk.serials], reason=reason) as tx:
+                    tx.burn_serials(number, chunk.serials)
             chunk.serials, chunk.signing = [], False
 
     def _give_up(self) -> None:
@@ -217,7 +239,7 @@ class Run:
                 self._settle(chunk, place, request, certificate=before, again=before is not None, faults=faults)
             else:
                 self._settle(chunk, place, request, certificate=made[index])
-        self._judge.forget(request for _, request in chunk.chosen)
+        self._judge.forget(chunk.counted)
         chunk.signing = False
 
     def _record_of(self, chunk: _Chunk, serial: Serial, request: Request, der: bytes) -> CertificateRecord:
@@ -240,8 +262,8 @@ class Run:
 
     def _store_once(self, chunk: _Chunk, made: Sequence[CertificateRecord]) -> "_Late":
         """Store a chunk's certificates with their audit entry; give those that came too late."""
-        if self._with_store.trouble and self._store.certificates.get(made[0].issuer, made[0].serial) is not None:
-            return {}  # the connection was lost in the moment of recording, after it was recorded
+        if (recorded := self._recorded(chunk)) is not None:
+            return recorded
         digests: list[str] = []
         burnt: list[str] = []
         with self._act(
@@ -261,24 +283,41 @@ class Run:
                 tx.store_certificates(kept)
             if lost:
                 tx.burn_serials(self._order.authority.number, lost)
+            chunk.recording = late, kept[0].serial if kept else None
         return late
 
+    def _recorded(self, chunk: _Chunk) -> "_Late | None":
+        """Whether the try before this one succeeded although its connection was lost in that moment."""
+        if chunk.recording is None:
+            return None
+        late, first = chunk.recording
+        number = self._order.authority.number
+        if first is not None:
+            done = self._store.certificates.get(number, first) is not None
+        else:
+            done = self._store.certificates.is_burnt(number, chunk.serials[0])
+        return late if done else None
+
     def _too_late(self, tx: Transaction, chunk: _Chunk) -> "_Late":
-        """What others did since the chunk was judged: nothing, if nobody else wrote to the log."""
+        """Those for whom something changed since the chunk was judged, while nobody else can change anything."""
+        if not tx.is_active(self._order.subscriber.number):
+            return dict.fromkeys(range(len(chunk.chosen)), (None, (_SUSPENDED,)))
         if chunk.judged_at == self._foreign_acts:
-            return {}
+            return {}  # nobody else wrote to the log
         requests = [request for _, request in chunk.chosen]
         certified = self._judge.certified(requests)
         in_use = self._judge.in_use(requests, self._workspace.clock())
-        suspended = () if tx.is_active(self._order.subscriber.number) else (_SUSPENDED,)
+        before = self._answered_before(requests, certified)
+        self._judge.forget(chunk.counted)
+        chunk.counted = []
         late: _Late = {}
         for index, request in enumerate(requests):
-            before = self._judge.answered_by(request, certified)
-            faults = (*suspended, *self._judge.late(request, certified, in_use))
-            if before is not None:
-                late[index] = (self._store.certificates.get(before.issuer, before.serial), ())
-            elif faults:
+            if index in before:
+                late[index] = (before[index], ())
+            elif faults := self._judge.faults(request, certified, in_use):
                 late[index] = (None, faults)
+            else:
+                chunk.counted.append(request)
         return late
 
     @contextmanager

@@ -8,7 +8,9 @@ import copyreg
 import gc
 import hashlib
 import os
-from collections.abc import Callable
+import queue
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -86,6 +88,24 @@ class Worker:
         return [finish(octets, digest, plain, self._issuer) for octets, digest, plain in made]
 
 
+def _jobs(connection: Connection) -> Iterator[tuple[int, Check | Sign]]:
+    """Jobs as they come, taken off the connection at once.
+
+    If both ends only sent while neither read, both would wait for ever once their buffers are full.
+    """
+    waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def receive() -> None:
+        with suppress(EOFError, OSError):
+            while True:
+                waiting.put(connection.recv())
+        waiting.put(None)
+
+    threading.Thread(target=receive, daemon=True).start()
+    while (job := waiting.get()) is not None:
+        yield job
+
+
 def serve(connection: Connection) -> None:
     """The life of a worker process: a station and a PIN, then jobs, until nobody is at the other end."""
     from smki.authority.officers import read_public_key
@@ -103,8 +123,7 @@ def serve(connection: Connection) -> None:
             return token.find_key(key_id=station.key_id, public_key=issuer)
 
         worker = Worker(station, key, issuer)
-        while True:
-            number, job = connection.recv()
+        for number, job in _jobs(connection):
             try:
                 answer: list[Any] | SmkiError = worker.do(job)
             except SmkiError as error:
