@@ -23,7 +23,7 @@ def fill(workspace: Workspace, count: int) -> None:
         records = [
             CertificateRecord(
                 issuer=authority.number,
-                serial=Serial.from_entropy(os.urandom),
+                serial=Serial.draw(os.urandom, datetime.now(UTC)),
                 key_hash=os.urandom(16),
                 entity=EntityId(b"\x02" + os.urandom(7)),
                 profile="device",

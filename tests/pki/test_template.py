@@ -1,7 +1,7 @@
 """Templates: what is filled is what pyca would have built."""
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -116,3 +116,14 @@ def test_a_serial_number_has_sixteen_octets_on_the_wire(octets: bytes) -> None:
 def test_serials_drawn_from_poor_entropy_are_drawn_again() -> None:
     draws = iter([b"\x00" * 16, b"\x80" + b"\x00" * 15, b"\xff" * 16])
     assert Serial.from_entropy(lambda _: next(draws)).octets == b"\x7f" + b"\xff" * 15
+
+
+def test_a_drawn_serial_number_begins_with_its_time_and_is_else_random() -> None:
+    at = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+    first, second = Serial.draw(os.urandom, at), Serial.draw(os.urandom, at + timedelta(seconds=4))
+    assert first.octets[:4] < second.octets[:4]
+    assert first.octets[4:] != second.octets[4:]
+    for year in (2020, 2026, 2099, 2155, 2300):
+        octets = Serial.draw(os.urandom, at.replace(year=year)).octets
+        assert 0x40 <= octets[0] < 0x80
+        assert len(octets) == 16

@@ -98,7 +98,7 @@ class Making:
         return self._authority.number if signer is None else signer.number
 
     def _draw(self) -> dict[str, Serial]:
-        return {name: Serial.from_entropy(os.urandom) for name in self._names()}
+        return {name: Serial.draw(os.urandom, self._workspace.clock()) for name in self._names()}
 
     def reserve(self) -> Iterator[str]:
         """Set serial numbers aside before anything is signed with them."""

@@ -205,7 +205,8 @@ class Run:
         self._crew.give(chunk.number, Sign(groups))
 
     def _reserve(self, chunk: _Chunk) -> None:
-        serials = [Serial.from_entropy(os.urandom) for _ in chunk.chosen]
+        now = self._workspace.clock()
+        serials = [Serial.draw(os.urandom, now) for _ in chunk.chosen]
         assert self._batch is not None, "a dry run signs nothing"
         with self._act("serials.reserved", serials=[str(serial) for serial in serials]) as tx:
             tx.reserve_serials(self._order.authority.number, serials, f"batch {self._batch.hex()[:16]}")
