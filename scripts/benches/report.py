@@ -40,5 +40,6 @@ def show(rows: list[Row], *, as_json: bool) -> None:
     print(f"{'':34} {'rate':>12} {'':4} {'ratio':>6}  against")
     for row in rows:
         ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
-        bound = "" if row.bound is None else f" ({row.bound:,.1f})"
-        print(f"{row.row:34} {row.rate:>12,.1f} {row.unit:4} {ratio:>6}  {row.against}{bound}")
+        bound = "" if row.bound is None else f" ({row.bound:,.{1 if row.bound >= 10 else 2}f})"
+        digits = 1 if row.rate >= 10 else 2
+        print(f"{row.row:34} {row.rate:>12,.{digits}f} {row.unit:4} {ratio:>6}  {row.against}{bound}")
