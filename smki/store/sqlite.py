@@ -30,7 +30,7 @@ class SqliteEngine:
                 "journal_mode = WAL",
                 "synchronous = FULL",  # NORMAL would lose the last commits in a power failure
                 "cache_size = -65536",  # 64 MB: the index by key has no order, and a million of them stay in memory
-                "wal_autocheckpoint = 65536",  # pages, 256 MB: a page that many acts touch is copied once for all
+                "wal_autocheckpoint = 16384",  # pages, 64 MB: a page that many acts touch is copied once for all
                 "trusted_schema = OFF",  # a tampered file must not run functions through its views and triggers
             ):
                 self.execute(f"PRAGMA {setting}")

@@ -14,7 +14,7 @@ from smki.authority.issuance.worker import Check, Sign, Station, Worker
 from smki.errors import SmkiError, Unavailable
 from smki.hsm.pin import Pin
 
-AHEAD = 2  # jobs a worker has at a time: one it does, one that waits, so that it never waits itself
+AHEAD = 4  # jobs a worker has at a time: it never waits for one while the store is written to
 _GOODBYE_SECONDS = 5
 Done = tuple[int, list[Any] | SmkiError]
 
