@@ -133,6 +133,38 @@ class RemotePartyRole(IntEnum):
         )
 
 
+class DeviceType(Enum):
+    """The kinds of device on a home network that this system knows by name."""
+
+    ESME = "ESME"
+    """Electricity meter."""
+    GSME = "GSME"
+    """Gas meter."""
+    CHF = "CHF"
+    """Communications hub."""
+    GPF = "GPF"
+    """Gas proxy in the hub."""
+    PPMID = "PPMID"
+    """Prepayment interface."""
+    HCALCS = "HCALCS"
+    """Auxiliary load control switch."""
+    SAPC = "SAPC"
+    """Standalone auxiliary proportional controller."""
+    TYPE_2 = "type 2"
+    """One that only listens: an in-home display, a consumer access device."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        for device in cls:
+            if device.value == text:
+                return device
+        raise InvalidInput(
+            "entity.device-type",
+            f"{text[:30]!r} names no kind of device",
+            f"use one of: {', '.join(device.value for device in cls)}",
+        )
+
+
 class KeyUsage(Enum):
     """What the one key of an end-entity certificate is for; a certificate has exactly one (GBCS 12)."""
 

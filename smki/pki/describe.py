@@ -11,6 +11,7 @@ from cryptography.x509.oid import NameOID
 from smki.entity import EntityId, RemotePartyRole
 from smki.errors import InvalidInput
 from smki.pki.contingency import WRAPPED_APEX_CONTINGENCY_KEY
+from smki.pki.holder import hardware_serial
 from smki.pki.keyid import point_of
 from smki.pki.lint import read_certificate
 from smki.pki.validity import NEVER
@@ -45,6 +46,11 @@ def _lines(certificate: x509.Certificate, der: bytes) -> Iterator[tuple[str, str
         yield _extension(extension)
     yield "signature algorithm", certificate.signature_algorithm_oid.dotted_string
     yield "SHA-256", hashlib.sha256(der).hexdigest()
+
+
+def _device(value: x509.SubjectAlternativeName) -> EntityId | None:
+    names = list(value)
+    return hardware_serial(names[0]) if len(names) == 1 and isinstance(names[0], x509.OtherName) else None
 
 
 def _moment(moment: datetime) -> str:
@@ -83,6 +89,8 @@ def _extension(extension: "x509.Extension[x509.ExtensionType]") -> tuple[str, st
             return f"basic constraints{critical}", f"{'authority' if value.ca else 'no authority'}{reach}"
         case x509.CertificatePolicies():
             return f"policies{critical}", ", ".join(policy.policy_identifier.dotted_string for policy in value)
+        case x509.SubjectAlternativeName() if (device := _device(value)) is not None:
+            return f"device{critical}", str(device)
         case x509.SubjectKeyIdentifier():
             return f"subject key identifier{critical}", value.digest.hex().upper()
         case x509.AuthorityKeyIdentifier():

@@ -1,0 +1,24 @@
+"""AES-128-GCM as GBCS uses it: tags cut to 12 octets, and with no plaintext a MAC (GMAC; NIST SP 800-38D)."""
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+TAG_OCTETS = 12
+FULL_TAG_OCTETS = 16
+
+
+def seal(key: bytes, iv: bytes, plaintext: bytes, aad: bytes) -> tuple[bytes, bytes]:
+    """Ciphertext, and the tag in its full length."""
+    sealed = AESGCM(key).encrypt(iv, plaintext, aad)
+    return sealed[: len(plaintext)], sealed[len(plaintext) :]
+
+
+def unseal(key: bytes, iv: bytes, ciphertext: bytes, tag: bytes, aad: bytes) -> bytes | None:
+    """The plaintext, if the tag of 12 to 16 octets is right."""
+    opener = Cipher(algorithms.AES(key), modes.GCM(iv, tag, min_tag_length=TAG_OCTETS)).decryptor()
+    opener.authenticate_additional_data(aad)
+    try:
+        return opener.update(ciphertext) + opener.finalize()
+    except InvalidTag:
+        return None

@@ -1,0 +1,160 @@
+"""Whether a message's protections hold: each one checked with what is known of its parties, and said one by one."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from smki.entity import EntityId, KeyUsage, RemotePartyRole
+from smki.gbcs.agreement import Agreement
+from smki.gbcs.header import Cra
+from smki.gbcs.message import Message, Protection
+from smki.gbcs.protection import mac_holds, signature_holds
+from smki.gbcs.use_case import UseCases
+from smki.pki.holder import Holder
+from smki.pki.verdict import Fault
+
+Answer = Literal["holds", "fails", "not checked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A certificate that may be checked with."""
+
+    name: str
+    """Its serial number, or whatever tells it from others."""
+    holder: Holder
+
+    @property
+    def point(self) -> bytes:
+        return self.holder.public_key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+
+
+class KeyRing:
+    """Certificates by whom they speak for, and the key agreement keys that we hold ourselves."""
+
+    def __init__(self, certificates: Iterable[Known], agreements: Mapping[EntityId, Agreement] | None = None) -> None:
+        self._known: dict[tuple[EntityId, KeyUsage], dict[bytes, Known]] = {}
+        self.agreements = dict(agreements or {})
+        self.add(certificates)
+
+    def add(self, certificates: Iterable[Known]) -> None:
+        """More certificates; one whose key is known already changes nothing."""
+        for item in certificates:
+            self._known.setdefault((item.holder.entity, item.holder.usage), {}).setdefault(item.point, item)
+
+    def of(self, entity: EntityId, usage: KeyUsage) -> tuple[Known, ...]:
+        return tuple(self._known.get((entity, usage), {}).values())
+
+    def brokers(self) -> tuple[EntityId, ...]:
+        """Every access control broker known: a command does not say which of them it went through."""
+        role = RemotePartyRole.ACCESS_CONTROL_BROKER
+        held = {
+            entity for (entity, _), items in self._known.items() if any(i.holder.role is role for i in items.values())
+        }
+        return tuple(sorted(held))
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One protection, and what became of it."""
+
+    what: str
+    answer: Answer
+    certificate: str = ""
+    fault: Fault | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        told: dict[str, Any] = {"check": self.what, "answer": self.answer}
+        if self.certificate:
+            told["certificate"] = self.certificate
+        if self.fault is not None:
+            told["fault"] = self.fault.as_json()
+        return told
+
+
+def verify(message: Message, use_cases: UseCases, ring: KeyRing) -> tuple[Check, ...]:
+    """Every check that applies. A message is as it should be when all of them hold."""
+    checks = [_form(message, use_cases)]
+    if message.signature:
+        checks.append(_signature(message, ring))
+    if message.mac is not None:
+        checks.append(_mac(message, ring))
+    return tuple(checks)
+
+
+def _form(message: Message, use_cases: UseCases) -> Check:
+    """Whether its use case has a message of this kind, protected in this way (GBCS 5.2)."""
+    header = message.header
+    use_case = use_cases.get(header.code)
+    if use_case is None:
+        fault = Fault("message.use-case", f"no use case has code {header.code}", "see `smki usecase list`")
+        return Check("form", "fails", fault=fault)
+    half_made = header.cra is Cra.COMMAND and (
+        message.protection is Protection.NONE or (message.protection is Protection.SIGNATURE and use_case.is_signed)
+    )
+    if half_made or use_case.allows(header.cra, message.protection):
+        return Check("form", "holds")
+    allowed = " or ".join(form.value for form in use_case.protections.get(header.cra, ())) or "no such message"
+    fault = Fault(
+        "message.protection",
+        f"a {header.cra.name.lower()} of {use_case.label} has {allowed}, and this one {message.protection.value}",
+        "refuse it: a protection was stripped, or another use case was meant",
+    )
+    return Check("form", "fails", fault=fault)
+
+
+def _signature(message: Message, ring: KeyRing) -> Check:
+    originator = message.header.originator
+    known = ring.of(originator, KeyUsage.DIGITAL_SIGNATURE)
+    for item in known:
+        if signature_holds(message, item.holder.public_key):
+            return Check("signature", "holds", item.name)
+    if not known:
+        return _unknown("signature", f"no digital signature certificate of {originator} is known")
+    fault = Fault(
+        "message.signature",
+        f"the signature is not by {originator}, with any of {len(known)} certificates",
+        "refuse it: it was changed, or signed by another",
+    )
+    return Check("signature", "fails", fault=fault)
+
+
+def _mac(message: Message, ring: KeyRing) -> Check:
+    tried = 0
+    for name, peer, agreement in _agreements(message, ring):
+        tried += 1
+        with agreement.with_peer(peer.holder.public_key, peer.point) as secret:
+            if mac_holds(message, secret):
+                return Check("MAC", "holds", f"{name} with {peer.name}")
+    if not tried:
+        pairs = (
+            " or ".join(f"{one} with {other}" for one, other in _pairs(message, ring)) or "the access control broker"
+        )
+        return _unknown("MAC", f"needs a private key agreement key of one and a certificate of the other: {pairs}")
+    fault = Fault(
+        "message.mac", "the MAC is not that of its two parties", "refuse it: it was changed, or made by others"
+    )
+    return Check("MAC", "fails", fault=fault)
+
+
+def _pairs(message: Message, ring: KeyRing) -> list[tuple[EntityId, EntityId]]:
+    """Whose keys made the MAC: of a command the broker's and the device's, else the originator's and the target's."""
+    header = message.header
+    if header.cra is not Cra.COMMAND:
+        return [(header.originator, header.target)]
+    return [(broker, header.target) for broker in ring.brokers()]
+
+
+def _agreements(message: Message, ring: KeyRing) -> Iterator[tuple[EntityId, Known, Agreement]]:
+    for pair in _pairs(message, ring):
+        for ours, theirs in (pair, pair[::-1]):
+            agreement = ring.agreements.get(ours)
+            if agreement is not None:
+                yield from ((ours, peer, agreement) for peer in ring.of(theirs, KeyUsage.KEY_AGREEMENT))
+                break
+
+
+def _unknown(what: str, why: str) -> Check:
+    return Check(what, "not checked", fault=Fault("message.unknown-key", why, "give the key or certificate it needs"))
