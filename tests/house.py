@@ -14,12 +14,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from smki.authority.ceremony.approval import approve_ceremony
 from smki.authority.ceremony.file import read_ceremony
 from smki.authority.ceremony.run import run_ceremony
-from smki.authority.founding import found
-from smki.authority.officers import spki_of
+from smki.authority.founding import WorkspaceKind, found
 from smki.authority.registration import Enrolment, enrol
 from smki.authority.workspace import SHIPPED, Person, Workspace
 from smki.entity import EntityRange
 from smki.pki.kind import Kind
+from smki.pki.public_key import spki_of
 from smki.store.records import OrganisationRecord
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -79,6 +79,7 @@ class House:
 
     def enrol(self) -> None:
         """Three officers on the roll."""
+        (self.home / "ceremonies").mkdir(mode=0o700, exist_ok=True)
         self.hold(self.keep("ceremonies/0-officers.toml", roll(list(OFFICERS))), *OFFICERS)
 
     def stand_up(self) -> None:
@@ -120,14 +121,20 @@ def roll(names: list[str]) -> str:
 
 
 @contextmanager
-def founded(home: Path, clock: Callable[[], datetime] = lambda: NOW, store_url: str | None = None) -> Iterator[House]:
+def founded(
+    home: Path,
+    clock: Callable[[], datetime] = lambda: NOW,
+    store_url: str | None = None,
+    kind: WorkspaceKind = "authority",
+) -> Iterator[House]:
     """A workspace in which nobody is enrolled yet."""
     if store_url is not None:
         home.mkdir(mode=0o700)
-        settings = (SHIPPED / "policies" / "workspace.toml").read_text(encoding="utf-8")
+        name = "workspace.toml" if kind == "authority" else "workspace-user.toml"
+        settings = (SHIPPED / "policies" / name).read_text(encoding="utf-8")
         (home / "smki.toml").write_text(settings.replace("sqlite:smki.db", store_url), encoding="utf-8")
         (home / "smki.toml").chmod(0o600)
-    made = list(found(home, clock, no_prompt, Person("tester")))
+    made = list(found(home, clock, no_prompt, Person("tester"), kind))
     assert "audit key" in made
     workspace = Workspace(home, clock, no_prompt, Person("tester"))
     try:

@@ -11,11 +11,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from smki.authority.hierarchy import certificate_of, named
 from smki.authority.log import act, seal
-from smki.authority.officers import spki_of
 from smki.authority.safe_files import write_new
 from smki.authority.workspace import Workspace
 from smki.errors import IntegrityFailure, Refused
 from smki.pki.contingency import WRAPPED_APEX_CONTINGENCY_KEY, unwrap
+from smki.pki.public_key import spki_of
 
 
 def rehearse(workspace: Workspace, name: str, reveal_to: Path | None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 from smki.authority.log import act, adopt_policies, record_audit_key, seal
 from smki.authority.safe_files import write_new
@@ -17,6 +18,8 @@ from smki.hsm.pin import Pin
 from smki.store.records import TokenRecord
 from smki.store.store import Store
 
+WorkspaceKind = Literal["authority", "user"]
+_SETTINGS_OF: dict[WorkspaceKind, str] = {"authority": "workspace.toml", "user": "workspace-user.toml"}
 PIN_OCTETS = 16
 WORKSPACE_ID_OCTETS = 16
 _SOFTHSM_CONF = """\
@@ -28,11 +31,11 @@ slots.removable = false
 """
 
 
-def found(home: Path, clock: Clock, ask: Ask, person: Person) -> Iterator[str]:
+def found(home: Path, clock: Clock, ask: Ask, person: Person, kind: WorkspaceKind = "authority") -> Iterator[str]:
     """Make the workspace, or complete it; yield a line for each thing made."""
     home = home.absolute()
     yield from _make_folders(home)
-    yield from _make_files(home)
+    yield from _make_files(home, kind)
     workspace = Workspace(home, clock, ask, person)
     try:
         yield from _make_store(workspace)
@@ -63,17 +66,19 @@ def _make_folders(home: Path) -> Iterator[str]:
         ) from None
 
 
-def _make_files(home: Path) -> Iterator[str]:
+def _make_files(home: Path, kind: WorkspaceKind) -> Iterator[str]:
     shipped = SHIPPED / "policies"
     contents: list[tuple[str, Callable[[], bytes], int]] = [
-        (SETTINGS, (shipped / "workspace.toml").read_bytes, 0o600),
+        (SETTINGS, (shipped / _SETTINGS_OF[kind]).read_bytes, 0o600),
         ("softhsm2.conf", lambda: _SOFTHSM_CONF.format(tokens=home / "tokens").encode(), 0o600),
     ]
-    policies = [path for path in sorted(shipped.rglob("*.toml")) if path != shipped / "workspace.toml"]
+    policies = [path for path in sorted(shipped.rglob("*.toml")) if path.name not in _SETTINGS_OF.values()]
     for path in policies:
         inside = path.relative_to(shipped)
-        name = str(inside) if inside.parts[0] == "ceremonies" else f"policies/{inside}"
-        contents.append((name, path.read_bytes, 0o600))
+        if inside.parts[0] != "ceremonies":
+            contents.append((f"policies/{inside}", path.read_bytes, 0o600))
+        elif kind == "authority":
+            contents.append((str(inside), path.read_bytes, 0o600))
     for name, content, mode in contents:
         path = home / name
         if not os.path.lexists(path):

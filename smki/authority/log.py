@@ -5,18 +5,19 @@ the audit key in its token; it follows the act, so that an act is never lost for
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from smki.authority.officers import read_public_key, spki_of
+from smki.authority.officers import read_public_key
 from smki.authority.publication import publish, published
 from smki.authority.workspace import Workspace
 from smki.errors import IntegrityFailure
 from smki.hsm.key import HsmPrivateKey
+from smki.pki.public_key import spki_of
 from smki.store.note import Checkpoint, read_checkpoint, sign_checkpoint, verifier_key
 from smki.store.records import Act
 from smki.store.transaction import Transaction
@@ -36,11 +37,25 @@ def act(workspace: Workspace, kind: str, /, **facts: Any) -> Iterator[Transactio
         yield transaction
 
 
+@contextmanager
+def acts(workspace: Workspace, kind: str, each: Iterable[dict[str, Any]], /) -> Iterator[Transaction]:
+    """Do many things of one kind at once, an entry each. `each` is read when the block ends."""
+    digest = workspace.policies.digest
+    if workspace.store.policies_digest != digest:
+        adopt_policies(workspace)
+    now = workspace.clock()
+    entries: list[Act] = []
+    with workspace.store.acts(entries, now) as transaction:
+        yield transaction
+        entries.extend(Act(kind, workspace.person.name, now, {**facts, "policies": digest}) for facts in each)
+
+
 def adopt_policies(workspace: Workspace) -> bool:
     """Log the digest of every policy file, when any of them is not as last logged."""
     policies = workspace.policies
     if workspace.store.policies_digest == policies.digest:
         return False
+    policies.read_all()
     with act(workspace, "policies.adopted", environment=policies.environment, files=policies.digests) as tx:
         tx.adopt_policies(policies.digest)
     return True

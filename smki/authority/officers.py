@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from smki.authority.safe_files import read_private, write_new
 from smki.errors import InvalidInput, Refused
+from smki.pki.public_key import read_spki, spki_of
 
 if TYPE_CHECKING:
     from smki.hsm.token import Token
@@ -80,27 +81,13 @@ class Judged:
         return self.fault is None
 
 
-def spki_of(key: ec.EllipticCurvePublicKey) -> bytes:
-    """The DER of a public key: how the store and the files hold it."""
-    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-
-
 def read_public_key(der: bytes, whose: str) -> ec.EllipticCurvePublicKey:
     """A P-256 public key from its DER; nothing else is a key here."""
-    try:
-        key = serialization.load_der_public_key(der)
-    except (ValueError, TypeError, NotImplementedError, RecursionError):
-        key = None
-    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+    key = read_spki(der)
+    if key is None:
         raise InvalidInput(
             "officer.public-key",
-            f"the public key of {whose} is not on P-256",
-            "make one with `smki officer key`",
-        )
-    if spki_of(key) != der:
-        raise InvalidInput(
-            "officer.public-key",
-            f"the public key of {whose} is not in its one DER form",
+            f"the public key of {whose} is not on P-256, in its one DER form",
             "make one with `smki officer key`",
         )
     return key

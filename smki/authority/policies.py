@@ -4,18 +4,28 @@ Policy is data inside limits that are code: a file may ask for more than the flo
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from cryptography import x509
 
 from smki.authority.issuance.policy import IssuanceFile, IssuancePolicy, read_issuance
+from smki.authority.signing import SigningFile, SigningPolicy
 from smki.errors import InvalidInput, Refused
+from smki.gbcs.use_case import UseCases
+from smki.gbcs.use_case_file import read_use_cases
 from smki.pki.oid import parse_oid
 from smki.pki.profile import Profile, read_profile
 from smki.settings import Sourced, Table, read_toml
 
+if TYPE_CHECKING:
+    from smki.gbcs.payload.names import Names  # half the reading of a command that shows messages, and none of others
+
+_USE_CASES = "use-cases.toml"
+_NAMES = ("names-cosem.toml", "names-zigbee.toml")
 MIN_APPROVALS = 2  # no single person makes a key (tScheme key management; RFC 3647 5.2.2)
 
 Contingency = Literal["required", "forbidden"]
@@ -66,16 +76,34 @@ class Quorum:
     approvals: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Policies:
-    """Every policy file of a workspace, checked against each other."""
+    """Every policy file of a workspace, checked against each other. The long tables are read when first asked for."""
 
     environment: str
     hierarchies: dict[str, Hierarchy]
     profiles: dict[str, Profile]
     quorum: Quorum
     issuance: IssuancePolicy
+    signing: SigningPolicy
     digests: dict[str, str]
+    tables: Mapping[str, bytes]
+    """The octets of the long tables, by name."""
+
+    @cached_property
+    def use_cases(self) -> UseCases:
+        return read_use_cases(self.tables[_USE_CASES], _USE_CASES).value
+
+    @cached_property
+    def names(self) -> "Names":
+        from smki.gbcs.payload.names import read_names
+
+        cosem, zigbee = (read_names(self.tables[name], name).value for name in _NAMES)
+        return cosem.merged(zigbee)
+
+    def read_all(self) -> None:
+        """Read what was not read yet: policies are adopted whole or not at all."""
+        _ = self.use_cases, self.names
 
     @property
     def digest(self) -> str:
@@ -112,7 +140,19 @@ def load_policies(folder: Path) -> Policies:
         for name, table in hierarchy_file.hierarchies.items()
     }
     issuance = read_issuance(keep(_read(folder, "issuance.toml", IssuanceFile)), profiles, hierarchies)
-    return Policies(hierarchy_file.environment, hierarchies, profiles, _quorum(quorum_file), issuance, digests)
+    signing = keep(_read(folder, "signing.toml", SigningFile)).checked()
+    tables = {name: _octets(folder / name) for name in (_USE_CASES, *_NAMES)}
+    digests |= {name: hashlib.sha256(data).hexdigest() for name, data in tables.items()}
+    return Policies(
+        environment=hierarchy_file.environment,
+        hierarchies=hierarchies,
+        profiles=profiles,
+        quorum=_quorum(quorum_file),
+        issuance=issuance,
+        signing=signing,
+        digests=digests,
+        tables=tables,
+    )
 
 
 def _octets(path: Path) -> bytes:

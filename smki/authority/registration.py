@@ -109,7 +109,7 @@ def appoint(workspace: Workspace, name: str, function: Function, certificate: Ce
     parsed = read_certificate(certificate.der)
     key = parsed.public_key()
     assert isinstance(key, ec.EllipticCurvePublicKey), "we issue for P-256 only"
-    from smki.authority.officers import spki_of
+    from smki.pki.public_key import spki_of
 
     (common_name,) = (str(attribute.value) for attribute in parsed.subject)
     officer = ResponsibleRecord(common_name, function, spki_of(key), certificate.issuer, certificate.serial)

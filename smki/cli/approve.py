@@ -1,4 +1,4 @@
-"""`smki approve`: batches that wait for a second officer."""
+"""`smki approve`: what waits for a second officer."""
 
 from typing import Any
 
@@ -13,16 +13,21 @@ _batch = click.argument("batch")
 
 @click.group("approve", epilog="Example: smki approve list")
 def command() -> None:
-    """See, grant and refuse batches that wait for a second officer."""
+    """See, grant and refuse what waits for a second officer."""
 
 
 def _as_json(session: Session, record: Any) -> dict[str, Any]:
-    organisation = session.workspace.store.organisations.numbered(record.organisation)
+    from smki.store.records import HoldRecord
+
+    if isinstance(record, HoldRecord):
+        what = {"organisation": "", "kind": record.purpose, "requests": record.items}
+    else:
+        organisation = session.workspace.store.organisations.numbered(record.organisation)
+        name = "" if organisation is None else organisation.name
+        what = {"organisation": name, "kind": record.kind.value, "requests": record.count}
     return {
         "batch": record.digest,
-        "organisation": "" if organisation is None else organisation.name,
-        "kind": record.kind.value,
-        "requests": record.count,
+        **what,
         "state": record.state,
         "reasons": list(record.reasons),
         "asked_by": record.asked_by,
@@ -32,13 +37,14 @@ def _as_json(session: Session, record: Any) -> dict[str, Any]:
 
 
 @command.command("list", epilog="Example: smki approve list --all")
-@click.option("--all", "every", is_flag=True, help="Also batches that do not wait.")
+@click.option("--all", "every", is_flag=True, help="Also what does not wait any more.")
 @json_option
 @pass_session
 def list_(session: Session, every: bool, as_json: bool) -> None:
-    """List the batches that wait."""
-    batches = session.workspace.store.organisations.batches()
-    found = [_as_json(session, item) for item in batches if every or item.state == "waiting"]
+    """List what waits."""
+    from smki.authority.second_officer import waiting
+
+    found = [_as_json(session, item) for item in waiting(session.workspace) if every or item.state == "waiting"]
     rows = [
         (
             item["batch"].hex()[:16],
@@ -60,10 +66,10 @@ def list_(session: Session, every: bool, as_json: bool) -> None:
 @json_option
 @pass_session
 def show(session: Session, batch: str, as_json: bool) -> None:
-    """Show one batch; BATCH is the beginning of its digest."""
-    from smki.authority.issuance.admission import find_batch
+    """Show one thing that waits; BATCH is the beginning of its digest."""
+    from smki.authority.second_officer import find_waiting
 
-    data = _as_json(session, find_batch(session.workspace, batch))
+    data = _as_json(session, find_waiting(session.workspace, batch))
     emit(data, as_json, lambda: fields((key.replace("_", " "), _text(value)) for key, value in data.items()))
 
 
@@ -83,7 +89,7 @@ def _text(value: Any) -> str:
 @click.option("--reason", default="", help="A word for the log.")
 @pass_session
 def grant(session: Session, /, batch: str, officer: str, reason: str, **key: Any) -> None:
-    """Let a batch be issued, as an officer on the roll."""
+    """Let what waits be done, as an officer on the roll."""
     _decide(session, batch, officer, reason, True, key)
 
 
@@ -95,14 +101,21 @@ def grant(session: Session, /, batch: str, officer: str, reason: str, **key: Any
 @click.option("--reason", required=True, help="Why; it stands in the log.")
 @pass_session
 def refuse(session: Session, /, batch: str, officer: str, reason: str, **key: Any) -> None:
-    """Refuse a batch for good, as an officer on the roll."""
+    """Refuse what waits for good, as an officer on the roll."""
     _decide(session, batch, officer, reason, False, key)
 
 
 def _decide(session: Session, batch: str, officer: str, reason: str, grant: bool, key: dict[str, Any]) -> None:
-    from smki.authority.issuance.admission import decide, find_batch
+    from smki.authority.issuance.admission import decide_batch
+    from smki.authority.second_officer import decide_hold, find_waiting
+    from smki.store.records import HoldRecord
 
-    found = find_batch(session.workspace, batch)
+    found = find_waiting(session.workspace, batch)
     private_key = officers_private_key(session, **key)
-    decide(session.workspace, found, officer, private_key, grant, reason)
-    click.echo(f"{officer} {'granted' if grant else 'refused'} {found.digest.hex()[:16]}: {found.count} requests")
+    if isinstance(found, HoldRecord):
+        decide_hold(session.workspace, found, officer, private_key, grant, reason)
+        what = f"{found.items} {found.purpose}"
+    else:
+        decide_batch(session.workspace, found, officer, private_key, grant, reason)
+        what = f"{found.count} requests"
+    click.echo(f"{officer} {'granted' if grant else 'refused'} {found.digest.hex()[:16]}: {what}")

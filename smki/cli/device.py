@@ -1,16 +1,13 @@
 """`smki device`: requests of devices, and their certificates."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from smki.cli.issuing import answer, issuing_options
 from smki.cli.render import json_option
 from smki.cli.session import Session, pass_session
-
-if TYPE_CHECKING:
-    from smki.pki.profile import Profile
 
 
 @click.group("device", epilog="Example: smki device issue --org 'Meter Works' --from requests.zip --out results")
@@ -58,21 +55,9 @@ def request(session: Session, entity: str, out: Path, count: int, token: str | N
     """
     from smki.authority.requesting import make_device_requests
     from smki.entity import EntityId
-
-    holder = None if token is None else session.workspace.open_token(token)
-    made = make_device_requests(_profile(session), EntityId.parse(entity), count, out, holder)
-    click.echo(f"wrote {made} requests to {out}")
-
-
-def _profile(session: Session) -> "Profile":
-    """The device profile of the workspace; where there is none, the one that is shipped."""
-    from smki.authority.policies import load_policies
-    from smki.authority.workspace import SHIPPED, find_home
-    from smki.errors import InvalidInput
     from smki.pki.kind import Kind
 
-    try:
-        find_home(session.home)
-    except InvalidInput:
-        return load_policies(SHIPPED / "policies").issuance.rule(Kind.DEVICE).profile
-    return session.workspace.policies.issuance.rule(Kind.DEVICE).profile
+    profile = session.policies.issuance.rule(Kind.DEVICE).profile
+    holder = None if token is None else session.workspace.open_token(token)
+    made = make_device_requests(profile, EntityId.parse(entity), count, out, holder)
+    click.echo(f"wrote {made} requests to {out}")

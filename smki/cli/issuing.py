@@ -107,7 +107,7 @@ def answer(
         path = None if source == Path("-") else source
         largest = workspace.policies.issuance.largest_batch
         with (
-            _output(out) as lines,
+            output(out) as lines,
             take_in(path, sys.stdin.buffer, workspace.home, largest, hands.start) as intake,
             outcomes(intake, hands) as answers,
         ):
@@ -140,7 +140,7 @@ def _tell_many(outcomes: "Iterator[Outcome]", total: int, lines: IO[bytes]) -> i
 
     gc.set_threshold(_GARBAGE, 10, 1000)
     counts = dict.fromkeys(("issued", "issued before", "would issue", "refused"), 0)
-    with _progress(total) as advance:
+    with progress(total) as advance:
         for outcome in outcomes:
             counts[outcome.result] += 1
             lines.write(encode(outcome.as_json()))
@@ -154,7 +154,7 @@ def _tell_many(outcomes: "Iterator[Outcome]", total: int, lines: IO[bytes]) -> i
 
 
 @contextmanager
-def _progress(total: int) -> Iterator[Callable[[], None]]:
+def progress(total: int) -> Iterator[Callable[[], None]]:
     """A bar with rate and time left on a terminal; nothing in a pipe."""
     if not sys.stderr.isatty():
         yield lambda: None
@@ -185,7 +185,7 @@ def _progress(total: int) -> Iterator[Callable[[], None]]:
 
 
 @contextmanager
-def _output(out: Path | None) -> Iterator[IO[bytes]]:
+def output(out: Path | None) -> Iterator[IO[bytes]]:
     """Where result lines go: a new file that appears whole under its name when the run is over, or standard output.
 
     Until then it is called NAME.part. An interrupted run leaves that behind, and the next one writes it anew.
@@ -198,7 +198,7 @@ def _output(out: Path | None) -> Iterator[IO[bytes]]:
             # Nothing more can be said there, not even by the interpreter when it ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise Unavailable(
-                "file.write", "the reader of the results has gone", "run the same again: nothing is issued twice"
+                "file.write", "the reader of the results has gone", "run the same again: nothing is done twice"
             ) from None
         return
     if os.path.lexists(out):
@@ -215,7 +215,7 @@ def _output(out: Path | None) -> Iterator[IO[bytes]]:
         raise Refused("file.exists", f"{out} exists", "choose another name, or move that file away") from None
     except OSError as error:
         raise Unavailable(
-            "file.write", f"{out}: {error.strerror}", "make room, and run the same again: nothing is issued twice"
+            "file.write", f"{out}: {error.strerror}", "make room, and run the same again: nothing is done twice"
         ) from None
 
 

@@ -16,16 +16,19 @@ from smki.errors import SmkiError
 INTERNAL_ERROR = 70  # EX_SOFTWARE of sysexits.h: our fault, not the caller's
 
 _COMMANDS = {
-    "approve": ("smki.cli.approve", "See, grant and refuse batches that wait for a second officer."),
+    "approve": ("smki.cli.approve", "See, grant and refuse what waits for a second officer."),
     "audit": ("smki.cli.audit", "Read, check, prove and export the audit log."),
     "ca": ("smki.cli.ca", "Show the hierarchy and its authorities."),
     "cert": ("smki.cli.cert", "Find, show, renew and export certificates; set their status."),
     "ceremony": ("smki.cli.ceremony", "Check, approve and run key ceremonies."),
     "completion": ("smki.cli.completion", "Print the shell's completion script."),
     "device": ("smki.cli.device", "Make requests of devices, and answer them with certificates."),
+    "message": ("smki.cli.message", "Show, verify, sign and decrypt messages; add MACs; run vectors."),
     "hsm": ("smki.cli.hsm", "See HSMs and tokens, and test what they can do."),
     "init": ("smki.cli.init", "Make a workspace, or fill in what one lacks."),
     "org": ("smki.cli.org", "Enrol organisations and their officers; issue certificates to them."),
+    "topup": ("smki.cli.topup", "Make and check prepayment tokens."),
+    "usecase": ("smki.cli.usecase", "Look up what protects a use case, and who may send it."),
     "officer": ("smki.cli.officer", "Make an officer's key; see the roll of officers."),
 }
 

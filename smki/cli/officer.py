@@ -28,7 +28,8 @@ def key(session: Session, name: str, out: Path | None, token: str | None, passph
     """Make the key pair of officer NAME and print the lines for the ceremony file of the roll."""
     import base64
 
-    from smki.authority.officers import make_officer_key, make_officer_key_in, spki_of
+    from smki.authority.officers import make_officer_key, make_officer_key_in
+    from smki.pki.public_key import spki_of
 
     if (out is None) == (token is None):
         raise click.UsageError("Say where the key is kept: either --out FILE or --token NAME.")

@@ -67,15 +67,33 @@ def fields(pairs: Iterable[tuple[str, str]]) -> None:
     show(sheet)
 
 
-def show(renderable: Any) -> None:
+def tree(top: Any, *, err: bool = False) -> None:
+    """A tree of names and values (`smki.gbcs.payload.tree.Node`)."""
+    from rich.text import Text
+    from rich.tree import Tree
+
+    def label(node: Any) -> Text:
+        name = Text(node.name, style="bold" if node.children else "")
+        return name if not node.value else name.append(": ", style="dim").append(node.value, style="not bold")
+
+    def grow(branch: Tree, nodes: Iterable[Any]) -> None:
+        for node in nodes:
+            grow(branch.add(label(node)), node.children)
+
+    root = Tree(label(top))
+    grow(root, top.children)
+    show(root, err=err)
+
+
+def show(renderable: Any, *, err: bool = False) -> None:
     """Print something rich made: as wide as the terminal, or in a pipe as wide as it needs, without markup."""
     import sys
 
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() else _PIPE_WIDTH
+    width = None if (sys.stderr if err else sys.stdout).isatty() else _PIPE_WIDTH
     console = Console(markup=False, highlight=False, width=width)
     with console.capture() as captured:
         console.print(renderable)
     # Rich fills cells up to their column's width; nobody wants those blanks in a file.
-    click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
+    click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()), err=err)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from smki.authority.policies import Policies
     from smki.authority.workspace import Workspace
 
 
@@ -37,6 +38,28 @@ class Session:
 
             self._workspace = Workspace(find_home(self.home), self.clock, self.ask, Person.from_system())
         return self._workspace
+
+    @property
+    def has_workspace(self) -> bool:
+        """Whether there is one to work in: some commands do without."""
+        from smki.authority.workspace import find_home
+        from smki.errors import InvalidInput
+
+        try:
+            find_home(self.home)
+        except InvalidInput:
+            if self.home is not None:
+                raise
+            return False
+        return True
+
+    @property
+    def policies(self) -> "Policies":
+        """Those of the workspace; where there is none, those that are shipped."""
+        from smki.authority.policies import load_policies
+        from smki.authority.workspace import SHIPPED
+
+        return self.workspace.policies if self.has_workspace else load_policies(SHIPPED / "policies")
 
     def close(self) -> None:
         if self._workspace is not None:

@@ -33,6 +33,15 @@ class Organisations:
     def numbered(self, number: int) -> OrganisationRecord | None:
         return self._one("number = ?", number)
 
+    def owner_of(self, entity: EntityId) -> str:
+        """The name of the organisation an EUI-64 was given to; empty where none is known."""
+        row = self._engine.execute(
+            "SELECT organisation.name FROM allocation JOIN organisation ON organisation.number = organisation"
+            " WHERE first <= ? AND last >= ?",
+            (entity.octets, entity.octets),
+        ).fetchone()
+        return "" if row is None else str(row[0])
+
     def _one(self, condition: str, value: Any) -> OrganisationRecord | None:
         row = self._engine.execute(
             f"SELECT number, name, state, detail FROM organisation WHERE {condition}", (value,)

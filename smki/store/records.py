@@ -13,6 +13,7 @@ from smki.pki.status import Status
 
 AuthorityState = Literal["making", "active"]
 BatchState = Literal["admitted", "waiting", "granted", "refused"]
+HoldState = Literal["waiting", "granted", "refused"]
 CeremonyState = Literal["started", "keys-made", "signing", "done"]
 
 
@@ -168,3 +169,29 @@ class BatchRecord:
     asked_by: str
     asked_at: datetime
     decision: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRecord:
+    """Something that was asked for and is not done before an officer looked."""
+
+    digest: bytes
+    purpose: str
+    items: int
+    reasons: tuple[str, ...]
+    state: HoldState
+    asked_by: str
+    asked_at: datetime
+    decision: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureRecord:
+    """A signature that a key was, or may have been, asked for."""
+
+    digest: bytes
+    key_hash: bytes
+    counter: int
+    target: EntityId
+    code: int
+    at: datetime

@@ -139,6 +139,39 @@ _SECOND_INDEXES = (
 )
 
 
+# What signing commands needs. Counters have 64 bits without a sign: octets, which sort as they count.
+_THIRD: dict[str, Table] = {
+    "counter": Table({"key_hash": "octets", "last": "octets"}, ("key_hash",)),
+    "signature": Table(
+        {
+            "at": "bigint",
+            "code": "smallint",
+            "digest": "octets",
+            "key_hash": "octets",
+            "counter": "octets",
+            "target": "octets",
+            "signature": "octets",
+        },
+        ("digest", "key_hash"),
+        optional=("signature",),
+    ),
+    "hold": Table(
+        {
+            "digest": "octets",
+            "purpose": "text",
+            "items": "bigint",
+            "reasons": "text",
+            "state": "text",
+            "asked_by": "text",
+            "asked_at": "bigint",
+            "decision": "text",
+        },
+        ("digest",),
+    ),
+}
+_THIRD_INDEXES = ("CREATE INDEX signature_window ON signature (key_hash, code, at)",)
+
+
 def first_on_sqlite(connection: Any) -> None:
     """The first schema, through sqlite-utils."""
     _create_on_sqlite(connection, _FIRST, _INDEXES)
@@ -149,6 +182,11 @@ def second_on_sqlite(connection: Any) -> None:
     for column in _SECOND_COLUMNS:
         connection.execute(f"ALTER TABLE certificate ADD COLUMN {column.format(octets='blob')}")
     _create_on_sqlite(connection, _SECOND, _SECOND_INDEXES)
+
+
+def third_on_sqlite(connection: Any) -> None:
+    """Counters, signatures, and what waits for a second officer."""
+    _create_on_sqlite(connection, _THIRD, _THIRD_INDEXES)
 
 
 def _create_on_sqlite(connection: Any, tables: dict[str, Table], indexes: tuple[str, ...]) -> None:
@@ -188,6 +226,13 @@ def second_on_postgresql(connection: Any) -> None:
         connection.execute(index)
 
 
+def third_on_postgresql(connection: Any) -> None:
+    """Counters, signatures, and what waits for a second officer."""
+    _create_on_postgresql(connection, _THIRD)
+    for index in _THIRD_INDEXES:
+        connection.execute(index)
+
+
 def _create_on_postgresql(connection: Any, tables: dict[str, Table]) -> None:
     for name, table in tables.items():
         lines = [
@@ -200,5 +245,5 @@ def _create_on_postgresql(connection: Any, tables: dict[str, Table]) -> None:
 
 
 Migration = Callable[[Any], None]
-SQLITE: tuple[Migration, ...] = (first_on_sqlite, second_on_sqlite)
-POSTGRESQL: tuple[Migration, ...] = (first_on_postgresql, second_on_postgresql)
+SQLITE: tuple[Migration, ...] = (first_on_sqlite, second_on_sqlite, third_on_sqlite)
+POSTGRESQL: tuple[Migration, ...] = (first_on_postgresql, second_on_postgresql, third_on_postgresql)

@@ -1,11 +1,11 @@
 """The store: all durable state, and the log of how it came to be.
 
-There is one way to change anything: inside `act`, which appends exactly one entry to the log in the transaction
-of the change. What cannot be logged does not happen. A checkpoint changes nothing and is no act: it signs the log.
+There is one way to change anything: inside `act`, which appends an entry to the log in the transaction of the
+change. What cannot be logged does not happen. A checkpoint changes nothing and is no act: it signs the log.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
@@ -16,6 +16,7 @@ from smki.store import merkle
 from smki.store.certificates import Certificates
 from smki.store.engine import Engine, open_engine
 from smki.store.entry import entry_body
+from smki.store.holds import Holds
 from smki.store.organisations import Organisations
 from smki.store.records import (
     Act,
@@ -26,6 +27,7 @@ from smki.store.records import (
     OfficerRecord,
     TokenRecord,
 )
+from smki.store.signatures import Signatures
 from smki.store.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ class Store:
         self._engine = engine
         self.certificates = Certificates(engine)
         self.organisations = Organisations(engine)
+        self.signatures = Signatures(engine)
+        self.holds = Holds(engine)
 
     @classmethod
     def open(cls, url: str) -> Self:
@@ -107,20 +111,32 @@ class Store:
     @contextmanager
     def act(self, act: Act) -> Iterator[Transaction]:
         """One act: what is done inside is committed with its entry, or neither is."""
-        with self._engine.transaction():
-            transaction = Transaction(self._engine, self._set_meta, act.at)
+        with self.acts([act], act.at) as transaction:
             yield transaction
-            self._engine.lock_log()
-            self._append(act)
 
-    def _append(self, act: Act) -> None:
-        seq = self.audit_size()
-        body = entry_body(seq, act)
-        self._engine.execute("INSERT INTO audit_entry (seq, body) VALUES (?, ?)", (seq, body))
-        for level, place, digest in merkle.completed_by(seq, merkle.leaf_hash(body), self.audit_node):
-            self._engine.execute(
-                "INSERT INTO audit_node (level, place, hash) VALUES (?, ?, ?)", (level, place, digest)
-            )
+    @contextmanager
+    def acts(self, acts: list[Act], at: datetime) -> Iterator[Transaction]:
+        """Many acts of one kind that happen together, an entry each; the list may grow until the end."""
+        with self._engine.transaction():
+            yield Transaction(self._engine, self._set_meta, at)
+            self._engine.lock_log()
+            self._append(acts)
+
+    def _append(self, acts: Sequence[Act]) -> None:
+        first = self.audit_size()
+        made: dict[tuple[int, int], bytes] = {}
+
+        def node(level: int, place: int) -> bytes:
+            return made.get((level, place)) or self.audit_node(level, place)
+
+        bodies = [(seq, entry_body(seq, act)) for seq, act in enumerate(acts, first)]
+        for seq, body in bodies:
+            for level, place, digest in merkle.completed_by(seq, merkle.leaf_hash(body), node):
+                made[level, place] = digest
+        self._engine.insert("audit_entry", ("seq", "body"), bodies)
+        self._engine.insert(
+            "audit_node", ("level", "place", "hash"), [(*where, digest) for where, digest in made.items()]
+        )
 
     # The log
 

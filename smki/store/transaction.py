@@ -7,6 +7,7 @@ from typing import Any
 from smki.errors import Refused
 from smki.pki.serial import Serial
 from smki.store.certificates import CertificateActs
+from smki.store.holds import HoldActs
 from smki.store.organisations import OrganisationActs
 from smki.store.records import (
     AuthorityRecord,
@@ -16,9 +17,10 @@ from smki.store.records import (
     OfficerRecord,
     TokenRecord,
 )
+from smki.store.signatures import SignatureActs
 
 
-class Transaction(CertificateActs, OrganisationActs):
+class Transaction(CertificateActs, OrganisationActs, SignatureActs, HoldActs):
     """What may be done inside one act."""
 
     def set_audit_key(self, spki: bytes) -> None:

@@ -22,10 +22,11 @@ from smki.authority.ceremony.file import read_ceremony
 from smki.authority.contingency import rehearse
 from smki.authority.founding import found
 from smki.authority.hierarchy import certificate_of, export_certificates, named, standings
-from smki.authority.officers import approvals_path, make_officer_key_in, officer_key_in, spki_of
+from smki.authority.officers import approvals_path, make_officer_key_in, officer_key_in
 from smki.authority.workspace import SHIPPED, Person, Workspace
 from smki.errors import SmkiError
 from smki.pki.lint import Severity, lint
+from smki.pki.public_key import spki_of
 from smki.store.store import Store
 from tests.house import NOW, House, copy_of, no_prompt, roll
 from tests.pki.hierarchy import POLICY

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from smki.authority.auditing import verify_log
 from smki.authority.certificates import Wanted, find, one, renewal, set_status
 from smki.authority.hierarchy import export_certificates, pem
-from smki.authority.issuance.admission import decide, find_batch
+from smki.authority.issuance.admission import decide_batch
 from smki.authority.issuance.crew import Alone
 from smki.authority.issuance.intake import Asked, Intake, take_in
 from smki.authority.issuance.issue import Hands, issuing
@@ -41,6 +41,7 @@ from smki.authority.registration import (
     set_active,
 )
 from smki.authority.requesting import make_device_requests
+from smki.authority.second_officer import find_waiting
 from smki.entity import EntityId, EntityRange, KeyUsage, RemotePartyRole
 from smki.errors import InvalidInput, Refused, SmkiError
 from smki.pki.device_request import device_request
@@ -388,12 +389,14 @@ def test_more_than_agreed_waits_for_an_officer(desk: Desk) -> None:
     assert code_of(lambda: desk.issue(wanted, *csrs[2:])) == "approve.needed"
     assert [item.result for item in desk.issue(wanted, *csrs[:2])] == ["issued before"] * 2, "let in before"
     (batch,) = (item for item in desk.workspace.store.organisations.batches() if item.state == "waiting")
-    found = find_batch(desk.workspace, batch.digest.hex()[:8])
-    assert code_of(lambda: decide(desk.workspace, found, "mallory", OFFICERS["alice"], True, "")) == "approve.officer"
-    assert code_of(lambda: decide(desk.workspace, found, "alice", OFFICERS["bob"], True, "")) == "approve.officer"
-    decide(desk.workspace, found, "alice", OFFICERS["alice"], True, "ordered")
+    assert find_waiting(desk.workspace, batch.digest.hex()[:8]) == batch
+    for name, key in (("mallory", OFFICERS["alice"]), ("alice", OFFICERS["bob"])):
+        with pytest.raises(Refused, match=r"approve\.officer"):
+            decide_batch(desk.workspace, batch, name, key, True, "")
+    decide_batch(desk.workspace, batch, "alice", OFFICERS["alice"], True, "ordered")
     assert [item.result for item in desk.issue(wanted, *csrs[2:])] == ["issued"] * 2
-    assert code_of(lambda: decide(desk.workspace, found, "bob", OFFICERS["bob"], False, "no")) == "approve.decided"
+    code = code_of(lambda: decide_batch(desk.workspace, batch, "bob", OFFICERS["bob"], False, "no"))
+    assert code == "approve.decided"
 
 
 def test_keys_that_reach_every_home_wait_for_an_officer_and_a_no_is_final(desk: Desk) -> None:
@@ -403,9 +406,9 @@ def test_keys_that_reach_every_home_wait_for_an_officer_and_a_no_is_final(desk: 
     assert code_of(lambda: desk.issue(wanted, der)) == "approve.needed"
     (batch,) = desk.workspace.store.organisations.batches()
     assert batch.reasons == ("certificates of role accessControlBroker",)
-    decide(desk.workspace, batch, "carol", OFFICERS["carol"], False, "not agreed")
+    decide_batch(desk.workspace, batch, "carol", OFFICERS["carol"], False, "not agreed")
     assert code_of(lambda: desk.issue(wanted, der)) == "approve.refused"
-    assert code_of(lambda: find_batch(desk.workspace, "")) == "approve.unknown"
+    assert code_of(lambda: find_waiting(desk.workspace, "")) == "approve.unknown"
 
 
 def change_policy(desk: Desk, old: str, new: str) -> None:
@@ -435,7 +438,7 @@ def test_a_grant_is_believed_for_its_signature(desk: Desk) -> None:
     der = organisation_csr(RemotePartyRole.ACCESS_CONTROL_BROKER)
     assert code_of(lambda: desk.issue(wanted, der)) == "approve.needed"
     (batch,) = desk.workspace.store.organisations.batches()
-    decide(desk.workspace, batch, "alice", OFFICERS["alice"], False, "no")
+    decide_batch(desk.workspace, batch, "alice", OFFICERS["alice"], False, "no")
     database = sqlite3.connect(desk.house.home / "smki.db")
     with database:
         database.execute("UPDATE batch SET state = 'granted'")

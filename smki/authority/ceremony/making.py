@@ -10,13 +10,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from smki.authority.ceremony.file import CeremonyFile
 from smki.authority.ceremony.plan import Plan, issuer_of, key_of, subject_of
 from smki.authority.log import act
-from smki.authority.officers import spki_of
 from smki.authority.workspace import Workspace
 from smki.errors import IntegrityFailure
 from smki.pki.contingency import wrap
 from smki.pki.keyid import key_hash
 from smki.pki.lint import lint, refuse_faults
 from smki.pki.profile import Profile
+from smki.pki.public_key import spki_of
 from smki.pki.serial import Serial
 from smki.pki.template import Draft, Fields, compile_template, draft, sign
 from smki.pki.validity import Validity

@@ -1,25 +1,21 @@
 """Letting a batch in: known by its digest, signed for where that is asked, held for an officer where flagged."""
 
-import hashlib
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from smki.authority.issuance.intake import Intake
 from smki.authority.issuance.order import Order
 from smki.authority.log import act, seal
-from smki.authority.officers import Approval, Officer, approve, judge, read_approval, read_public_key
 from smki.authority.registration import officers_in_force
+from smki.authority.second_officer import Decision, check_grant, decision
 from smki.authority.workspace import Workspace
 from smki.errors import InvalidInput, Refused
 from smki.pki.kind import Kind
 from smki.pki.manifest import MAX_MANIFEST_OCTETS, open_manifest
 from smki.pki.request import Request, RequestReader
 from smki.store.records import BatchRecord
-
-MIN_HEX = 8
 
 
 def month_of(moment: datetime) -> int:
@@ -45,7 +41,7 @@ def admit(workspace: Workspace, order: Order, intake: Intake, manifest: Path | N
     if known.state == "refused":
         raise Refused("approve.refused", f"an officer refused batch {batch.hex()[:16]}", "see `smki approve show`")
     if known.state == "granted":
-        _check_grant(workspace, known)
+        check_grant(workspace, known)
     return batch
 
 
@@ -141,50 +137,15 @@ def _octets(path: Path) -> bytes:
         raise InvalidInput("manifest.unreadable", f"{path}: {error.strerror}", "name the manifest") from None
 
 
-# The second officer
-
-
-def find_batch(workspace: Workspace, start: str) -> BatchRecord:
-    """The batch whose digest begins so."""
-    found = [item for item in workspace.store.organisations.batches() if item.digest.hex().startswith(start.lower())]
-    if len(start) < MIN_HEX or len(found) != 1:
-        raise InvalidInput(
-            "approve.unknown",
-            f"{len(found)} batches begin with {start[:64]!r}",
-            f"give {MIN_HEX} digits or more of one in `smki approve list`",
-        )
-    return found[0]
-
-
-def decide(
+def decide_batch(
     workspace: Workspace, batch: BatchRecord, officer: str, key: ec.EllipticCurvePrivateKey, grant: bool, reason: str
-) -> Approval:
+) -> None:
     """Grant or refuse a batch that waits, signed by an officer on the roll."""
     now = workspace.clock()
-    state: Literal["granted", "refused"] = "granted" if grant else "refused"
-    approval = approve(officer, key, _signed_for(batch, state), workspace.store.workspace_id, now)
-    _check_approval(workspace, approval, batch, state)
-    decision = {**approval.as_json(), "reason": reason}
-    with act(workspace, f"batch.{state}", batch=batch.digest.hex(), **decision) as tx:
-        tx.decide(batch.digest, state, decision)
+    state: Decision = "granted" if grant else "refused"
+    decided = decision(workspace, batch, officer, key, state, reason)
+    with act(workspace, f"batch.{state}", batch=batch.digest.hex(), **decided) as tx:
+        tx.decide(batch.digest, state, decided)
         if grant and batch.kind is Kind.DEVICE:
             tx.add_volume(batch.organisation, month_of(now), batch.count)
     seal(workspace)
-    return approval
-
-
-def _signed_for(batch: BatchRecord, state: str) -> bytes:
-    """What an officer signs. The word is part of it: who refused has not signed anything that grants."""
-    return hashlib.sha256(f"smki batch {state} {batch.digest.hex()}\n".encode()).digest()
-
-
-def _check_grant(workspace: Workspace, batch: BatchRecord) -> None:
-    """A grant is believed for its signature, not because the store says so."""
-    _check_approval(workspace, read_approval(batch.decision), batch, "granted")
-
-
-def _check_approval(workspace: Workspace, approval: Approval, batch: BatchRecord, state: str) -> None:
-    roll = [Officer(item.name, read_public_key(item.public_key, item.name)) for item in workspace.store.officers()]
-    (judged,) = judge([approval], roll, _signed_for(batch, state), workspace.store.workspace_id)
-    if judged.fault is not None:
-        raise Refused("approve.officer", f"{approval.officer}: {judged.fault}", "have an officer on the roll decide")

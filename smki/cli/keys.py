@@ -1,0 +1,58 @@
+"""Options that name keys and certificates, shared by the commands that work with them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from smki.cli.session import Session
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    from smki.parties.keys import Certified
+
+F = TypeVar("F", bound=Callable[..., Any])
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+def own_key_options(function: F) -> F:
+    """One's own key: in a token, or for laboratories in a file."""
+    for option in reversed(
+        (
+            click.option("--certificate", type=_FILE, help="The certificate of our own key."),
+            click.option("--token", metavar="NAME", help="The token that holds the key."),
+            click.option("--key", "label", metavar="LABEL", help="The key's label in the token."),
+            click.option("--key-file", type=_FILE, help="Or the key in a file only you can read (laboratories)."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+certificates_option = click.option(
+    "--certificates",
+    "others",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True),
+    help="Certificates of others, files or folders; repeat it. A workspace adds those it issued.",
+)
+
+
+def own_key(
+    session: Session, certificate: Path | None, token: str | None, label: str | None, key_file: Path | None
+) -> "tuple[Certified, ec.EllipticCurvePrivateKey] | None":
+    """Our own key with its certificate, or none if none was named."""
+    from smki.parties.keys import file_key, read_certified, token_key
+
+    if (certificate, token, label, key_file) == (None, None, None, None):
+        return None
+    if certificate is None or (token is None) == (key_file is None) or (token is None) != (label is None):
+        raise click.UsageError("Name one's own key by --certificate with --token and --key, or with --key-file.")
+    one = read_certified(certificate)
+    if key_file is not None:
+        return one, file_key(key_file, one)
+    assert token is not None, "one of the two was given"
+    assert label is not None, "both or neither were given"
+    return one, token_key(session.workspace, token, label, one)

@@ -1,0 +1,111 @@
+"""The access control broker's MAC: the second lock on every command that a device obeys (GBCS 6.2.4).
+
+Here a command is looked at, its signature checked where its use case has one, and the MAC computed with the broker's
+key agreement key. Whether it should be sent at all is judged before, elsewhere.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Literal
+
+from smki.authority.log import act, seal
+from smki.authority.workspace import Workspace
+from smki.entity import EntityId, KeyUsage
+from smki.errors import InvalidInput
+from smki.gbcs.agreement import Agreement
+from smki.gbcs.header import Cra
+from smki.gbcs.message import Message, Protection, read_message
+from smki.gbcs.protection import add_mac
+from smki.gbcs.use_case import UseCases
+from smki.gbcs.verdict import KeyRing, Known, verify
+from smki.parties.intake import Given
+from smki.pki.verdict import Fault
+
+CHUNK = 512
+Certificates = Callable[[EntityId, KeyUsage], Sequence[Known]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """What became of one command."""
+
+    reference: str
+    result: Literal["MAC added", "refused"]
+    message: bytes = b""
+    faults: tuple[Fault, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        told: dict[str, Any] = {"reference": self.reference, "result": self.result}
+        if self.message:
+            told["message"] = self.message.hex()
+        if self.faults:
+            told["faults"] = [fault.as_json() for fault in self.faults]
+        return told
+
+
+class MacDesk:
+    """Where the broker's key works."""
+
+    def __init__(self, use_cases: UseCases, agreement: Agreement, certificates: Certificates) -> None:
+        self._use_cases = use_cases
+        self._agreement = agreement
+        self._certificates = certificates
+
+    def seal(self, given: Given) -> Sealed:
+        """Add the MAC to one command, or say why not."""
+        try:
+            message = read_message(given.octets)
+        except InvalidInput as error:
+            return Sealed(given.reference, "refused", faults=(Fault(error.code, error.message, error.remedy),))
+        faults = tuple(self._faults(message))
+        if faults:
+            return Sealed(given.reference, "refused", faults=faults)
+        target = message.header.target
+        known = self._certificates(target, KeyUsage.KEY_AGREEMENT)
+        if len(known) != 1:
+            fault = Fault(
+                "mac.device",
+                f"{len(known)} key agreement certificates of {target} are known",
+                "give the one that the device uses",
+            )
+            return Sealed(given.reference, "refused", faults=(fault,))
+        with self._agreement.with_peer(known[0].holder.public_key, known[0].point) as secret:
+            return Sealed(given.reference, "MAC added", add_mac(message, secret).encode())
+
+    def _faults(self, message: Message) -> Iterator[Fault]:
+        header = message.header
+        if header.cra is not Cra.COMMAND or message.mac is not None:
+            yield Fault("mac.kind", "it is no command without a MAC", "the broker adds its MAC to commands, once")
+            return
+        row = self._use_cases.get(header.code)
+        wanted = Protection.BOTH if message.signature else Protection.MAC
+        if row is None or not row.allows(Cra.COMMAND, wanted):
+            name = str(header.code) if row is None else row.label
+            yield Fault(
+                "mac.protection",
+                f"no command of {name} carries {wanted.value}",
+                "have it signed first if it is critical; send it as it is if its signature is all",
+            )
+            return
+        if message.signature:
+            known = self._certificates(header.originator, KeyUsage.DIGITAL_SIGNATURE)
+            checks = verify(message, self._use_cases, KeyRing(known))
+            yield from (check.fault for check in checks if check.fault is not None)
+
+
+def seal_all(workspace: Workspace, desk: MacDesk, given: Iterable[Given]) -> Iterator[Sealed]:
+    """Add MACs to many; each chunk is in the log before any of it is handed out."""
+    source = iter(given)
+    try:
+        while chunk := list(islice(source, CHUNK)):
+            done = [desk.seal(item) for item in chunk]
+            made = [item.message for item in done if item.message]
+            if made:
+                digest = hashlib.sha256(b"".join(hashlib.sha256(octets).digest() for octets in made)).hexdigest()
+                with act(workspace, "message.mac-added", count=len(made), commands_sha256=digest):
+                    pass
+            yield from done
+    finally:
+        seal(workspace)

@@ -1,0 +1,130 @@
+"""What was asked for: the other side of sign-what-you-see.
+
+A user's system asks for a command; a transform service writes it; what it wrote is compared with what was asked,
+value by value, before it is signed (technical architecture 5.3). A value more or less is a difference.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from smki.entity import EntityId
+from smki.errors import InvalidInput
+from smki.gbcs.words import Reading
+
+MAX_FILE_OCTETS = 1 << 28
+_SHOWN = 5
+
+
+class _Written(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    use_case: str
+    target: str
+    counter: str
+    values: dict[str, str]
+    originator: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """One command that was asked for."""
+
+    use_case: str
+    target: EntityId
+    counter: int
+    values: dict[str, str]
+    originator: EntityId | None
+    digest: bytes
+    """SHA-256 of it in its one form, for the log."""
+
+    def differences(self, reading: Reading) -> Iterator[str]:
+        """Every way in which a message is not what was asked."""
+        header, row = reading.message.header, reading.use_case
+        known = set() if row is None else {str(row.code), row.name}
+        if self.use_case not in known:
+            yield f"use case {self.use_case} was asked for, and this is {header.code}"
+        if self.originator is not None and self.originator != header.originator:
+            yield f"originator {self.originator} was asked for, and this is from {header.originator}"
+        if self.target != header.target:
+            yield f"target {self.target} was asked for, and this is for {header.target}"
+        if self.counter != header.counter:
+            yield f"counter {self.counter} was asked for, and this has {header.counter}"
+        yield from self._values(reading.values)
+
+    def _values(self, found: dict[str, str]) -> Iterator[str]:
+        for path, value in self.values.items():
+            if path not in found:
+                yield f"{path!r} was asked to be {value!r}, and is absent"
+            elif found[path] != value:
+                yield f"{path!r} was asked to be {value!r}, and is {found[path]!r}"
+        for path, value in found.items():
+            if path not in self.values:
+                yield f"{path!r} is {value!r}, and was not asked for"
+
+
+def told(differences: list[str]) -> str:
+    more = len(differences) - _SHOWN
+    return "; ".join(differences[:_SHOWN]) + (f"; and {more} more" if more > 0 else "")
+
+
+class Expectations:
+    """Everything that was asked for, found by target and counter."""
+
+    def __init__(self, items: Iterator[Expectation]) -> None:
+        self._items: dict[tuple[EntityId, int], Expectation] = {}
+        for item in items:
+            if self._items.setdefault((item.target, item.counter), item) is not item:
+                raise InvalidInput(
+                    "expectation.twice",
+                    f"two expectations for {item.target}, counter {item.counter}",
+                    "ask for each command once",
+                )
+
+    def of(self, reading: Reading) -> Expectation | None:
+        header = reading.message.header
+        return self._items.get((header.target, header.counter))
+
+
+def read_expectations(path: Path) -> Expectations:
+    """From a file: one object, a list of them, or one a line."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_OCTETS + 1)
+    except OSError as error:
+        raise InvalidInput(
+            "expectation.unreadable", f"{path}: {error.strerror}", "name a file you can read"
+        ) from None
+    if len(data) > MAX_FILE_OCTETS:
+        raise InvalidInput("expectation.size", f"{path} is larger than {MAX_FILE_OCTETS} octets", "split it")
+    try:
+        if data.lstrip()[:1] == b"[":
+            written = msgspec.json.decode(data, type=list[_Written])
+        else:
+            try:
+                written = [msgspec.json.decode(data, type=_Written)]
+            except msgspec.DecodeError:
+                written = msgspec.json.Decoder(_Written).decode_lines(data)
+    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError) as error:
+        raise InvalidInput(
+            "expectation.form", f"{path}: {str(error)[:120]}", "docs/signing.md shows its form"
+        ) from None
+    if not written:
+        raise InvalidInput("expectation.form", f"{path} asks for nothing", "docs/signing.md shows its form")
+    return Expectations(_checked(item) for item in written)
+
+
+def _checked(item: _Written) -> Expectation:
+    if not (item.counter.isascii() and item.counter.isdigit() and len(item.counter) <= 20):
+        raise InvalidInput(
+            "expectation.counter", f"{item.counter[:30]!r} is no counter", "write it in decimal digits"
+        )
+    return Expectation(
+        use_case=item.use_case,
+        target=EntityId.parse(item.target),
+        counter=int(item.counter),
+        values=item.values,
+        originator=None if item.originator is None else EntityId.parse(item.originator),
+        digest=hashlib.sha256(msgspec.json.encode(item, order="sorted")).digest(),
+    )

@@ -1,0 +1,124 @@
+"""Keys that parties work with, and their certificates: keys in a token, or for laboratories in a file."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from smki.authority.safe_files import read_private
+from smki.authority.workspace import Workspace
+from smki.entity import EntityId, KeyUsage
+from smki.errors import InvalidInput, Refused
+from smki.gbcs.verdict import Known
+from smki.pki.holder import Holder, holder, load_certificate
+from smki.pki.keyid import key_hash
+from smki.pki.public_key import spki_of
+from smki.pki.status import Status
+from smki.store.certificates import Query
+
+if TYPE_CHECKING:
+    from smki.hsm.key import HsmPrivateKey
+
+_MAX_FILES = 100_000
+_MAX_FILE_OCTETS = 1 << 20
+_PEM_END = b"-----END CERTIFICATE-----"
+
+
+@dataclass(frozen=True)
+class Certified:
+    """A certificate, and who it speaks for."""
+
+    certificate: x509.Certificate
+    holder: Holder
+
+    @property
+    def serial(self) -> str:
+        return f"{self.certificate.serial_number:032X}"
+
+    @property
+    def known(self) -> Known:
+        return Known(self.serial, self.holder)
+
+    @cached_property
+    def key_hash(self) -> bytes:
+        return key_hash(spki_of(self.holder.public_key))
+
+
+def certified(data: bytes, source: str) -> Certified:
+    certificate = load_certificate(data, source)
+    return Certified(certificate, holder(certificate, source))
+
+
+def read_certified(path: Path) -> Certified:
+    return certified(_octets(path), str(path))
+
+
+def certificates_in(paths: tuple[Path, ...]) -> Iterator[Certified]:
+    """Every certificate in these files and folders; several may stand in one PEM file."""
+    count = 0
+    for path in paths:
+        for member in sorted(item for item in path.iterdir() if item.is_file()) if path.is_dir() else [path]:
+            for data in _certificates(_octets(member)):
+                count += 1
+                if count > _MAX_FILES:
+                    raise InvalidInput("cert.count", f"more than {_MAX_FILES} certificates", "name fewer")
+                yield certified(data, str(member))
+
+
+def _certificates(data: bytes) -> list[bytes]:
+    if _PEM_END not in data:
+        return [data]
+    return [part + _PEM_END for part in data.split(_PEM_END)[:-1]]
+
+
+def _octets(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_FILE_OCTETS + 1)
+    except OSError as error:
+        raise InvalidInput("cert.unreadable", f"{path}: {error.strerror}", "name a file you can read") from None
+    if len(data) > _MAX_FILE_OCTETS:
+        raise InvalidInput("cert.size", f"{path} is larger than {_MAX_FILE_OCTETS} octets", "name certificates")
+    return data
+
+
+def refuse_unless_in_use(workspace: Workspace, one: Certified, usage: KeyUsage) -> None:
+    """A certificate serves while it is in use: by the register, where this workspace keeps it, and by its dates."""
+    name, now = f"certificate {one.serial} of {one.holder.entity}", workspace.clock()
+    if one.holder.usage is not usage:
+        raise Refused("key.usage", f"{name} is for {one.holder.usage.value}", f"name the one for {usage.value}")
+    if not one.certificate.not_valid_before_utc <= now <= one.certificate.not_valid_after_utc:
+        raise Refused("key.expired", f"{name} is not valid now", "have it renewed, or correct the clock")
+    der = one.certificate.public_bytes(Encoding.DER)
+    for record in workspace.store.certificates.find(Query(key_hash=one.key_hash, now=now)):
+        if record.der == der and record.status_at(now) is not Status.IN_USE:
+            raise Refused("key.status", f"{name} is {record.status_at(now).value}", "use one that is in use")
+
+
+def token_key(workspace: Workspace, token: str, label: str, one: Certified) -> "HsmPrivateKey":
+    """The private key in a token, proven to be the certificate's."""
+    return workspace.open_token(token).find_key(label=label, public_key=one.holder.public_key)
+
+
+def file_key(path: Path, one: Certified) -> ec.EllipticCurvePrivateKey:
+    """A private key from a file that nobody else can read: for laboratories and devices on a desk."""
+    try:
+        key = serialization.load_pem_private_key(read_private(path), password=None)
+    except (ValueError, TypeError):
+        raise InvalidInput("key.form", f"{path} holds no private key as PEM without passphrase", "name one") from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != one.holder.public_key:
+        raise Refused("key.other", f"{path} is not the key of certificate {one.serial}", "name the key it belongs to")
+    return key
+
+
+def issued_to(workspace: Workspace, entity: EntityId, usage: KeyUsage) -> Iterator[Certified]:
+    """The certificates in use that this workspace issued to someone."""
+    query = Query(entity=entity, usage=usage, status=Status.IN_USE, now=workspace.clock())
+    for record in workspace.store.certificates.find(query):
+        yield certified(record.der, f"certificate {record.serial}")

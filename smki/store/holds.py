@@ -1,0 +1,69 @@
+"""What waits for a second officer: reading it, and the changes of an act."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from smki.errors import Refused
+from smki.store.acts import Acts
+from smki.store.engine import Engine
+from smki.store.records import HoldRecord, HoldState
+
+_COLUMNS = "digest, purpose, items, reasons, state, asked_by, asked_at, decision"
+
+
+class Holds:
+    """Everything that was ever held."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def one(self, digest: bytes) -> HoldRecord | None:
+        row = self._engine.execute(f"SELECT {_COLUMNS} FROM hold WHERE digest = ?", (digest,)).fetchone()
+        return None if row is None else _record(row)
+
+    def all(self) -> tuple[HoldRecord, ...]:
+        rows = self._engine.execute(f"SELECT {_COLUMNS} FROM hold ORDER BY asked_at, digest").fetchall()
+        return tuple(_record(row) for row in rows)
+
+
+def _record(row: Sequence[Any]) -> HoldRecord:
+    digest, purpose, items, reasons, state, asked_by, asked_at, decision = row
+    return HoldRecord(
+        digest=bytes(digest),
+        purpose=purpose,
+        items=items,
+        reasons=tuple(json.loads(reasons)),
+        state=state,
+        asked_by=asked_by,
+        asked_at=datetime.fromtimestamp(asked_at, UTC),
+        decision=json.loads(decision),
+    )
+
+
+class HoldActs(Acts):
+    """Changes to what is held."""
+
+    def put_hold(self, record: HoldRecord) -> None:
+        self._execute(
+            f"INSERT INTO hold ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING",
+            (
+                record.digest,
+                record.purpose,
+                record.items,
+                json.dumps(record.reasons),
+                record.state,
+                record.asked_by,
+                int(record.asked_at.timestamp()),
+                json.dumps(record.decision),
+            ),
+        )
+
+    def decide_hold(self, digest: bytes, state: HoldState, decision: dict[str, Any]) -> None:
+        changed = self._execute(
+            "UPDATE hold SET state = ?, decision = ? WHERE digest = ? AND state = 'waiting'",
+            (state, json.dumps(decision), digest),
+        ).rowcount
+        if changed != 1:
+            raise Refused("approve.decided", "this does not wait for a decision", "see `smki approve list`")

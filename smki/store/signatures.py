@@ -1,0 +1,84 @@
+"""Signatures of commands, and the counters that were ever given away: reading them, and the changes of an act."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from smki.errors import Refused
+from smki.store.acts import Acts, places
+from smki.store.engine import Engine
+from smki.store.records import SignatureRecord
+
+_COUNTER_OCTETS = 8
+_COLUMNS = ("digest", "key_hash", "counter", "target", "code", "at")
+_PIECE = 500  # values in one question
+
+
+class Signatures:
+    """Every signature that was ever asked for."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def last_counter(self, key_hash: bytes) -> int:
+        """The greatest counter given away under a key; -1 before the first."""
+        row = self._engine.execute("SELECT last FROM counter WHERE key_hash = ?", (key_hash,)).fetchone()
+        return -1 if row is None else int.from_bytes(row[0])
+
+    def known(self, key_hash: bytes, digests: Sequence[bytes]) -> dict[bytes, bytes | None]:
+        """Of these digests, those that were to be signed before: with the signature, if it came so far."""
+        found: dict[bytes, bytes | None] = {}
+        for start in range(0, len(digests), _PIECE):
+            piece = digests[start : start + _PIECE]
+            rows = self._engine.execute(
+                f"SELECT digest, signature FROM signature WHERE key_hash = ? AND digest IN ({places(piece)})",
+                (key_hash, *piece),
+            ).fetchall()
+            found.update((bytes(digest), None if value is None else bytes(value)) for digest, value in rows)
+        return found
+
+    def count_since(self, key_hash: bytes, code: int, since: datetime) -> int:
+        """How many of a use case since a moment, that one excluded."""
+        row = self._engine.execute(
+            "SELECT COUNT(*) FROM signature WHERE key_hash = ? AND code = ? AND at > ?",
+            (key_hash, code, int(since.timestamp())),
+        ).fetchone()
+        return int(row[0])
+
+
+class SignatureActs(Acts):
+    """Changes to counters and signatures."""
+
+    def reserve_counter(self, key_hash: bytes, counter: int) -> None:
+        """Give a counter away: it and all below it are used up, whatever becomes of it."""
+        changed = self._execute(
+            "INSERT INTO counter (key_hash, last) VALUES (?, ?)"
+            " ON CONFLICT (key_hash) DO UPDATE SET last = excluded.last WHERE counter.last < excluded.last",
+            (key_hash, counter.to_bytes(_COUNTER_OCTETS)),
+        ).rowcount
+        if changed != 1:
+            raise Refused("sign.counter", f"counter {counter} was used before", "number it after the last one")
+
+    def put_signatures(self, records: Iterable[SignatureRecord]) -> None:
+        """What is about to be signed."""
+        self._engine.insert(
+            "signature",
+            _COLUMNS,
+            [
+                (
+                    item.digest,
+                    item.key_hash,
+                    item.counter.to_bytes(_COUNTER_OCTETS),
+                    item.target.octets,
+                    item.code,
+                    int(item.at.timestamp()),
+                )
+                for item in records
+            ],
+        )
+
+    def complete_signatures(self, key_hash: bytes, signatures: Iterable[tuple[bytes, bytes]]) -> None:
+        """What was signed: digest and signature."""
+        for digest, signature in signatures:
+            self._execute(
+                "UPDATE signature SET signature = ? WHERE digest = ? AND key_hash = ?", (signature, digest, key_hash)
+            )
