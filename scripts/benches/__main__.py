@@ -10,10 +10,20 @@ benches = parser.add_subparsers(dest="bench", required=True)
 issue = benches.add_parser("issue", help="issue device certificates end to end")
 issue.add_argument("--count", type=int, default=40_000, help="requests in a run")
 issue.add_argument("--stored", type=int, default=0, help="also with so many certificates stored before")
-issue.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)), help="on either side")
-issue.add_argument("--json", action="store_true", help="a line of JSON a row")
+message = benches.add_parser("message", help="sign, verify and protect messages")
+message.add_argument("--count", type=int, default=10_000, help="messages a process")
+for each in (issue, message):
+    each.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)), help="on either side")
+    each.add_argument("--json", action="store_true", help="a line of JSON a row")
 options = parser.parse_args()
 
-from scripts.benches.issue import run  # noqa: E402 - after the arguments were found good
+# Imported after the arguments were found good.
+if options.bench == "issue":
+    from scripts.benches.issue import run
 
-show(run(options.count, options.stored, options.processes), as_json=options.json)
+    rows = run(options.count, options.stored, options.processes)
+else:
+    from scripts.benches.message import run as run_messages
+
+    rows = run_messages(options.count, options.processes)
+show(rows, as_json=options.json)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from scripts.benches.arithmetic import compile_loop, module, sign_rate, verify_rate, without_bytecode_switch
 from scripts.benches.fill import fill
 from scripts.benches.report import Row
 from smki.entity import EntityRange
@@ -43,41 +44,14 @@ class Bench:
         self.folder = folder
         self.processes = processes
         self._made = 0
-        self._loop = self._compile()
-        # Compiled modules are kept, as they are where smki is installed.
-        kept = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(folder / "compiled")}
-        self._environment = {**os.environ, **kept, "SMKI_HOME": str(house.home)}
-
-    def _compile(self) -> Path:
-        program = self.folder / "sign"
-        source = Path(__file__).with_name("sign.c")
-        subprocess.run(["cc", "-O2", "-o", str(program), str(source), "-ldl"], check=True)
-        return program
+        self._loop = compile_loop(folder)
+        self._environment = {**without_bytecode_switch(folder), "SMKI_HOME": str(house.home)}
 
     # The bound
 
     def bounds(self) -> Bounds:
-        return Bounds(self._verify_rate(), self._sign_rate())
-
-    def _verify_rate(self) -> float:
-        command = ["openssl", "speed", "-elapsed", "-seconds", "2", "-multi", str(self.processes), "ecdsap256"]
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        return float(said.strip().splitlines()[-1].split()[-1])
-
-    def _sign_rate(self) -> float:
-        """Every process on its own, at the same time."""
-        environment = {
-            "PIN": (self.house.home / "pins" / "dca-issuing").read_text().strip(),
-            "SOFTHSM2_CONF": str(self.house.home / "softhsm2.conf"),
-        }
-        command = [str(self._loop), module(), "dca-issuing", "30000"]
-        running = []
-        for _ in range(self.processes):
-            running.append(
-                subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-            )
-            time.sleep(0.05)  # SoftHSM loses a token to whoever starts while another logs in
-        return sum(float(process.communicate()[0]) for process in running)
+        sign = sign_rate(self._loop, self.house.home, "dca-issuing", self.processes)
+        return Bounds(verify_rate(self.processes), sign)
 
     # Ours
 
@@ -178,11 +152,6 @@ email_in_dn = no
 [any]
 commonName = optional
 """
-
-
-def module() -> str:
-    found = [*Path("/usr/lib").glob("softhsm/libsofthsm2.so"), *Path("/usr/lib").glob("*/softhsm/libsofthsm2.so")]
-    return str(found[0])
 
 
 def run(count: int, stored: int, processes: int) -> list[Row]:

@@ -4,7 +4,7 @@ Five forms: a pre-command, a message signed, one with a MAC, one with both; and 
 signed alone cannot be told from. What a payload says is none of this module's business.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 
@@ -78,12 +78,22 @@ class Message:
         """The same with a signature; whatever was appended in its place before is dropped."""
         if self.protection is not Protection.NONE or len(signature) != SIGNATURE_OCTETS:
             raise _wrong("only a pre-command takes a signature, of 64 octets")
-        return replace(self, signature=signature)
+        return self._with(signature, None)
 
     def with_mac(self, mac: bytes) -> "Message":
         if self.mac is not None or self.signature is None:
             raise _wrong("a MAC comes once, after a signature or the null signature")
-        return replace(self, mac=mac)
+        return self._with(self.signature, mac)
+
+    def _with(self, signature: bytes | None, mac: bytes | None) -> "Message":
+        """The same header and payload; their octets need not be put together again."""
+        return _keep(Message(self.header, self.payload, signature, mac), self.grouped)
+
+
+def _keep(message: Message, grouped: bytes) -> Message:
+    """Let a message know the octets it was read from: reading is strict, so it would be written as just these."""
+    message.__dict__["grouped"] = grouped
+    return message
 
 
 def read_message(data: bytes) -> Message:
@@ -111,7 +121,7 @@ def _read_inner(data: bytes, start: int, end: int, mac: bytes | None) -> Message
     after = at + content
     if after > end:
         raise _wrong(f"its payload has {content} octets, and {end - at} are there")
-    message = Message(header, data[at:after], _read_signature(data[after:end]), mac)
+    message = _keep(Message(header, data[at:after], _read_signature(data[after:end]), mac), data[start:after])
     if message.protection is Protection.NONE and header.cra is not Cra.COMMAND:
         raise _wrong("only a pre-command goes without signature and MAC")
     return message

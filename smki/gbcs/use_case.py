@@ -100,6 +100,8 @@ def _refuse_weak(row: UseCase) -> None:
         raise _weak(row.code, "goes without protection")
     if row.code in CRITICAL and not row.critical:
         raise _weak(row.code, "is not critical")
+    if row.critical and not commands:
+        raise _weak(row.code, "is critical, and has no command")
     if row.critical and not all(form in {Protection.SIGNATURE, Protection.BOTH} for form in commands):
         raise _weak(row.code, "is critical, and its command is not signed")
     if Protection.SIGNATURE in commands and row.code not in SIGNATURE_ALONE:

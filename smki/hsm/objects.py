@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-import pkcs11
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -53,6 +52,7 @@ class Objects:
         self._privates: dict[bytes, Any] = {}
         self._signers: dict[bytes, Callable[[bytes], bytes]] = {}
         self._copiers: dict[bytes, Callable[[bytes], bytes]] = {}
+        self._agreers: dict[bytes, Callable[[bytes], bytes]] = {}
 
     def _search(self, kind: ObjectClass, **wanted: Any) -> list[Any]:
         attributes = {Attribute.CLASS: kind, Attribute.TOKEN: True}
@@ -118,24 +118,21 @@ class Objects:
 
     def agree(self, key_id: bytes, peer: ec.EllipticCurvePublicKey) -> bytes:
         """Z by ECDH without a KDF in the module: what modules agree on; the secret object is destroyed."""
-        return self._agree(self._private(key_id), peer)
+        if key_id not in self._agreers:
+            self._agreers[key_id] = self._agreer(self._private(key_id))
+        return self._agreers[key_id](self._point(peer))
+
+    def _agreer(self, private: Any) -> Callable[[bytes], bytes]:
+        session: Any = self._session
+        return self._cryptoki.agreer(session.handle, private.handle)
+
+    def _point(self, peer: ec.EllipticCurvePublicKey) -> bytes:
+        point = peer.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        return _POINT_HEADER + point if self._description.ecdh_point == "der" else point
 
     def _agree(self, private: Any, peer: ec.EllipticCurvePublicKey) -> bytes:
-        point = peer.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-        if self._description.ecdh_point == "der":
-            point = _POINT_HEADER + point
-        secret = private.derive_key(
-            KeyType.GENERIC_SECRET,
-            SCALAR_OCTETS * 8,
-            mechanism=Mechanism.ECDH1_DERIVE,
-            mechanism_param=(pkcs11.KDF.NULL, None, point),
-            template={Attribute.SENSITIVE: False, Attribute.EXTRACTABLE: True, Attribute.TOKEN: False},
-        )
-        try:
-            value: bytes = secret[Attribute.VALUE]
-        finally:
-            secret.destroy()
-        return value
+        """The same with a key that is not looked up again."""
+        return self._agreer(private)(self._point(peer))
 
     def pairs(self) -> list[KeyInfo]:
         return [self._describe(private) for private in self._search(ObjectClass.PRIVATE_KEY, key_type=KeyType.EC)]

@@ -181,7 +181,7 @@ class _Run:
     def _facts(self, item: Fit) -> dict[str, Any]:
         """What the log says of a signature: of what, for whom, by which certificate, and how the signer knew."""
         header = item.reading.message.header
-        return {
+        return {  # texts only: an entry of the log holds no number as large as a counter
             "digest": item.digest.hex(),
             "use_case": str(header.code),
             "originator": str(header.originator),

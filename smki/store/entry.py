@@ -5,7 +5,8 @@ nothing that is not JSON, and no two ways to write the same entry.
 """
 
 import json
-from datetime import UTC
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from smki.errors import InvalidInput
@@ -13,6 +14,7 @@ from smki.store.records import Act
 
 MAX_ENTRY_OCTETS = 1 << 16
 MAX_NUMBER = (1 << 53) - 1
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
 def entry_body(seq: int, act: Act) -> bytes:
@@ -21,7 +23,7 @@ def entry_body(seq: int, act: Act) -> bytes:
     fields = {
         "v": 1,
         "seq": seq,
-        "time": act.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "time": _moment(act.at),
         "act": act.kind,
         "actor": act.actor,
         "facts": act.facts,
@@ -35,11 +37,19 @@ def entry_body(seq: int, act: Act) -> bytes:
     return body
 
 
+@lru_cache(maxsize=64)
+def _moment(at: datetime) -> str:
+    """Thousands of entries of one act have one time."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def canonical(fields: Any) -> bytes:
-    return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return _CANONICAL(fields).encode()
 
 
 def _refuse_unfit(value: object, place: str) -> None:
+    if type(value) is str:
+        return
     match value:
         case bool() | str():
             return

@@ -150,11 +150,11 @@ _THIRD: dict[str, Table] = {
             "key_hash": "octets",
             "counter": "octets",
             "target": "octets",
-            "signature": "octets",
         },
         ("digest", "key_hash"),
-        optional=("signature",),
     ),
+    # A table of its own, because rows are only ever added: that is what databases do fastest.
+    "signed": Table({"digest": "octets", "key_hash": "octets", "signature": "octets"}, ("digest", "key_hash")),
     "hold": Table(
         {
             "digest": "octets",

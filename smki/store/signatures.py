@@ -30,7 +30,9 @@ class Signatures:
         for start in range(0, len(digests), _PIECE):
             piece = digests[start : start + _PIECE]
             rows = self._engine.execute(
-                f"SELECT digest, signature FROM signature WHERE key_hash = ? AND digest IN ({places(piece)})",
+                "SELECT signature.digest, signed.signature FROM signature LEFT JOIN signed"
+                " ON signed.digest = signature.digest AND signed.key_hash = signature.key_hash"
+                f" WHERE signature.key_hash = ? AND signature.digest IN ({places(piece)})",
                 (key_hash, *piece),
             ).fetchall()
             found.update((bytes(digest), None if value is None else bytes(value)) for digest, value in rows)
@@ -78,7 +80,5 @@ class SignatureActs(Acts):
 
     def complete_signatures(self, key_hash: bytes, signatures: Iterable[tuple[bytes, bytes]]) -> None:
         """What was signed: digest and signature."""
-        for digest, signature in signatures:
-            self._execute(
-                "UPDATE signature SET signature = ? WHERE digest = ? AND key_hash = ?", (signature, digest, key_hash)
-            )
+        rows = [(digest, key_hash, signature) for digest, signature in signatures]
+        self._engine.insert("signed", ("digest", "key_hash", "signature"), rows)

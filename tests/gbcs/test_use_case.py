@@ -44,7 +44,7 @@ OPEN = '"0x0050" = { name = "ECS43", title = "Remotely Open the Load Switch on t
         (f"{OPEN} critical = true", f"{OPEN} critical = false"),
         (f'{OPEN} critical = true, command = ["signature+mac"]', f'{OPEN} critical = true, command = ["mac"]'),
         (f'{OPEN} critical = true, command = ["signature+mac"]', f'{OPEN} critical = true, command = ["signature"]'),
-        (f'{OPEN} critical = true, command = ["signature+mac"]', f"{OPEN} critical = true"),
+        (f'{OPEN} critical = true, command = ["signature+mac"],', f"{OPEN} critical = true,"),
         ('"0x0050" =', '"0x9050" ='),
         (f"{OPEN} critical = true", f"{OPEN} critical = true, unheard_of = 1"),
         (f"{OPEN} critical = true", f'{OPEN} critical = true, alert = ["none"]'),
