@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from smki.pki.template import key_usage
 if TYPE_CHECKING:
     from smki.hsm.token import Token
 
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,23}")
 _SHORT = {KeyUsage.DIGITAL_SIGNATURE: "ds", KeyUsage.KEY_AGREEMENT: "ka"}
 
 
@@ -53,12 +55,16 @@ class Party:
     common_name: str | None
 
 
-def make_organisation_requests(party: Party, usages: tuple[KeyUsage, ...], out: Path, token: "Token | None") -> int:
-    """A key pair and a request for each usage."""
+def make_organisation_requests(
+    party: Party, usages: tuple[KeyUsage, ...], out: Path, token: "Token | None", label: str | None = None
+) -> int:
+    """A key pair and a request for each usage; what they are called begins with the label, or with the EUI-64."""
+    if label is not None and not _LABEL.fullmatch(label):
+        raise InvalidInput("request.label", f"{label[:40]!r} cannot name keys", "use up to 24 letters, digits, hyphens")
     subject = organisation_name(party.role, party.entity, party.common_name)
     _make_folders(out)
     for usage in usages:
-        name = f"{party.entity}-{_SHORT[usage]}"
+        name = f"{label or party.entity}-{_SHORT[usage]}"
         builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
         builder = builder.add_extension(key_usage(usage), critical=True)
         request = builder.sign(_key(out / "keys", name, usage, token), hashes.SHA256())

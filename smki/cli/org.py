@@ -241,6 +241,7 @@ def issue(session: Session, /, name: str, as_json: bool, **options: Any) -> int:
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A new folder for keys and requests.")
 @click.option("--token", metavar="NAME", help="Make the keys in this token of the workspace.")
+@click.option("--label", metavar="TEXT", help="What the keys are called: TEXT-ds, TEXT-ka; default: the EUI-64.")
 @pass_session
 def request(
     session: Session,
@@ -250,6 +251,7 @@ def request(
     usages: tuple[str, ...],
     out: Path,
     token: str | None,
+    label: str | None,
 ) -> None:
     """Make an organisation's key pairs and the requests for them, for the service user whose keys they are."""
     from smki.authority.requesting import Party, make_organisation_requests
@@ -258,5 +260,5 @@ def request(
     holder = None if token is None else session.workspace.open_token(token)
     party = Party(RemotePartyRole.parse(role), EntityId.parse(entity), common_name)
     wanted = tuple(KeyUsage(usage) for usage in dict.fromkeys(usages)) or tuple(KeyUsage)
-    made = make_organisation_requests(party, wanted, out, holder)
+    made = make_organisation_requests(party, wanted, out, holder, label)
     click.echo(f"wrote {made} requests to {out}")

@@ -60,15 +60,23 @@ def read_certified(path: Path) -> Certified:
 
 
 def certificates_in(paths: tuple[Path, ...]) -> Iterator[Certified]:
-    """Every certificate in these files and folders; several may stand in one PEM file."""
+    """Every certificate in these files and folders; several may stand in one PEM file.
+
+    In a folder, those of officers and authorities are passed over: they speak for no party to a message.
+    """
     count = 0
     for path in paths:
-        for member in sorted(item for item in path.iterdir() if item.is_file()) if path.is_dir() else [path]:
+        folder = path.is_dir()
+        for member in sorted(item for item in path.iterdir() if item.is_file()) if folder else [path]:
             for data in _certificates(_octets(member)):
                 count += 1
                 if count > _MAX_FILES:
                     raise InvalidInput("cert.count", f"more than {_MAX_FILES} certificates", "name fewer")
-                yield certified(data, str(member))
+                try:
+                    yield certified(data, str(member))
+                except InvalidInput as error:
+                    if not (folder and error.code == "cert.holder"):
+                        raise
 
 
 def _certificates(data: bytes) -> list[bytes]:

@@ -19,9 +19,10 @@ def make(
     worth: tuple[int, ValueClass],
     number: int | None,
 ) -> tuple[TopUp, Utrn]:
-    """A token for a device. Without a number it gets the one after the last of this key."""
+    """A token for a device. Without a number it gets the one after the last of this key, the first of all being 1."""
     value, value_class = worth
-    with_number = number if number is not None else workspace.store.signatures.last_counter(supplier.key_hash) + 1
+    after_last = max(0, workspace.store.signatures.last_counter(supplier.key_hash)) + 1
+    with_number = after_last if number is None else number
     top_up = TopUp(supplier.holder.entity, device, with_number, value_class, value)
     utrn = make_utrn(top_up, secret)
     with act(

@@ -161,9 +161,9 @@ def test_tokens_have_numbers_that_are_used_once(house: House) -> None:
     with agree(SUPPLIER_KEY, METER_KEY.public_key()) as secret:
         first, utrn = make(workspace, SUPPLIER_AGREES, secret, METER, ten, None)
         second, _ = make(workspace, SUPPLIER_AGREES, secret, METER, ten, None)
-        assert (first.number, second.number) == (0, 1)
+        assert (first.number, second.number) == (1, 2)
         with pytest.raises(Refused, match=r"sign\.counter"):
-            make(workspace, SUPPLIER_AGREES, secret, METER, ten, 1)
+            make(workspace, SUPPLIER_AGREES, secret, METER, ten, 2)
         far, _ = make(workspace, SUPPLIER_AGREES, secret, METER, ten, 900)
         assert far.number == 900
         assert check(SUPPLIER, secret, METER, utrn, 5) == first
