@@ -60,7 +60,9 @@ def make_organisation_requests(
 ) -> int:
     """A key pair and a request for each usage; what they are called begins with the label, or with the EUI-64."""
     if label is not None and not _LABEL.fullmatch(label):
-        raise InvalidInput("request.label", f"{label[:40]!r} cannot name keys", "use up to 24 letters, digits, hyphens")
+        raise InvalidInput(
+            "request.label", f"{label[:40]!r} cannot name keys", "use up to 24 letters, digits, hyphens"
+        )
     subject = organisation_name(party.role, party.entity, party.common_name)
     _make_folders(out)
     for usage in usages:

@@ -60,6 +60,9 @@ class UseCases:
         self._rows = dict(sorted(rows.items()))
         for row in self._rows.values():
             _refuse_weak(row)
+
+    def check_whole(self) -> None:
+        """A table for everybody lacks no critical row; a device's own has those of its kind."""
         missing = CRITICAL - set(self._rows)
         if missing:
             raise _weak(min(missing), "is not in the table")

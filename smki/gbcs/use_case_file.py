@@ -67,7 +67,9 @@ def use_cases(file: UseCaseFile) -> UseCases:
             services=tuple(row.services),
             users=tuple(row.users),
         )
-    return UseCases(rows)
+    table = UseCases(rows)
+    table.check_whole()
+    return table
 
 
 def read_use_cases(data: bytes, source: str) -> Sourced[UseCases]:

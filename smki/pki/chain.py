@@ -7,14 +7,13 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from cryptography import x509
-from cryptography.hazmat import asn1
 from cryptography.x509.oid import NameOID
 
 from smki.entity import EUI64_OCTETS, KeyUsage, RemotePartyRole
 from smki.errors import InvalidInput
+from smki.pki.holder import hardware_serial
 from smki.pki.keyid import KEY_IDENTIFIER_OCTETS, KeyIdentifier
 from smki.pki.kind import Kind
-from smki.pki.name import ON_HARDWARE_MODULE_NAME
 from smki.pki.path import (
     CONFORMANCE,
     InvalidPath,
@@ -40,14 +39,6 @@ _BITS = (
     "key_cert_sign",
     "crl_sign",
 )
-
-
-@asn1.sequence
-class _HardwareModuleName:
-    """RFC 4108 5."""
-
-    type: x509.ObjectIdentifier
-    serial: bytes
 
 
 def verify_chain(
@@ -149,15 +140,7 @@ def _is_device(certificate: PathCertificate) -> bool:
     if not certificate.subject.is_empty or names is None or len(list(names)) != 1:
         return False
     (name,) = names
-    return isinstance(name, x509.OtherName) and _is_hardware_module(name)
-
-
-def _is_hardware_module(name: x509.OtherName) -> bool:
-    try:
-        module = asn1.decode_der(_HardwareModuleName, name.value)
-    except ValueError:
-        return False
-    return name.type_id == ON_HARDWARE_MODULE_NAME and len(module.serial) == EUI64_OCTETS
+    return isinstance(name, x509.OtherName) and hardware_serial(name) is not None
 
 
 def _is_organisation(certificate: PathCertificate) -> bool:

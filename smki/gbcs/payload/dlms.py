@@ -1,10 +1,19 @@
 """DLMS COSEM payloads in words: access request, access response, data notification (Green Book 9.5; GBCS 7.2.8)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import IntEnum
 
 from smki.gbcs.payload import dates
+from smki.gbcs.payload.access import (
+    ACCESS_REQUEST,
+    ACCESS_RESPONSE,
+    DATA_NOTIFICATION,
+    Access,
+    Specification,
+    read_choice,
+    read_invoke,
+    read_specifications,
+    read_values,
+)
 from smki.gbcs.payload.cosem_data import Type, Value, read_count, read_length, read_value
 from smki.gbcs.payload.cosem_words import Words, blocks, logical_name
 from smki.gbcs.payload.names import Names
@@ -12,21 +21,7 @@ from smki.gbcs.payload.octets import Cursor, fault
 from smki.gbcs.payload.shape import Form, Shape
 from smki.gbcs.payload.tree import NOTHING, Node, Payload
 
-ACCESS_REQUEST, ACCESS_RESPONSE, DATA_NOTIFICATION = 0xD9, 0xDA, 0x0F
-_INVOKE = (
-    b"\x20"  # confirmed, self-descriptive off, continue, normal priority: the same in every message (GBCS 7.2.8)
-)
 _VALUE = Shape("value")
-
-
-class Access(IntEnum):
-    """The choices of Access-Request-Specification and of Access-Response-Specification (Green Book 9.5)."""
-
-    GET = 1
-    SET = 2
-    ACTION = 3
-    GET_WITH_SELECTION = 4
-    SET_WITH_SELECTION = 5
 
 
 _VERBS = {
@@ -37,19 +32,6 @@ _VERBS = {
     Access.SET_WITH_SELECTION: "Set part of",
 }
 _READS = {Access.GET, Access.GET_WITH_SELECTION}
-_WITH_SELECTION = {Access.GET_WITH_SELECTION, Access.SET_WITH_SELECTION}
-
-
-@dataclass(frozen=True, slots=True)
-class _Specification:
-    """One thing asked: which attribute is read or set, which method executed."""
-
-    access: Access
-    class_id: int
-    logical_name: bytes
-    member: int
-    selector: int | None = None
-    selection: Value | None = None
 
 
 def read_dlms(payload: bytes, names: Names, *, decrypted: Mapping[int, bytes] = NOTHING) -> Payload:
@@ -59,8 +41,7 @@ def read_dlms(payload: bytes, names: Names, *, decrypted: Mapping[int, bytes] = 
     reader = _READERS.get(tag)
     if reader is None:
         raise fault(0, f"{tag:#04x} begins no access request, access response or data notification")
-    cursor.expect(_INVOKE, "long-invoke-id-and-priority")
-    counter_bits = cursor.unsigned(3)
+    counter_bits = read_invoke(cursor)
     nodes, values = reader(cursor, Words(names, decrypted))
     cursor.finish()
     encrypted = tuple(block for value in values for block in blocks(value))
@@ -79,39 +60,14 @@ _Read = tuple[tuple[Node, ...], tuple[Value, ...]]
 
 def _read_request(cursor: Cursor, words: Words) -> _Read:
     moment = _date_time(cursor)
-    specifications = [_specification(cursor) for _ in range(read_count(cursor))]
-    values = _values(cursor, len(specifications))
+    specifications = read_specifications(cursor)
+    values = read_values(cursor, len(specifications))
     asked = tuple(_asked(words, *pair) for pair in zip(specifications, values, strict=True))
     selections = tuple(each.selection for each in specifications if each.selection)
     return moment + asked, (*selections, *values)
 
 
-def _specification(cursor: Cursor) -> _Specification:
-    access = _choice(cursor)
-    class_id, name = cursor.u16(), cursor.take(6)
-    member = cursor.u8()  # attribute and method numbers are Integer8, and negative ones are never used in GBCS
-    if access not in _WITH_SELECTION:
-        return _Specification(access, class_id, name, member)
-    return _Specification(access, class_id, name, member, cursor.u8(), read_value(cursor))
-
-
-def _choice(cursor: Cursor) -> Access:
-    number = cursor.u8()
-    try:
-        return Access(number)
-    except ValueError:
-        raise fault(cursor.offset - 1, f"{number} is none of get, set and action") from None
-
-
-def _values(cursor: Cursor, count: int) -> tuple[Value, ...]:
-    """As many values as there are specifications or results, which stand on the other side of them."""
-    told = read_count(cursor)
-    if told != count:
-        cursor.refuse(f"{told} values belong to {count} specifications")
-    return tuple(read_value(cursor) for _ in range(count))
-
-
-def _asked(words: Words, asked: _Specification, value: Value) -> Node:
+def _asked(words: Words, asked: Specification, value: Value) -> Node:
     """`Set Billing calendar (Single action schedule): execution_time`, with what it is set to."""
     if asked.access in _READS and value.type is not Type.NULL:
         raise fault(value.offset, "a value is given to an attribute that is read")
@@ -128,7 +84,7 @@ def _asked(words: Words, asked: _Specification, value: Value) -> Node:
     return Node(title, told.value, about + told.children)
 
 
-def _selected(words: Words, asked: _Specification) -> tuple[Node, ...]:
+def _selected(words: Words, asked: Specification) -> tuple[Node, ...]:
     if asked.selection is None:
         return ()
     shape = words.names.shapes.get(f"selection-{asked.class_id}-{asked.selector}", _VALUE)
@@ -156,7 +112,7 @@ def _read_response(cursor: Cursor, words: Words) -> _Read:
 
 def _result(cursor: Cursor, words: Words, value: Value) -> Node:
     """`Result of read: 0 (success)`, with the value that came."""
-    access = _choice(cursor)
+    access = read_choice(cursor)
     if access not in _RESULTS:
         raise fault(cursor.offset - 1, f"{access} is no kind of result")
     verb, table = _RESULTS[access]
