@@ -1,0 +1,277 @@
+"""What a device does when a command is good, and what it says of it.
+
+A meter on a desk has no load switch and no registers: what is set is remembered, what is executed is told, what is
+read is what was set before. Credentials, clock and prepayment tokens are handled as a meter does.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from cryptography.hazmat import asn1
+
+from smki.device import verdict as rules
+from smki.device.cells import CellName, CellUse
+from smki.device.state import TOKENS_KEPT, DeviceKeys, DeviceState
+from smki.device.verdict import Failed
+from smki.entity import RemotePartyRole
+from smki.errors import InvalidInput
+from smki.gbcs.agreement import agree
+from smki.gbcs.header import encode_length
+from smki.gbcs.message import Message
+from smki.gbcs.payload.access import ACCESS_REQUEST, ACCESS_RESPONSE, Access, Asked, read_request
+from smki.gbcs.payload.credentials import (
+    CellContents,
+    CellUsage,
+    DetailsCommand,
+    DetailsResponse,
+    RoleDetails,
+)
+from smki.gbcs.payload.declared import (
+    DIGITAL_SIGNATURE,
+    KEY_AGREEMENT,
+    KEY_CERT_SIGN,
+    enumerated,
+    read_declared,
+    write_declared,
+)
+from smki.gbcs.payload.firmware import Clock, ClockCommand, ClockResponse
+from smki.gbcs.payload.octets import Cursor
+from smki.gbcs.top_up import TopUp, Utrn, utrn_holds
+
+Seal = Callable[[bytes], bytes]
+_GBZ = b"\x01\x09"
+_DETAILS = (0x0008, 0x011B)
+_SET_CLOCK = 0x007F
+_TOKEN_DIGITS = 20
+_PROTECTION = (0x001E, bytes.fromhex("00002b0208ff"), 1)  # data protection object, get_protected_attributes
+_PARAMETERS_START = bytes.fromhex("010102021602020509" + "0904")  # authentication and encryption; transaction-id
+_PARAMETERS_END = bytes.fromhex("0900" + "02021602" + "0202090102" + "0900")  # agreed key, static unified model
+# Results of access (Green Book 9.5): success; object-undefined
+_SUCCESS, _UNDEFINED = 0, 4
+_NULL = b"\x00"
+# ZCL: frame control of what a server answers, default response and read attributes with their response (ZCL 2.4, 2.5)
+_FROM_SERVER, _READ, _READ_RESPONSE, _DEFAULT_RESPONSE = 0x08, 0x00, 0x01, 0x0B
+_NO_SUCH_ATTRIBUTE = 0x86
+_BITS = {
+    CellUse.KEY_CERT_SIGN: KEY_CERT_SIGN,
+    CellUse.DIGITAL_SIGNATURE: DIGITAL_SIGNATURE,
+    CellUse.KEY_AGREEMENT: KEY_AGREEMENT,
+    CellUse.TOP_UP: KEY_AGREEMENT,
+}
+_STATUS_SUCCESS, _STATUS_NO_CELL, _STATUS_OTHER = 0, 25, 127
+
+
+@dataclass(frozen=True)
+class Done:
+    """What was done: the state after it, the payload of the response, and what changed in words."""
+
+    state: DeviceState
+    payload: bytes
+    changes: tuple[str, ...] = ()
+
+
+def act(state: DeviceState, keys: DeviceKeys, message: Message, token: bool, seal: Seal, at: datetime) -> Done:
+    """Obey a command that passed every check. `token` says that it carries a prepayment token."""
+    payload, code = message.payload, int(message.header.code)
+    try:
+        if payload[:1] == bytes((ACCESS_REQUEST,)):
+            return _access(state, keys, message, token, seal)
+        if payload[: len(_GBZ)] == _GBZ:
+            return _zigbee(state, keys, message, token)
+        if code in _DETAILS:
+            return _details(state, payload, code)
+        if code == _SET_CLOCK:
+            return _set_clock(state, payload, at)
+    except InvalidInput as error:
+        raise Failed(rules.PAYLOAD, error.message) from None
+    raise Failed(rules.NOT_DONE, f"{message.header.code} is good, and this device does not act on it")
+
+
+# DLMS
+
+
+def _access(state: DeviceState, keys: DeviceKeys, message: Message, token: bool, seal: Seal) -> Done:
+    """Each thing asked is answered by data and a result, in order (Green Book 9.4.6.5)."""
+    asked = read_request(message.payload)
+    data, results, changes = b"", b"", list[str]()
+    for item in asked:
+        kind = Access.GET if item.specification.access is Access.GET_WITH_SELECTION else item.specification.access
+        kind = Access.SET if kind is Access.SET_WITH_SELECTION else kind
+        answered = _NULL
+        if token:
+            state, told = _pay(state, keys, message, item.value.content)
+            changes.append(told)
+        elif kind is Access.GET:
+            answered = state.values.get(_name(item), _NULL)
+        elif kind is Access.SET:
+            state = replace(state, values={**state.values, _name(item): item.octets})
+            changes.append(f"set {_name(item)} to {item.octets.hex()}")
+        elif _is_protected_read(item):
+            answered = _protected(state, message, item, seal)
+        else:
+            changes.append(f"executed {_name(item)} with {item.octets.hex()}")
+        known = kind is not Access.GET or _name(item) in state.values
+        data += answered
+        results += bytes((kind, _SUCCESS if known else _UNDEFINED))
+    count = bytes((len(asked),))
+    start = bytes((ACCESS_RESPONSE,)) + message.payload[1:5] + b"\0\0"
+    return Done(state, start + count + data + count + results, tuple(changes))
+
+
+def _name(item: Asked) -> str:
+    """`class 9 0-0:10.0.106.255 1`."""
+    one = item.specification
+    a, b, c, d, e, f = one.logical_name
+    return f"class {one.class_id} {a}-{b}:{c}.{d}.{e}.{f} {one.member}"
+
+
+def _is_protected_read(item: Asked) -> bool:
+    one = item.specification
+    return one.access is Access.ACTION and (one.class_id, one.logical_name, one.member) == _PROTECTION
+
+
+def _protected(state: DeviceState, message: Message, item: Asked, seal: Seal) -> bytes:
+    """Sensitive attributes, encrypted for the one who asks: parameters, then the sealed values (GBCS 7.3.7)."""
+    objects = item.value.items[0].items if item.value.items else ()
+    values = []
+    for one in objects:
+        class_id, name, attribute = (part.content for part in one.items[:3])
+        if not (
+            isinstance(class_id, int) and isinstance(name, bytes) and len(name) == 6 and isinstance(attribute, int)
+        ):
+            raise InvalidInput(
+                "device.protected", "it asks for what is no attribute", "name class, object and number"
+            )
+        a, b, c, d, e, f = name
+        values.append(state.values.get(f"class {class_id} {a}-{b}:{c}.{d}.{e}.{f} {attribute}", _NULL))
+    block = seal(bytes((0x02, len(values))) + b"".join(values))
+    extra = message.header.supplementary
+    counter = message.header.counter if extra is None or extra.certificate is None else state.own_counter
+    party = message.header.originator if extra is None else extra.party
+    parameters = b"".join(
+        (
+            _PARAMETERS_START,
+            counter.to_bytes(8),
+            b"\x09\x08" + state.device.octets,
+            b"\x09\x08" + party.octets,
+            _PARAMETERS_END,
+        )
+    )
+    return b"\x02\x02" + parameters + b"\x09" + encode_length(len(block)) + block
+
+
+# Prepayment
+
+
+def _pay(state: DeviceState, keys: DeviceKeys, message: Message, content: object) -> tuple[DeviceState, str]:
+    """A token pays once, if the supplier in the top-up cell made it for this meter (GBCS 14)."""
+    name = CellName(RemotePartyRole.SUPPLIER, CellUse.TOP_UP)
+    cell = state.cells.get(name)
+    if not isinstance(content, bytes) or not content.isdigit() or len(content) != _TOKEN_DIGITS or cell is None:
+        raise Failed(rules.TOKEN, "no token of 20 digits, or no supplier to check it with")
+    header = message.header
+    utrn = Utrn(content.decode())
+    top_up = TopUp(header.originator, header.target, header.counter >> 32, utrn.value_class, utrn.value)
+    with agree(keys.agreement, cell.public_key) as secret:
+        if not utrn_holds(utrn, top_up, secret):
+            raise Failed(rules.TOKEN, "the token is not by the supplier for this meter")
+    tokens = tuple(sorted((*state.tokens, top_up.number)))
+    floor = state.token_floor if len(tokens) <= TOKENS_KEPT else tokens[-TOKENS_KEPT - 1]
+    state = replace(state, tokens=tokens[-TOKENS_KEPT:], token_floor=floor)
+    return state, f"paid {top_up.value} {top_up.value_class.word}, token number {top_up.number}"
+
+
+# GBZ
+
+
+@dataclass(frozen=True, slots=True)
+class _Component:
+    """One ZigBee command (GBCS 7.2.10)."""
+
+    cluster: int
+    frame: int
+    command: int
+    body: bytes
+
+
+def _zigbee(state: DeviceState, keys: DeviceKeys, message: Message, token: bool) -> Done:
+    changes, answers = list[str](), list[tuple[int, bytes]]()
+    for one in _components(message.payload):
+        reads = one.frame & 3 == 0 and one.command == _READ
+        if token:
+            state, told = _pay(state, keys, message, one.body[-_TOKEN_DIGITS:])
+            changes.append(told)
+        elif not reads:
+            changes.append(f"executed cluster 0x{one.cluster:04X} command 0x{one.command:02X} with {one.body.hex()}")
+        answers.append((one.cluster, _read_nothing(one) if reads else _default(one)))
+    parts = [_GBZ, bytes((len(answers),))]
+    for place, (cluster, frame) in enumerate(answers, 1):
+        last = bytes((1 if place == len(answers) else 0,))
+        parts += [last, cluster.to_bytes(2), len(frame).to_bytes(2), frame]
+    return Done(state, b"".join(parts), tuple(changes))
+
+
+def _components(payload: bytes) -> list[_Component]:
+    cursor = Cursor(payload, "big")
+    cursor.expect(_GBZ, "the profile")
+    found = []
+    for _ in range(cursor.u8()):
+        control, cluster = cursor.u8(), cursor.u16()
+        part = Cursor(cursor.take(cursor.u16()), "big")
+        if control & 0x10:
+            part.take(4)  # from-date-time
+        frame, _, command = part.u8(), part.u8(), part.u8()
+        found.append(_Component(cluster, frame, command, part.take(part.left)))
+    cursor.finish()
+    return found
+
+
+def _default(one: _Component) -> bytes:
+    return bytes((_FROM_SERVER, 0, _DEFAULT_RESPONSE, one.command, 0))
+
+
+def _read_nothing(one: _Component) -> bytes:
+    """A desk has no ZigBee attributes: each asked for is answered as unsupported."""
+    attributes = (one.body[at : at + 2] for at in range(0, len(one.body), 2))
+    told = b"".join(attribute + bytes((_NO_SUCH_ATTRIBUTE,)) for attribute in attributes)
+    return bytes((_FROM_SERVER, 0, _READ_RESPONSE)) + told
+
+
+# Security
+
+
+def _details(state: DeviceState, payload: bytes, code: int) -> Done:
+    """CS02a and CS02f: what is in the cells of some roles (GBCS 13.2)."""
+    wanted = read_declared(DetailsCommand, payload).payload.roles
+    absent = _STATUS_NO_CELL if code == _DETAILS[0] else _STATUS_OTHER
+    found = [_role_details(state, role, absent) for role in wanted]
+    return Done(state, write_declared(DetailsResponse(payload=found)))
+
+
+def _role_details(state: DeviceState, role: RemotePartyRole, absent: int) -> RoleDetails:
+    cells = [
+        CellContents(
+            key_usage=_BITS[name.use],
+            cell_usage=CellUsage.PREPAYMENT_TOP_UP if name.use is CellUse.TOP_UP else CellUsage.MANAGEMENT,
+            subject_unique_id=cell.entity.octets,
+            subject_key_identifier=cell.key_identifier,
+        )
+        for use in CellUse
+        for name, cell in state.cells.items()
+        if name == CellName(role, use)
+    ]
+    if not cells:
+        return RoleDetails(role=role, status_code=enumerated(absent), current_counter=None, cells=None)
+    counter = state.counters.get(role, 0)
+    return RoleDetails(role=role, status_code=enumerated(_STATUS_SUCCESS), current_counter=counter, cells=cells)
+
+
+def _set_clock(state: DeviceState, payload: bytes, at: datetime) -> Done:
+    """GCS28: the clock is believed when the time given brackets its own (GBCS annex 3)."""
+    asked = read_declared(ClockCommand, payload).payload
+    start, end = asked.validity_interval_start.as_datetime(), asked.validity_interval_end.as_datetime()
+    reliable = start <= at <= end
+    told = Clock(device_time=asn1.GeneralizedTime(at.replace(microsecond=0)), status=0 if reliable else 2)
+    changes = ("the clock is reliable",) if reliable else ("the clock is unreliable",)
+    return Done(state, write_declared(ClockResponse(payload=told)), changes)

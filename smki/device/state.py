@@ -1,0 +1,217 @@
+"""What a device remembers: its cells, its counters, what it was told, what happened; and how that is kept in a file.
+
+A state never changes: each command makes the next one. Its file has one form, a version, and a SHA-256 over all of
+it; it holds the device's private keys, because it stands for the device.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_der_private_key,
+)
+
+from smki.device.bundle import Bundle, own_key, use_cases_as_json, use_cases_from_json
+from smki.device.cells import Cell, CellName, Cells
+from smki.entity import DeviceType, EntityId, KeyUsage, RemotePartyRole
+from smki.errors import IntegrityFailure, InvalidInput, Refused
+from smki.gbcs.use_case import UseCases
+
+FORM = "smki-device-state/1"
+MAX_STATE_OCTETS = 1 << 24
+TOKENS_KEPT = 100  # numbers of prepayment tokens that were paid, the latest (a hypothesis: GBCS 14 was not available)
+LOG_KEPT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line of the device's security log."""
+
+    at: str
+    code: str
+    text: str
+
+
+@dataclass(frozen=True)
+class DeviceKeys:
+    """The device's own private keys: in memory, or in whatever keeps them."""
+
+    signing: ec.EllipticCurvePrivateKey = field(repr=False)
+    agreement: ec.EllipticCurvePrivateKey = field(repr=False)
+
+
+@dataclass(frozen=True)
+class DeviceState:
+    """Everything a device knows at a moment."""
+
+    device: EntityId
+    kind: DeviceType
+    bundle: int
+    """The version of the last bundle it was given."""
+    cells: Cells
+    counters: Mapping[RemotePartyRole, int]
+    """The highest counter of each role."""
+    tokens: tuple[int, ...]
+    """Numbers of prepayment tokens, the latest that were paid, in order."""
+    token_floor: int
+    """Every number up to here is used up."""
+    own_counter: int
+    """The next counter of its own: of alerts, and of what it encrypts for those it does not know."""
+    own: Mapping[KeyUsage, bytes]
+    use_cases: UseCases = field(repr=False)
+    values: Mapping[str, bytes] = field(default_factory=dict)
+    """Attributes that were set, by class, object and number: their DLMS octets."""
+    log: tuple[LogLine, ...] = ()
+
+    def logged(self, at: datetime, code: str, text: str) -> "DeviceState":
+        line = LogLine(at.strftime("%Y-%m-%dT%H:%M:%SZ"), code, text)
+        return replace(self, log=(*self.log, line)[-LOG_KEPT:])
+
+
+def new_state(bundle: Bundle, keys: DeviceKeys, first_counter: int = 1) -> DeviceState:
+    """A device that was just given its first bundle."""
+    _refuse_others(bundle, keys)
+    return DeviceState(
+        device=bundle.device,
+        kind=bundle.kind,
+        bundle=bundle.version,
+        cells=bundle.cells,
+        counters=dict(bundle.counters),
+        tokens=(),
+        token_floor=bundle.top_up_floor,
+        own_counter=first_counter,
+        own=bundle.own,
+        use_cases=bundle.use_cases,
+    )
+
+
+def apply_bundle(state: DeviceState, bundle: Bundle, keys: DeviceKeys) -> DeviceState:
+    """Give a device a newer bundle. Counters never go back, whatever the bundle says."""
+    _refuse_others(bundle, keys)
+    if (bundle.device, bundle.kind) != (state.device, state.kind):
+        raise Refused(
+            "bundle.device", f"the bundle is for {bundle.kind.value} {bundle.device}", "give it to that device"
+        )
+    if bundle.version <= state.bundle:
+        raise Refused(
+            "bundle.older",
+            f"the bundle has version {bundle.version}, and the device has {state.bundle}",
+            "export a new one",
+        )
+    counters = {role: max(floor, state.counters.get(role, 0)) for role, floor in bundle.counters.items()}
+    return replace(
+        state,
+        bundle=bundle.version,
+        cells=bundle.cells,
+        counters=counters,
+        token_floor=max(bundle.top_up_floor, state.token_floor),
+        own=bundle.own,
+        use_cases=bundle.use_cases,
+    )
+
+
+def _refuse_others(bundle: Bundle, keys: DeviceKeys) -> None:
+    for usage, key in ((KeyUsage.DIGITAL_SIGNATURE, keys.signing), (KeyUsage.KEY_AGREEMENT, keys.agreement)):
+        if own_key(bundle, usage) != key.public_key():
+            raise Refused(
+                "bundle.key",
+                f"the {usage.value} certificate in the bundle is of another key",
+                "give the device's keys",
+            )
+
+
+# The file
+
+
+def write_state(state: DeviceState, keys: DeviceKeys) -> bytes:
+    """The octets of a state's file."""
+    body = {
+        "device": str(state.device),
+        "device_type": state.kind.value,
+        "bundle": str(state.bundle),
+        "cells": {str(name): _text(cell.certificate) for name, cell in state.cells.items()},
+        "counters": {role.word: str(counter) for role, counter in state.counters.items()},
+        "tokens": [str(number) for number in state.tokens],
+        "token_floor": str(state.token_floor),
+        "own_counter": str(state.own_counter),
+        "own": {usage.value: _text(der) for usage, der in state.own.items()},
+        "use_cases": use_cases_as_json(state.use_cases, None),
+        "values": {name: octets.hex() for name, octets in state.values.items()},
+        "log": [[line.at, line.code, line.text] for line in state.log],
+        "keys": {"signing": _private(keys.signing), "agreement": _private(keys.agreement)},
+    }
+    return _canonical({"form": FORM, "sha256": hashlib.sha256(_canonical(body)).hexdigest(), "state": body}) + b"\n"
+
+
+def read_state(octets: bytes) -> tuple[DeviceState, DeviceKeys]:
+    """A state from its file, if it is whole."""
+    if len(octets) > MAX_STATE_OCTETS:
+        raise _wrong(f"{len(octets)} octets, and {MAX_STATE_OCTETS} is the limit")
+    try:
+        file = json.loads(octets)
+        if file["form"] != FORM:
+            raise _wrong(f"form {str(file['form'])[:30]!r}, and {FORM} is known here")
+        body, digest = file["state"], str(file["sha256"])
+        if not hmac.compare_digest(hashlib.sha256(_canonical(body)).hexdigest(), digest):
+            raise IntegrityFailure(
+                "device.state-changed", "the state was changed, or not written whole", "restore it, or make a new one"
+            )
+        keys = DeviceKeys(_read_private(body["keys"]["signing"]), _read_private(body["keys"]["agreement"]))
+        return _read_body(body), keys
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise _wrong(type(error).__name__) from None
+
+
+def _read_body(body: Mapping[str, Any]) -> DeviceState:
+    cells = {CellName.parse(text): octets for text, octets in body["cells"].items()}
+    return DeviceState(
+        device=EntityId.parse(body["device"]),
+        kind=DeviceType.parse(body["device_type"]),
+        bundle=int(body["bundle"]),
+        cells={name: Cell.of(_octets(text), name) for name, text in cells.items()},
+        counters={RemotePartyRole.parse(role): int(text) for role, text in body["counters"].items()},
+        tokens=tuple(int(text) for text in body["tokens"]),
+        token_floor=int(body["token_floor"]),
+        own_counter=int(body["own_counter"]),
+        own={KeyUsage(usage): _octets(text) for usage, text in body["own"].items()},
+        use_cases=use_cases_from_json(body["use_cases"]),
+        values={name: bytes.fromhex(text) for name, text in body["values"].items()},
+        log=tuple(LogLine(*(str(part) for part in line)) for line in body["log"]),
+    )
+
+
+def _canonical(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
+
+
+def _text(octets: bytes) -> str:
+    return base64.b64encode(octets).decode()
+
+
+def _octets(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)
+
+
+def _private(key: ec.EllipticCurvePrivateKey) -> str:
+    return _text(key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()))
+
+
+def _read_private(text: str) -> ec.EllipticCurvePrivateKey:
+    key = load_der_private_key(_octets(text), password=None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise TypeError
+    return key
+
+
+def _wrong(reason: str) -> InvalidInput:
+    return InvalidInput("device.state", f"no device state: {reason}", "make one: `smki device state new`")
