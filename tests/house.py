@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from smki.authority.ceremony.approval import approve_ceremony
 from smki.authority.ceremony.file import read_ceremony
 from smki.authority.ceremony.run import run_ceremony
-from smki.authority.founding import WorkspaceKind, found
+from smki.authority.founding import found
 from smki.authority.registration import Enrolment, enrol
-from smki.authority.workspace import SHIPPED, Person, Workspace
+from smki.authority.workspace import SHIPPED, Person, Workspace, WorkspaceKind
 from smki.entity import EntityRange
 from smki.pki.kind import Kind
 from smki.pki.public_key import spki_of

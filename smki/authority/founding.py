@@ -8,17 +8,15 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
 
 from smki.authority.log import act, adopt_policies, record_audit_key, seal
 from smki.authority.safe_files import write_new
-from smki.authority.workspace import SETTINGS, SHIPPED, Ask, Clock, Person, Workspace
+from smki.authority.workspace import SETTINGS, SHIPPED, Ask, Clock, Person, Workspace, WorkspaceKind
 from smki.errors import Unavailable
 from smki.hsm.pin import Pin
 from smki.store.records import TokenRecord
 from smki.store.store import Store
 
-WorkspaceKind = Literal["authority", "user"]
 _SETTINGS_OF: dict[WorkspaceKind, str] = {"authority": "workspace.toml", "user": "workspace-user.toml"}
 PIN_OCTETS = 16
 WORKSPACE_ID_OCTETS = 16
@@ -32,12 +30,12 @@ slots.removable = false
 
 
 def found(home: Path, clock: Clock, ask: Ask, person: Person, kind: WorkspaceKind = "authority") -> Iterator[str]:
-    """Make the workspace, or complete it; yield a line for each thing made."""
+    """Make the workspace, or complete it; yield a line for each thing made. What exists keeps its kind."""
     home = home.absolute()
     yield from _make_folders(home)
-    yield from _make_files(home, kind)
     workspace = Workspace(home, clock, ask, person)
     try:
+        yield from _make_files(home, workspace.kind if (home / SETTINGS).exists() else kind)
         yield from _make_store(workspace)
         yield from _make_tokens(workspace)
         if record_audit_key(workspace):

@@ -15,16 +15,17 @@ from cryptography import x509
 from smki.authority.issuance.policy import IssuanceFile, IssuancePolicy, read_issuance
 from smki.authority.signing import SigningFile, SigningPolicy
 from smki.errors import InvalidInput, Refused
-from smki.gbcs.use_case import UseCases
-from smki.gbcs.use_case_file import read_use_cases
 from smki.pki.oid import parse_oid
 from smki.pki.profile import Profile, read_profile
 from smki.settings import Sourced, Table, read_toml
 
 if TYPE_CHECKING:
+    from smki.device.cells import CellName
+    from smki.entity import DeviceType
     from smki.gbcs.payload.names import Names  # half the reading of a command that shows messages, and none of others
+    from smki.gbcs.use_case import UseCases
 
-_USE_CASES = "use-cases.toml"
+_USE_CASES, _DEVICES = "use-cases.toml", "devices.toml"
 _NAMES = ("names-cosem.toml", "names-zigbee.toml")
 MIN_APPROVALS = 2  # no single person makes a key (tScheme key management; RFC 3647 5.2.2)
 
@@ -91,7 +92,9 @@ class Policies:
     """The octets of the long tables, by name."""
 
     @cached_property
-    def use_cases(self) -> UseCases:
+    def use_cases(self) -> "UseCases":
+        from smki.gbcs.use_case_file import read_use_cases
+
         return read_use_cases(self.tables[_USE_CASES], _USE_CASES).value
 
     @cached_property
@@ -101,9 +104,16 @@ class Policies:
         cosem, zigbee = (read_names(self.tables[name], name).value for name in _NAMES)
         return cosem.merged(zigbee)
 
+    @cached_property
+    def devices(self) -> "Mapping[DeviceType, tuple[CellName, ...]]":
+        """The trust anchor cells of each kind of device."""
+        from smki.authority.devices import DevicesFile
+
+        return read_toml(self.tables[_DEVICES], _DEVICES, DevicesFile).value.checked()
+
     def read_all(self) -> None:
         """Read what was not read yet: policies are adopted whole or not at all."""
-        _ = self.use_cases, self.names
+        _ = self.use_cases, self.names, self.devices
 
     @property
     def digest(self) -> str:
@@ -141,7 +151,7 @@ def load_policies(folder: Path) -> Policies:
     }
     issuance = read_issuance(keep(_read(folder, "issuance.toml", IssuanceFile)), profiles, hierarchies)
     signing = keep(_read(folder, "signing.toml", SigningFile)).checked()
-    tables = {name: _octets(folder / name) for name in (_USE_CASES, *_NAMES)}
+    tables = {name: _octets(folder / name) for name in (_USE_CASES, _DEVICES, *_NAMES)}
     digests |= {name: hashlib.sha256(data).hexdigest() for name, data in tables.items()}
     return Policies(
         environment=hierarchy_file.environment,

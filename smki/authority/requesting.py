@@ -17,7 +17,7 @@ from smki.authority.safe_files import write_new
 from smki.entity import EUI64_OCTETS, EntityId, KeyUsage, RemotePartyRole
 from smki.errors import InvalidInput, Refused, Unavailable
 from smki.pki.device_request import device_request
-from smki.pki.name import organisation_name
+from smki.pki.name import organisation_name, person_or_system_name
 from smki.pki.profile import Profile
 from smki.pki.template import key_usage
 
@@ -72,6 +72,17 @@ def make_organisation_requests(
         request = builder.sign(_key(out / "keys", name, usage, token), hashes.SHA256())
         write_new(out / "requests" / f"{name}.csr", request.public_bytes(serialization.Encoding.DER))
     return len(usages)
+
+
+def make_person_request(name: str, label: str, out: Path, token: "Token") -> None:
+    """A key in a token, and a request for an infrastructure certificate: of an officer, or of what signs bundles."""
+    if not _LABEL.fullmatch(label):
+        raise InvalidInput("request.label", f"{label[:40]!r} names no key", "use up to 24 letters, digits, hyphens")
+    if out.exists():
+        raise Refused("file.exists", f"{out} exists", "choose another name")
+    builder = x509.CertificateSigningRequestBuilder().subject_name(person_or_system_name(name))
+    request = builder.sign(token.generate_key(label, os.urandom(16), "sign"), hashes.SHA256())
+    write_new(out, request.public_bytes(serialization.Encoding.PEM))
 
 
 def _make_folders(out: Path) -> None:

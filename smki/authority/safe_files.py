@@ -53,7 +53,7 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def read_private(path: Path) -> bytes:
+def read_private(path: Path, most: int = MAX_PRIVATE_OCTETS) -> bytes:
     """Read a file that holds a secret; refuse it when others could have read or changed it."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -65,7 +65,7 @@ def read_private(path: Path) -> bytes:
             raise Refused("file.kind", f"{path} is not a regular file", "name the file itself")
         if stat.S_IMODE(status.st_mode) & 0o077 or status.st_uid != os.geteuid():
             raise Refused("file.loose-mode", f"{path} can be read by others", f"chmod 600 {path}, as its owner")
-        data = file.read(MAX_PRIVATE_OCTETS + 1)
-    if len(data) > MAX_PRIVATE_OCTETS:
-        raise InvalidInput("file.size", f"{path} is larger than {MAX_PRIVATE_OCTETS} octets", "name the right file")
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise InvalidInput("file.size", f"{path} is larger than {most} octets", "name the right file")
     return data

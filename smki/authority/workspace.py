@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from smki.errors import InvalidInput, Refused
 from smki.settings import Sourced, Table, read_toml
@@ -26,6 +26,7 @@ SETTINGS = "smki.toml"
 PRIVATE = ("tokens", "pins", "smki.db", "softhsm2.conf")  # nobody else may even read these
 SHARED = (".", SETTINGS, "policies", "ceremonies", "published", "hsm")  # others may read, never write
 
+WorkspaceKind = Literal["authority", "user"]
 Clock = Callable[[], datetime]
 Ask = Callable[[str], str]
 
@@ -49,6 +50,7 @@ class _Settings(Table, frozen=True):
     store: _StoreTable
     audit: _AuditTable
     tokens: dict[str, _TokenTable]
+    kind: WorkspaceKind = "authority"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,11 @@ class Workspace:
     def use_store(self, store: Store) -> None:
         """The store just made, in place of opening it again."""
         self.__dict__["store"] = store
+
+    @property
+    def kind(self) -> WorkspaceKind:
+        """A certificate authority's, or a service user's."""
+        return self._settings.value.kind
 
     @property
     def store_url(self) -> str:

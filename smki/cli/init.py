@@ -29,16 +29,16 @@ def command(session: Session, folder: Path, kind: Any, as_json: bool) -> None:
     from smki.authority.founding import found
     from smki.authority.workspace import Person
 
-    made = []
+    made: list[str] = []
     for thing in found(folder, session.clock, session.ask, Person.from_system(), kind):
         made.append(thing)
         if not as_json:
             click.echo(f"made {thing}")
-    emit({"workspace": folder.absolute(), "made": made}, as_json, lambda: _say_next(folder, made, kind))
+    emit({"workspace": folder.absolute(), "made": made}, as_json, lambda: _say_next(folder, made))
 
 
-def _say_next(folder: Path, made: list[str], kind: str) -> None:
-    if made and kind == "user":
+def _say_next(folder: Path, made: list[str]) -> None:
+    if made and not (folder / "ceremonies").exists():
         click.echo(f"\nThe workspace is {folder}. Next: make keys, and have them certified:")
         click.echo("`smki org request --help` shows how.")
     elif made:

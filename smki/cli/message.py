@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from smki.parties.keys import Certified
 
 SOME, NONE = 1, 3
-_MOST = 1_000_000
 _places = click.argument("places", nargs=-1, required=True, metavar="FILE...")
 _source = click.option(
     "--from",
@@ -48,14 +47,9 @@ def command() -> None:
 
 
 def _given(places: Iterable[str]) -> "Iterator[Given]":
-    from smki.parties.intake import given_as_argument, take_in
+    from smki.parties.intake import given
 
-    for place in places:
-        typed = given_as_argument(place)
-        if typed is not None:
-            yield typed
-        else:
-            yield from take_in([Path(place)], sys.stdin.buffer, _MOST)
+    return given(places, sys.stdin.buffer)
 
 
 def _vocabulary(session: Session) -> "Vocabulary":

@@ -1,4 +1,4 @@
-"""`smki officer`: the people whose approvals allow a ceremony."""
+"""`smki officer`: the people whose approvals allow a ceremony, and other holders of infrastructure certificates."""
 
 from pathlib import Path
 
@@ -44,6 +44,27 @@ def key(session: Session, name: str, out: Path | None, token: str | None, passph
         as_json,
         lambda: click.echo(f'[[officers]]\nname = "{name}"\npublic_key = "{encoded}"'),
     )
+
+
+@command.command(
+    "request", epilog="Example: smki officer request 'Bundle signer' --token keys --label bundle --out bundle.csr"
+)
+@click.argument("name")
+@click.option("--token", required=True, metavar="NAME", help="Make the key in this token of the workspace.")
+@click.option("--label", required=True, metavar="TEXT", help="What the key is called there.")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The request: a new file."
+)
+@pass_session
+def request(session: Session, name: str, token: str, label: str, out: Path) -> None:
+    """Make a key in a token and a request for an infrastructure certificate, which `smki org appoint` answers.
+
+    For officers whose keys live in a token, and for the key that signs trust bundles.
+    """
+    from smki.authority.requesting import make_person_request
+
+    make_person_request(name, label, out, session.workspace.open_token(token))
+    click.echo(f"wrote {out}")
 
 
 @command.command("list", epilog="Example: smki officer list --json")

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from smki.errors import InvalidInput
 from smki.gbcs.message import MAX_MESSAGE_OCTETS
 
 MAX_FILE_OCTETS = 1 << 28
+MOST = 1_000_000  # messages for one command
 _TEXT_OCTETS = 2 * MAX_MESSAGE_OCTETS + 1024  # of one message in hexadecimal, with some space between
 _FIRST_OCTETS = (0xDD, 0xDF, 0xE0)  # of a message or a block of one: none of them begins a text
 _HEX = frozenset(b"0123456789abcdefABCDEF")
@@ -124,5 +124,11 @@ def given_as_argument(argument: str) -> Given | None:
     return Given("argument", decode_text(text, "argument"))
 
 
-def standard_input() -> BinaryIO:
-    return sys.stdin.buffer
+def given(places: Iterable[str], pipe: BinaryIO) -> Iterator[Given]:
+    """Messages from a command's arguments: typed, or in files and folders."""
+    for place in places:
+        typed = given_as_argument(place)
+        if typed is not None:
+            yield typed
+        else:
+            yield from take_in([Path(place)], pipe, MOST)

@@ -116,13 +116,52 @@ def token_key(workspace: Workspace, token: str, label: str, one: Certified) -> "
 
 def file_key(path: Path, one: Certified) -> ec.EllipticCurvePrivateKey:
     """A private key from a file that nobody else can read: for laboratories and devices on a desk."""
+    return _read_key(path, one.holder.public_key, f"certificate {one.serial}")
+
+
+def read_key(path: Path) -> ec.EllipticCurvePrivateKey:
+    """The same, whosever it is."""
     try:
         key = serialization.load_pem_private_key(read_private(path), password=None)
     except (ValueError, TypeError):
-        raise InvalidInput("key.form", f"{path} holds no private key as PEM without passphrase", "name one") from None
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != one.holder.public_key:
-        raise Refused("key.other", f"{path} is not the key of certificate {one.serial}", "name the key it belongs to")
+        key = None
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise InvalidInput("key.form", f"{path} holds no private key as PEM without passphrase", "name one")
     return key
+
+
+def _read_key(path: Path, public_key: ec.EllipticCurvePublicKey, whose: str) -> ec.EllipticCurvePrivateKey:
+    key = read_key(path)
+    if key.public_key() != public_key:
+        raise Refused("key.other", f"{path} is not the key of {whose}", "name the key it belongs to")
+    return key
+
+
+def token_key_of(
+    workspace: Workspace, token: str, label: str, path: Path
+) -> tuple[x509.Certificate, "HsmPrivateKey"]:
+    """A key in a token with a certificate of any kind: of an officer, say, who speaks for no party to a message."""
+    certificate, public_key = _any_certificate(path)
+    return certificate, workspace.open_token(token).find_key(label=label, public_key=public_key)
+
+
+def file_key_of(key: Path, path: Path) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    """The same with a key in a file."""
+    certificate, public_key = _any_certificate(path)
+    return certificate, _read_key(key, public_key, str(path))
+
+
+def _any_certificate(path: Path) -> tuple[x509.Certificate, ec.EllipticCurvePublicKey]:
+    certificate = load_certificate(_octets(path), str(path))
+    key = certificate.public_key()
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise InvalidInput("cert.holder", f"{path}: its key is not on P-256", "give a certificate of ours")
+    return certificate, key
+
+
+def octets_of(path: Path) -> bytes:
+    """The DER of the one certificate in a file."""
+    return load_certificate(_octets(path), str(path)).public_bytes(Encoding.DER)
 
 
 def issued_to(workspace: Workspace, entity: EntityId, usage: KeyUsage) -> Iterator[Certified]:

@@ -1,0 +1,40 @@
+"""Which trust anchor cells each kind of device has (devices.toml)."""
+
+from collections.abc import Mapping
+
+from smki.device.cells import CellName, CellUse
+from smki.entity import DeviceType, RemotePartyRole
+from smki.errors import InvalidInput, Refused
+from smki.settings import Table
+
+_ALWAYS = (
+    CellName(RemotePartyRole.ROOT, CellUse.KEY_CERT_SIGN),
+    CellName(RemotePartyRole.ACCESS_CONTROL_BROKER, CellUse.KEY_AGREEMENT),
+)
+"""Without these a device could neither check a certificate nor a MAC: no file takes them away."""
+
+
+class _DeviceTable(Table, frozen=True):
+    cells: list[str]
+
+
+class DevicesFile(Table, frozen=True):
+    """The file as written."""
+
+    devices: dict[str, _DeviceTable]
+
+    def checked(self) -> Mapping[DeviceType, tuple[CellName, ...]]:
+        return {DeviceType.parse(word): _cells(word, table.cells) for word, table in self.devices.items()}
+
+
+def _cells(device: str, words: list[str]) -> tuple[CellName, ...]:
+    names = tuple(CellName.parse(word) for word in words)
+    if len(set(names)) != len(names):
+        raise InvalidInput("policy.cells", f"devices.toml: {device} has a cell twice", "name each cell once")
+    for name in _ALWAYS:
+        if name not in names:
+            raise Refused("policy.cells", f"devices.toml: {device} lacks cell `{name}`", "every device has it")
+    for name in names:
+        if (name.use is CellUse.KEY_CERT_SIGN) != (name.role is RemotePartyRole.ROOT):
+            raise Refused("policy.cells", f"devices.toml: {device}: `{name}`", "only the root signs certificates")
+    return names
