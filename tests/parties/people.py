@@ -15,6 +15,7 @@ from smki.gbcs.message import Message
 from smki.parties.intake import Given
 from smki.parties.keys import Certified, certified
 from smki.parties.supplier import SigningDesk
+from smki.pki.keyid import KeyIdentifier
 from smki.pki.name import EMPTY, hardware_module_name, organisation_name
 from smki.pki.template import key_usage
 from tests.house import NOW, House
@@ -48,6 +49,7 @@ def certificate(
         .not_valid_before(since)
         .not_valid_after(since + timedelta(days=days))
         .add_extension(key_usage(usage), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier(KeyIdentifier.of(public_key).octets), critical=False)
     )
     if role is None:
         name = hardware_module_name(HARDWARE, entity)
