@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from smki.authority.anchors import FOLDER as ANCHORS
 from smki.authority.log import act, adopt_policies, record_audit_key, seal
 from smki.authority.safe_files import write_new
 from smki.authority.workspace import SETTINGS, SHIPPED, Ask, Clock, Person, Workspace, WorkspaceKind
@@ -18,6 +19,7 @@ from smki.store.records import TokenRecord
 from smki.store.store import Store
 
 _SETTINGS_OF: dict[WorkspaceKind, str] = {"authority": "workspace.toml", "user": "workspace-user.toml"}
+_FOLDERS = (("tokens", 0o700), ("pins", 0o700), ("published", 0o755))
 PIN_OCTETS = 16
 WORKSPACE_ID_OCTETS = 16
 _SOFTHSM_CONF = """\
@@ -32,10 +34,12 @@ slots.removable = false
 def found(home: Path, clock: Clock, ask: Ask, person: Person, kind: WorkspaceKind = "authority") -> Iterator[str]:
     """Make the workspace, or complete it; yield a line for each thing made. What exists keeps its kind."""
     home = home.absolute()
-    yield from _make_folders(home)
+    yield from _make_folders(home, _FOLDERS)
     workspace = Workspace(home, clock, ask, person)
     try:
         yield from _make_files(home, workspace.kind if (home / SETTINGS).exists() else kind)
+        if workspace.kind == "user":
+            yield from _make_folders(home, ((ANCHORS, 0o700),))
         yield from _make_store(workspace)
         yield from _make_tokens(workspace)
         if record_audit_key(workspace):
@@ -47,12 +51,12 @@ def found(home: Path, clock: Clock, ask: Ask, person: Person, kind: WorkspaceKin
         workspace.close()
 
 
-def _make_folders(home: Path) -> Iterator[str]:
+def _make_folders(home: Path, folders: tuple[tuple[str, int], ...]) -> Iterator[str]:
     try:
         if not home.exists():
             home.mkdir(parents=True, mode=0o700)
             yield f"{home}/"
-        for name, mode in (("tokens", 0o700), ("pins", 0o700), ("published", 0o755)):
+        for name, mode in folders:
             folder = home / name
             if not folder.exists():
                 folder.mkdir()

@@ -95,7 +95,9 @@ class Policies:
     def use_cases(self) -> "UseCases":
         from smki.gbcs.use_case_file import read_use_cases
 
-        return read_use_cases(self.tables[_USE_CASES], _USE_CASES).value
+        found = read_use_cases(self.tables[_USE_CASES], _USE_CASES).value
+        self.signing.check_names(frozenset(text for row in found.all for text in (str(row.code), row.name)))
+        return found
 
     @cached_property
     def names(self) -> "Names":

@@ -42,6 +42,8 @@ def decision(
     workspace: Workspace, item: Waiting, officer: str, key: ec.EllipticCurvePrivateKey, state: Decision, reason: str
 ) -> dict[str, Any]:
     """An officer's decision, signed and checked, as it is put on record."""
+    if officer == item.asked_by:
+        raise Refused("approve.same-person", f"{officer} asked for it", "have another officer look at it")
     approval = approve(officer, key, _signed_for(item, state), workspace.store.workspace_id, workspace.clock())
     _check(workspace, approval, item, state)
     return {**approval.as_json(), "reason": reason}

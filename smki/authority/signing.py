@@ -11,6 +11,10 @@ MOST_MESSAGES = 1_000_000  # in one run: they are held in memory to be judged as
 _WINDOW = re.compile(r"([1-9][0-9]{0,3})([mhd])")
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 _EVERY = "*"
+# Whatever a file says, this many homes are the most that one key darkens before a second person looks.
+_SUPPLY_OFF = (("0x0050", "ECS43"), ("0x0081", "GCS32"))
+_MOST_SUPPLY_OFF = 10_000
+_LEAST_WINDOW = timedelta(hours=1)
 
 
 class _ThresholdTable(Table, frozen=True):
@@ -38,6 +42,13 @@ class SigningPolicy:
     largest_batch: int
     thresholds: tuple[Threshold, ...]
 
+    def check_names(self, known: frozenset[str]) -> None:
+        """A threshold for a use case that nobody knows would guard nothing."""
+        for name in {item for one in self.thresholds for item in one.use_cases} - known - {_EVERY}:
+            raise InvalidInput(
+                "policy.threshold", f"signing.toml: no use case is called {name[:30]!r}", "see `smki usecase list`"
+            )
+
     def of(self, code: str, name: str) -> tuple[Threshold, ...]:
         return tuple(item for item in self.thresholds if item.covers(code, name))
 
@@ -58,7 +69,17 @@ class SigningFile(Table, frozen=True):
             raise Refused(
                 "policy.threshold", "signing.toml: no threshold covers every use case", 'add one of use_cases = ["*"]'
             )
-        return SigningPolicy(self.largest_batch, tuple(_threshold(table) for table in self.threshold))
+        policy = SigningPolicy(self.largest_batch, tuple(_threshold(table) for table in self.threshold))
+        for code, name in _SUPPLY_OFF:
+            if not any(
+                one.count <= _MOST_SUPPLY_OFF and one.window >= _LEAST_WINDOW for one in policy.of(code, name)
+            ):
+                raise Refused(
+                    "policy.threshold",
+                    f"signing.toml: {name} turns supply off, and nothing holds it to {_MOST_SUPPLY_OFF} in a while",
+                    f"give it a count of {_MOST_SUPPLY_OFF} at most, in a window of an hour at least",
+                )
+        return policy
 
 
 def _threshold(table: _ThresholdTable) -> Threshold:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SHIPPED = Path(__file__).parent.parent / "shipped"
 SETTINGS = "smki.toml"
 PRIVATE = ("tokens", "pins", "smki.db", "softhsm2.conf")  # nobody else may even read these
-SHARED = (".", SETTINGS, "policies", "ceremonies", "published", "hsm")  # others may read, never write
+SHARED = (".", SETTINGS, "policies", "ceremonies", "published", "hsm", "anchors")  # others may read, never write
 
 WorkspaceKind = Literal["authority", "user"]
 Clock = Callable[[], datetime]
@@ -209,6 +209,6 @@ def _itself_and_members(path: Path) -> list[Path]:
     """A path and, for a folder of secrets or policies, what stands directly in it."""
     if not path.exists():
         return []
-    if path.name in {"pins", "policies", "ceremonies", "hsm"} and path.is_dir():
+    if path.name in {"pins", "policies", "ceremonies", "hsm", "anchors"} and path.is_dir():
         return [path, *path.rglob("*")]
     return [path]

@@ -69,7 +69,9 @@ def show(session: Session, batch: str, as_json: bool) -> None:
     """Show one thing that waits; BATCH is the beginning of its digest."""
     from smki.authority.second_officer import find_waiting
 
-    data = _as_json(session, find_waiting(session.workspace, batch))
+    found = find_waiting(session.workspace, batch)
+    data = _as_json(session, found)
+    data["items"] = [words for _, words in session.workspace.store.holds.items(found.digest)]
     emit(data, as_json, lambda: fields((key.replace("_", " "), _text(value)) for key, value in data.items()))
 
 
@@ -77,7 +79,7 @@ def _text(value: Any) -> str:
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, list):
-        return "; ".join(value)
+        return "\n".join(value)
     if isinstance(value, dict):
         return ", ".join(f"{key} {item}" for key, item in value.items() if key in {"officer", "at", "reason"})
     return utc(value) if hasattr(value, "strftime") else str(value)

@@ -76,17 +76,10 @@ def _anchor(der: bytes) -> "TrustAnchor":
 
 
 def _ours(session: Session, kind: Any) -> tuple[list[bytes], list[bytes]]:
-    """Roots, and what lies below them, of the workspace's hierarchy of this kind."""
-    from smki.authority.hierarchy import certificate_of
+    """Roots, and what lies below them, that the workspace believes."""
+    from smki.authority.anchors import authorities
 
-    if not session.has_workspace:
-        return [], []
-    workspace = session.workspace
-    found: dict[str, list[bytes]] = {"root": [], "issuing": []}
-    for one in workspace.store.authorities():
-        if one.hierarchy == kind.value and one.serial is not None:
-            found[one.tier].append(certificate_of(workspace, one).der)
-    return found["root"], found["issuing"]
+    return authorities(session.workspace, kind.value) if session.has_workspace else ([], [])
 
 
 def _policies(session: Session, kind: Any, given: tuple[str, ...]) -> Any:

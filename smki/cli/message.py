@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -293,7 +294,9 @@ def sign(
         judged = [_confirmed(item, _vocabulary(session)) for item in judged]
     with output(out) as lines:
         shown = Shown.SEEN if expected is None else Shown.COMPARED
-        return _tell(desk.sign(judged, shown), len(judged), lines)
+        # Closed here whatever happens, so that what was signed is written down before the token is let go.
+        with closing(desk.sign(judged, shown)) as outcomes:
+            return _tell(outcomes, len(judged), lines)
 
 
 def _confirmed(item: Any, vocabulary: "Vocabulary") -> Any:
@@ -354,7 +357,9 @@ def mac(
     keep_secrets: int,
     **own: Any,
 ) -> int:
-    """Add the access control broker's MAC to commands whose signature holds.
+    """Add the access control broker's MAC to commands whose signature holds and whose originator may send them.
+
+    Whether a command should be sent at all (to this home, now, so often) is not judged here.
 
     Exit code 0: all have it; 1: some; 3: none.
     """
@@ -370,12 +375,14 @@ def mac(
     ring = _ring(session, others, {**own, "certificate": None, "token": None, "label": None, "key_file": None})
 
     def certificates(entity: "EntityId", usage: "KeyUsage") -> "tuple[Known, ...]":
-        return ring.of(entity, usage) or _issued(session, entity, usage)
+        found = ring.of(entity, usage) or _issued(session, entity, usage)
+        return tuple(item for item in found if item.is_valid(session.clock()))
 
     given = list(take_in(sources, sys.stdin.buffer, workspace.policies.signing.largest_batch))
     with Agreement(held[1], keep_secrets) as agreement, output(out) as lines:
-        desk = MacDesk(session.policies.use_cases, agreement, certificates)
-        return _tell(seal_all(workspace, desk, given), len(given), lines)
+        desk = MacDesk(_vocabulary(session), agreement, certificates)
+        with closing(seal_all(workspace, desk, given)) as outcomes:
+            return _tell(outcomes, len(given), lines)
 
 
 def _refuse_other_than_broker(session: Session, one: "Certified") -> None:

@@ -36,11 +36,10 @@ from smki.gbcs.payload.declared import (
     write_declared,
 )
 from smki.gbcs.payload.firmware import Clock, ClockCommand, ClockResponse
-from smki.gbcs.payload.octets import Cursor
+from smki.gbcs.payload.operations import GBZ, Component, components, object_text
 from smki.gbcs.top_up import TopUp, Utrn, utrn_holds
 
 Seal = Callable[[bytes], bytes]
-_GBZ = b"\x01\x09"
 _DETAILS = (0x0008, 0x011B)
 _SET_CLOCK = 0x007F
 _TOKEN_DIGITS = 20
@@ -77,7 +76,7 @@ def act(state: DeviceState, keys: DeviceKeys, message: Message, token: bool, sea
     try:
         if payload[:1] == bytes((ACCESS_REQUEST,)):
             return _access(state, keys, message, token, seal)
-        if payload[: len(_GBZ)] == _GBZ:
+        if payload[: len(GBZ)] == GBZ:
             return _zigbee(state, keys, message, token)
         if code in _DETAILS:
             return _details(state, payload, code)
@@ -122,8 +121,7 @@ def _access(state: DeviceState, keys: DeviceKeys, message: Message, token: bool,
 def _name(item: Asked) -> str:
     """`class 9 0-0:10.0.106.255 1`."""
     one = item.specification
-    a, b, c, d, e, f = one.logical_name
-    return f"class {one.class_id} {a}-{b}:{c}.{d}.{e}.{f} {one.member}"
+    return object_text(one.class_id, one.logical_name, one.member)
 
 
 def _is_protected_read(item: Asked) -> bool:
@@ -143,8 +141,7 @@ def _protected(state: DeviceState, message: Message, item: Asked, seal: Seal) ->
             raise InvalidInput(
                 "device.protected", "it asks for what is no attribute", "name class, object and number"
             )
-        a, b, c, d, e, f = name
-        values.append(state.values.get(f"class {class_id} {a}-{b}:{c}.{d}.{e}.{f} {attribute}", _NULL))
+        values.append(state.values.get(object_text(class_id, name, attribute), _NULL))
     block = seal(bytes((0x02, len(values))) + b"".join(values))
     extra = message.header.supplementary
     counter = message.header.counter if extra is None or extra.certificate is None else state.own_counter
@@ -185,19 +182,9 @@ def _pay(state: DeviceState, keys: DeviceKeys, message: Message, content: object
 # GBZ
 
 
-@dataclass(frozen=True, slots=True)
-class _Component:
-    """One ZigBee command (GBCS 7.2.10)."""
-
-    cluster: int
-    frame: int
-    command: int
-    body: bytes
-
-
 def _zigbee(state: DeviceState, keys: DeviceKeys, message: Message, token: bool) -> Done:
     changes, answers = list[str](), list[tuple[int, bytes]]()
-    for one in _components(message.payload):
+    for one in components(message.payload):
         reads = one.frame & 3 == 0 and one.command == _READ
         if token:
             state, told = _pay(state, keys, message, one.body[-_TOKEN_DIGITS:])
@@ -205,33 +192,18 @@ def _zigbee(state: DeviceState, keys: DeviceKeys, message: Message, token: bool)
         elif not reads:
             changes.append(f"executed cluster 0x{one.cluster:04X} command 0x{one.command:02X} with {one.body.hex()}")
         answers.append((one.cluster, _read_nothing(one) if reads else _default(one)))
-    parts = [_GBZ, bytes((len(answers),))]
+    parts = [GBZ, bytes((len(answers),))]
     for place, (cluster, frame) in enumerate(answers, 1):
         last = bytes((1 if place == len(answers) else 0,))
         parts += [last, cluster.to_bytes(2), len(frame).to_bytes(2), frame]
     return Done(state, b"".join(parts), tuple(changes))
 
 
-def _components(payload: bytes) -> list[_Component]:
-    cursor = Cursor(payload, "big")
-    cursor.expect(_GBZ, "the profile")
-    found = []
-    for _ in range(cursor.u8()):
-        control, cluster = cursor.u8(), cursor.u16()
-        part = Cursor(cursor.take(cursor.u16()), "big")
-        if control & 0x10:
-            part.take(4)  # from-date-time
-        frame, _, command = part.u8(), part.u8(), part.u8()
-        found.append(_Component(cluster, frame, command, part.take(part.left)))
-    cursor.finish()
-    return found
-
-
-def _default(one: _Component) -> bytes:
+def _default(one: Component) -> bytes:
     return bytes((_FROM_SERVER, 0, _DEFAULT_RESPONSE, one.command, 0))
 
 
-def _read_nothing(one: _Component) -> bytes:
+def _read_nothing(one: Component) -> bytes:
     """A desk has no ZigBee attributes: each asked for is answered as unsupported."""
     attributes = (one.body[at : at + 2] for at in range(0, len(one.body), 2))
     told = b"".join(attribute + bytes((_NO_SUCH_ATTRIBUTE,)) for attribute in attributes)

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from smki.device import verdict as rules
@@ -18,7 +17,7 @@ from smki.gbcs.header import Cra, Header, MessageCode, Supplementary
 from smki.gbcs.message import Message, Protection
 from smki.gbcs.protection import add_mac, encrypt, sign
 from smki.gbcs.use_case import UseCase
-from smki.pki.holder import holder
+from smki.pki.holder import holder, load_certificate
 
 GENERIC_CRITICAL_ALERT = MessageCode(0x1000)
 _NOT_SPECIFIED = bytes.fromhex("800000")  # deviation from UTC, clock status: nothing is wrong with it
@@ -76,8 +75,9 @@ def _reader(state: DeviceState, message: Message, role: RemotePartyRole) -> ec.E
     if extra.certificate is None:
         raise Failed(rules.PAYLOAD, "a sensitive reading for someone unknown, without a certificate to encrypt for")
     try:
-        who = holder(x509.load_der_x509_certificate(extra.certificate), "the certificate that came along")
-    except (ValueError, InvalidInput):
+        read = load_certificate(extra.certificate, "the certificate that came along")
+        who = holder(read, "the certificate that came along")
+    except InvalidInput:
         raise Failed(rules.PAYLOAD, "the certificate that came along cannot be read") from None
     if who.usage is not KeyUsage.KEY_AGREEMENT or who.entity != extra.party:
         raise Failed(rules.PAYLOAD, "the certificate that came along is not for agreeing with the one named")

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from smki.entity import EUI64_OCTETS, EntityId, KeyUsage, RemotePartyRole
 from smki.errors import InvalidInput
-from smki.pki.holder import holder, load_certificate
+from smki.pki.holder import UNREADABLE, holder, load_certificate
 
 NOBODY = EntityId(bytes(EUI64_OCTETS))  # a root has no EUI-64: what a device answers for it (CS02a)
 
@@ -71,7 +71,10 @@ class Cell:
     def of(cls, certificate: bytes, name: CellName) -> Self:
         """From the certificate that is put into it. Whether it may stand there is judged before."""
         read = load_certificate(certificate, f"the certificate for cell {name}")
-        key = read.public_key()
+        try:
+            key: object = read.public_key()
+        except (ValueError, *UNREADABLE):
+            key = None
         if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
             raise InvalidInput("cell.key", f"cell {name}: a key that is not on P-256", "use certificates of GBCS")
         entity = NOBODY
@@ -82,7 +85,7 @@ class Cell:
             entity = who.entity
         try:
             identifier = read.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
-        except (x509.ExtensionNotFound, ValueError):
+        except (x509.ExtensionNotFound, ValueError, *UNREADABLE):
             raise InvalidInput("cell.key", f"cell {name}: no key identifier", "use certificates of GBCS") from None
         return cls(read.public_bytes(Encoding.DER), entity, identifier, key)
 

@@ -53,8 +53,12 @@ class Report:
         self.compared[what] += 1
         if expected == found and isinstance(expected, bool) == isinstance(found, bool):
             return True
-        self.disagreements.append(Disagreement(vector, what, str(expected)[:200], str(found)[:200]))
+        self.disagreements.append(Disagreement(*(_shown(text) for text in (vector, what, expected, found))))
         return False
+
+
+def _shown(value: Any) -> str:
+    return str(value)[:200].encode("utf-8", "backslashreplace").decode()
 
 
 class TestKeys:
@@ -107,13 +111,13 @@ def run(document: Any, keys: TestKeys, names: Names, report: Report) -> None:
         "gbcs-utrn/1": lambda: _run_tokens(document, keys, report),
     }
     schema = document.get("schema") if isinstance(document, dict) else None
-    if schema not in runs:
+    if not isinstance(schema, str) or schema not in runs:
         raise InvalidInput(
             "check.schema", f"vectors of no known schema: {str(schema)[:40]}", f"use {', '.join(runs)}"
         )
     try:
         runs[schema]()
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InvalidInput(
             "check.form", f"a vector is not of its form: {type(error).__name__} {str(error)[:60]}", "mend the file"
         ) from None

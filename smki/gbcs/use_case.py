@@ -20,6 +20,24 @@ SIGNATURE_ALONE = frozenset(MessageCode(code) for code in (0x0008, 0x011B, 0x010
 """Commands that no access control broker adds a MAC to: credentials read by a signer, recovery, contingency."""
 
 
+_USUAL_SENDERS = frozenset({RemotePartyRole.SUPPLIER, RemotePartyRole.ACCESS_CONTROL_BROKER})
+_SENDERS = {
+    MessageCode(code): frozenset(roles)
+    for code, roles in (
+        (0x0101, {RemotePartyRole.WAN_PROVIDER}),
+        (0x0103, {RemotePartyRole.NETWORK_OPERATOR, RemotePartyRole.ACCESS_CONTROL_BROKER}),
+        (0x0105, {RemotePartyRole.WAN_PROVIDER}),
+        (0x0106, {RemotePartyRole.TRANSITIONAL_COS}),
+        (0x0107, {RemotePartyRole.TRANSITIONAL_COS}),
+        (0x0108, {RemotePartyRole.RECOVERY}),
+        (0x0109, {RemotePartyRole.ROOT}),
+        (0x011F, {RemotePartyRole.LOAD_CONTROLLER}),
+        (0x0125, {RemotePartyRole.LOAD_CONTROLLER}),
+    )
+}
+"""Who may send critical commands: a file may say fewer, never others (GBCS 13.3, 17)."""
+
+
 @dataclass(frozen=True, slots=True)
 class UseCase:
     """One row of the table."""
@@ -107,6 +125,8 @@ def _refuse_weak(row: UseCase) -> None:
         raise _weak(row.code, "is critical, and has no command")
     if row.critical and not all(form in {Protection.SIGNATURE, Protection.BOTH} for form in commands):
         raise _weak(row.code, "is critical, and its command is not signed")
+    if row.code in CRITICAL and not set(row.senders) <= _SENDERS.get(row.code, _USUAL_SENDERS):
+        raise _weak(row.code, "is sent by a role that may not")
     if Protection.SIGNATURE in commands and row.code not in SIGNATURE_ALONE:
         raise _weak(row.code, "has a command that goes without the broker's MAC")
 

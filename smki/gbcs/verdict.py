@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -11,7 +12,7 @@ from smki.gbcs.agreement import Agreement
 from smki.gbcs.header import Cra
 from smki.gbcs.message import Message, Protection
 from smki.gbcs.protection import mac_holds, signature_holds
-from smki.gbcs.use_case import UseCases
+from smki.gbcs.use_case import UseCase, UseCases
 from smki.pki.holder import Holder
 from smki.pki.verdict import Fault
 
@@ -25,6 +26,11 @@ class Known:
     name: str
     """Its serial number, or whatever tells it from others."""
     holder: Holder
+    not_before: datetime
+    not_after: datetime
+
+    def is_valid(self, at: datetime) -> bool:
+        return self.not_before <= at <= self.not_after
 
     @property
     def point(self) -> bytes:
@@ -91,11 +97,12 @@ def _form(message: Message, use_cases: UseCases) -> Check:
     if use_case is None:
         fault = Fault("message.use-case", f"no use case has code {header.code}", "see `smki usecase list`")
         return Check("form", "fails", fault=fault)
-    half_made = header.cra is Cra.COMMAND and (
-        message.protection is Protection.NONE or (message.protection is Protection.SIGNATURE and use_case.is_signed)
-    )
-    if half_made or use_case.allows(header.cra, message.protection):
+    if use_case.allows(header.cra, message.protection):
         return Check("form", "holds")
+    if header.cra is Cra.COMMAND and _is_on_its_way(message, use_case):
+        lacks = "signature and MAC" if use_case.is_signed and not message.signature else "MAC"
+        fault = Fault("message.incomplete", f"it still lacks its {lacks}", "no device obeys it so: have it completed")
+        return Check("form", "not checked", fault=fault)
     allowed = " or ".join(form.value for form in use_case.protections.get(header.cra, ())) or "no such message"
     fault = Fault(
         "message.protection",
@@ -103,6 +110,13 @@ def _form(message: Message, use_cases: UseCases) -> Check:
         "refuse it: a protection was stripped, or another use case was meant",
     )
     return Check("form", "fails", fault=fault)
+
+
+def _is_on_its_way(message: Message, use_case: UseCase) -> bool:
+    """A pre-command, or a signed pre-command that the broker has not seen yet."""
+    return message.protection is Protection.NONE or (
+        message.protection is Protection.SIGNATURE and use_case.allows(Cra.COMMAND, Protection.BOTH)
+    )
 
 
 def _signature(message: Message, ring: KeyRing) -> Check:

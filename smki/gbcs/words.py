@@ -4,8 +4,9 @@ The values of a payload, by their paths in the tree, are what an expectation nam
 have the same values, and one that says anything else has not.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from smki.entity import EntityId
@@ -15,6 +16,7 @@ from smki.gbcs.message import Message, Protection
 from smki.gbcs.payload.dlms import read_dlms
 from smki.gbcs.payload.gbz import read_gbz
 from smki.gbcs.payload.names import Names
+from smki.gbcs.payload.operations import Operation, operations
 from smki.gbcs.payload.security import DECLARED, security_words
 from smki.gbcs.payload.tree import EncryptedBlock, Node, Payload, leaves
 from smki.gbcs.protection import digest_to_sign
@@ -45,10 +47,30 @@ class Reading:
     payload: Payload
     fault: InvalidInput | None
     """Why the payload could not be read; its octets are then all that is shown of it."""
+    operations: tuple[Operation, ...] = ()
+    """What a command asks a device to do."""
 
     @property
     def values(self) -> dict[str, str]:
-        return leaves(self.payload.nodes)
+        """All it says, each value under its path; what is asked of a device is numbered, because order counts."""
+        nodes = self.payload.nodes
+        found: dict[str, str] = {}
+        if self.operations:
+            nodes = tuple(replace(node, name=f"{number}. {node.name}") for number, node in enumerate(nodes, 1))
+            found = {f"form of {number}": one.form for number, one in enumerate(self.operations, 1)}
+        return found | self._for_whom() | leaves(nodes)
+
+    def _for_whom(self) -> dict[str, str]:
+        """The user a broker speaks for is part of what is signed, and so of what is compared."""
+        extra = self.message.header.supplementary
+        if extra is None:
+            return {}
+        found = {"for": str(extra.party)}
+        if extra.counter is not None:
+            found["for, its counter"] = str(extra.counter)
+        if extra.certificate is not None:
+            found["for, its certificate"] = hashlib.sha256(extra.certificate).hexdigest()
+        return found
 
 
 def form_of(message: Message) -> str:
@@ -70,10 +92,11 @@ def read(message: Message, vocabulary: Vocabulary, decrypted: Mapping[int, bytes
     kind = payload_kind(message)
     try:
         payload = _payload(message, kind, vocabulary.names, decrypted or {})
+        asked = operations(message.payload) if header.cra is Cra.COMMAND else ()
     except InvalidInput as fault:
         octets = Node("octets", message.payload.hex())
         return Reading(message, use_case, kind, Payload((octets,)), fault)
-    return Reading(message, use_case, kind, payload, None)
+    return Reading(message, use_case, kind, payload, None, asked)
 
 
 def payload_kind(message: Message) -> str:
@@ -226,5 +249,6 @@ def _supplements(header: Header) -> tuple[Node, ...]:
     counters = (("its counter", extra.counter), ("device's counter for it", extra.originator_counter))
     nodes = [Node(name, str(counter)) for name, counter in counters if counter is not None]
     if extra.certificate is not None:
-        nodes.append(Node("its certificate", f"{len(extra.certificate)} octets"))
+        digest = hashlib.sha256(extra.certificate).hexdigest()
+        nodes.append(Node("its certificate", f"{len(extra.certificate)} octets, SHA-256 {digest}"))
     return tuple(nodes)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from smki.hsm.objects import KeyInfo, Objects, Usage
 
+_LONGEST_CALL = 60  # seconds
 T = TypeVar("T")
 AskPin = Callable[[], Pin]
 
@@ -130,6 +131,8 @@ class Hsm:
         return token
 
     def close(self) -> None:
+        for token in self._tokens.values():
+            token.wait_until_idle()
         self._tokens.clear()
         for module in self._modules.values():
             module.close()
@@ -274,6 +277,14 @@ class Token:
             if error.code != "hsm.key-missing" or not known:
                 raise
             raise token_changed(subject, f"it is here, but without what it held ({error.message})") from None
+
+    def wait_until_idle(self) -> None:
+        """Until no thread is inside a call: a library that is stopped under one takes the process with it."""
+        with self._changed:
+            connection = self._connection
+            while connection is not None and len(connection.idle) < connection.opened:
+                if not self._changed.wait(timeout=_LONGEST_CALL):
+                    raise Unavailable("hsm.busy", f"token {self.name} is still working", "wait, and run it again")
 
     # Working
 

@@ -1,11 +1,11 @@
 """The access control broker's MAC: the second lock on every command that a device obeys (GBCS 6.2.4).
 
-Here a command is looked at, its signature checked where its use case has one, and the MAC computed with the broker's
-key agreement key. Whether it should be sent at all is judged before, elsewhere.
+Here a command is looked at: its form, its payload, its originator's role and signature; then the MAC is computed with
+the broker's key agreement key. Whether it should be sent at all (to this home, now, so often) is not judged here.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
@@ -18,8 +18,9 @@ from smki.gbcs.agreement import Agreement
 from smki.gbcs.header import Cra
 from smki.gbcs.message import Message, Protection, read_message
 from smki.gbcs.protection import add_mac
-from smki.gbcs.use_case import UseCases
+from smki.gbcs.use_case import UseCase
 from smki.gbcs.verdict import KeyRing, Known, verify
+from smki.gbcs.words import Vocabulary, read
 from smki.parties.intake import Given
 from smki.pki.verdict import Fault
 
@@ -48,8 +49,8 @@ class Sealed:
 class MacDesk:
     """Where the broker's key works."""
 
-    def __init__(self, use_cases: UseCases, agreement: Agreement, certificates: Certificates) -> None:
-        self._use_cases = use_cases
+    def __init__(self, vocabulary: Vocabulary, agreement: Agreement, certificates: Certificates) -> None:
+        self._vocabulary = vocabulary
         self._agreement = agreement
         self._certificates = certificates
 
@@ -79,7 +80,7 @@ class MacDesk:
         if header.cra is not Cra.COMMAND or message.mac is not None:
             yield Fault("mac.kind", "it is no command without a MAC", "the broker adds its MAC to commands, once")
             return
-        row = self._use_cases.get(header.code)
+        row = self._vocabulary.use_cases.get(header.code)
         wanted = Protection.BOTH if message.signature else Protection.MAC
         if row is None or not row.allows(Cra.COMMAND, wanted):
             name = str(header.code) if row is None else row.label
@@ -89,13 +90,28 @@ class MacDesk:
                 "have it signed first if it is critical; send it as it is if its signature is all",
             )
             return
-        if message.signature:
-            known = self._certificates(header.originator, KeyUsage.DIGITAL_SIGNATURE)
-            checks = verify(message, self._use_cases, KeyRing(known))
-            yield from (check.fault for check in checks if check.fault is not None)
+        yield from self._originator_faults(message, row)
+        reading = read(message, self._vocabulary)
+        if reading.fault is not None or reading.payload.encrypted:
+            why = "part of it is encrypted" if reading.fault is None else reading.fault.message
+            yield Fault("mac.payload", why, "send nothing that cannot be read")
+
+    def _originator_faults(self, message: Message, row: UseCase) -> Iterator[Fault]:
+        """Its originator is known in a role that may send it, and signed it where it is signed."""
+        originator = message.header.originator
+        usage = KeyUsage.DIGITAL_SIGNATURE if message.signature else KeyUsage.KEY_AGREEMENT
+        known = self._certificates(originator, usage)
+        entitled = [item for item in known if item.holder.role in row.senders]
+        if known and not entitled:
+            yield Fault("mac.role", f"{originator} may not send {row.label}", "have it sent by a role that may")
+        elif message.signature:
+            checks = verify(message, self._vocabulary.use_cases, KeyRing(entitled))
+            yield from (one.fault for one in checks if one.what == "signature" and one.fault is not None)
+        elif not known:
+            yield Fault("mac.originator", f"no certificate of {originator} is known", "give its certificate")
 
 
-def seal_all(workspace: Workspace, desk: MacDesk, given: Iterable[Given]) -> Iterator[Sealed]:
+def seal_all(workspace: Workspace, desk: MacDesk, given: Iterable[Given]) -> Generator[Sealed]:
     """Add MACs to many; each chunk is in the log before any of it is handed out."""
     source = iter(given)
     try:

@@ -5,9 +5,11 @@ value by value, before it is signed (technical architecture 5.3). A value more o
 """
 
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -17,6 +19,7 @@ from smki.gbcs.words import Reading
 
 MAX_FILE_OCTETS = 1 << 28
 _SHOWN = 5
+AMBIGUOUS = {"CS02b", "CS02g"}  # a mode each has its own code, and they do very different things
 
 
 class _Written(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,8 +45,10 @@ class Expectation:
     def differences(self, reading: Reading) -> Iterator[str]:
         """Every way in which a message is not what was asked."""
         header, row = reading.message.header, reading.use_case
-        known = set() if row is None else {str(row.code), row.name}
-        if self.use_case not in known:
+        known = set() if row is None else {str(row.code), row.name} - AMBIGUOUS
+        if self.use_case in AMBIGUOUS:
+            yield f"use case {self.use_case} has several codes: ask for the code"
+        elif self.use_case not in known:
             yield f"use case {self.use_case} was asked for, and this is {header.code}"
         if self.originator is not None and self.originator != header.originator:
             yield f"originator {self.originator} was asked for, and this is from {header.originator}"
@@ -99,14 +104,8 @@ def read_expectations(path: Path) -> Expectations:
     if len(data) > MAX_FILE_OCTETS:
         raise InvalidInput("expectation.size", f"{path} is larger than {MAX_FILE_OCTETS} octets", "split it")
     try:
-        if data.lstrip()[:1] == b"[":
-            written = msgspec.json.decode(data, type=list[_Written])
-        else:
-            try:
-                written = [msgspec.json.decode(data, type=_Written)]
-            except msgspec.DecodeError:
-                written = msgspec.json.Decoder(_Written).decode_lines(data)
-    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError) as error:
+        written = _parse(data)
+    except (ValueError, TypeError, RecursionError, msgspec.ValidationError) as error:
         raise InvalidInput(
             "expectation.form", f"{path}: {str(error)[:120]}", "docs/signing.md shows its form"
         ) from None
@@ -115,8 +114,28 @@ def read_expectations(path: Path) -> Expectations:
     return Expectations(_checked(item) for item in written)
 
 
+def _parse(data: bytes) -> list[_Written]:
+    """One object, a list, or one a line; a key that comes twice is an error: readers differ on which counts."""
+    if data.lstrip()[:1] == b"[":
+        found = json.loads(data, object_pairs_hook=_unique)
+    else:
+        try:
+            found = [json.loads(data, object_pairs_hook=_unique)]
+        except json.JSONDecodeError:
+            found = [json.loads(line, object_pairs_hook=_unique) for line in data.splitlines() if line.strip()]
+    return msgspec.convert(found, list[_Written])
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key comes twice")
+    return found
+
+
 def _checked(item: _Written) -> Expectation:
-    if not (item.counter.isascii() and item.counter.isdigit() and len(item.counter) <= 20):
+    digits = item.counter.isascii() and item.counter.isdigit() and len(item.counter) <= 20
+    if not digits or str(int(item.counter)) != item.counter:
         raise InvalidInput(
             "expectation.counter", f"{item.counter[:30]!r} is no counter", "write it in decimal digits"
         )

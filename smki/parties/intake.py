@@ -14,6 +14,7 @@ from smki.gbcs.message import MAX_MESSAGE_OCTETS
 
 MAX_FILE_OCTETS = 1 << 28
 MOST = 1_000_000  # messages for one command
+MAX_REFERENCE = 200
 _TEXT_OCTETS = 2 * MAX_MESSAGE_OCTETS + 1024  # of one message in hexadecimal, with some space between
 _FIRST_OCTETS = (0xDD, 0xDF, 0xE0)  # of a message or a block of one: none of them begins a text
 _HEX = frozenset(b"0123456789abcdefABCDEF")
@@ -52,10 +53,17 @@ def _from_place(path: Path, pipe: BinaryIO) -> Iterator[Given]:
         yield from _from_octets(_bounded(pipe, "standard input"), "standard input")
         return
     try:
-        members = sorted(item for item in path.iterdir() if item.is_file()) if path.is_dir() else [path]
-        for member in members:
+        if not path.is_dir():
+            with path.open("rb") as file:
+                yield from _from_octets(_bounded(file, str(path)), printable(path.name))
+            return
+        for member in sorted(item for item in path.iterdir() if item.is_file()):
             with member.open("rb") as file:
-                yield from _from_octets(_bounded(file, str(member)), member.name)
+                data = _bounded(file, str(member))
+            try:
+                yield from list(_from_octets(data, printable(member.name)))
+            except InvalidInput:  # told as the others are that are no messages, and no reason to stop
+                yield Given(printable(member.name), data[:MAX_MESSAGE_OCTETS])
     except OSError as error:
         raise InvalidInput("message.unreadable", f"{path}: {error.strerror}", "name a file you can read") from None
 
@@ -72,6 +80,8 @@ def _from_octets(data: bytes, source: str) -> Iterator[Given]:
     if data[:1] and data[0] in _FIRST_OCTETS:
         yield Given(source, data)
         return
+    if data.count(b"\n") > 2 * MOST:
+        raise InvalidInput("message.count", f"{source} has more than {2 * MOST} lines", "hand it in in parts")
     lines = [line.strip() for line in data.splitlines() if line.strip()]
     if not lines:
         raise InvalidInput("message.empty", f"{source} holds no message", "name a file with a message")
@@ -85,6 +95,12 @@ def _from_octets(data: bytes, source: str) -> Iterator[Given]:
         yield Given(source, decode_text(b"".join(lines), source))
 
 
+def printable(text: str) -> str:
+    """A reference as it can be written down and shown: nothing in it moves a cursor or is half a character."""
+    safe = text.encode("utf-8", "backslashreplace").decode()
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in safe)[:MAX_REFERENCE]
+
+
 def _begins_message(line: bytes) -> bool:
     return line[:2].lower() in {b"dd", b"df", b"e0"} or line[:2] in {b"3Q", b"3w", b"4A"}
 
@@ -96,7 +112,7 @@ def _json_line(line: bytes, source: str) -> Given:
         raise InvalidInput(
             "message.line", f"{source} is no message in JSON", 'write {"reference": "...", "message": "..."}'
         ) from None
-    return Given(read.reference or source, decode_text(read.message.encode(), source))
+    return Given(printable(read.reference) or source, decode_text(read.message.encode(), source))
 
 
 def decode_text(text: bytes, source: str) -> bytes:

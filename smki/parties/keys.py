@@ -11,13 +11,17 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from smki.authority.anchors import authorities
 from smki.authority.safe_files import read_private
 from smki.authority.workspace import Workspace
 from smki.entity import EntityId, KeyUsage
 from smki.errors import InvalidInput, Refused
 from smki.gbcs.verdict import Known
-from smki.pki.holder import Holder, holder, load_certificate
+from smki.pki.chain import verify_chain
+from smki.pki.holder import UNREADABLE, Holder, holder, load_certificate
 from smki.pki.keyid import key_hash
+from smki.pki.kind import Kind
+from smki.pki.path import InvalidPath, PathCertificate, TrustAnchor
 from smki.pki.public_key import spki_of
 from smki.pki.status import Status
 from smki.store.certificates import Query
@@ -43,7 +47,8 @@ class Certified:
 
     @property
     def known(self) -> Known:
-        return Known(self.serial, self.holder)
+        one = self.certificate
+        return Known(self.serial, self.holder, one.not_valid_before_utc, one.not_valid_after_utc)
 
     @cached_property
     def key_hash(self) -> bytes:
@@ -104,9 +109,33 @@ def refuse_unless_in_use(workspace: Workspace, one: Certified, usage: KeyUsage) 
     if not one.certificate.not_valid_before_utc <= now <= one.certificate.not_valid_after_utc:
         raise Refused("key.expired", f"{name} is not valid now", "have it renewed, or correct the clock")
     der = one.certificate.public_bytes(Encoding.DER)
-    for record in workspace.store.certificates.find(Query(key_hash=one.key_hash, now=now)):
+    registered = list(workspace.store.certificates.find(Query(key_hash=one.key_hash, now=now)))
+    for record in registered:
         if record.der == der and record.status_at(now) is not Status.IN_USE:
             raise Refused("key.status", f"{name} is {record.status_at(now).value}", "use one that is in use")
+    if registered and not any(record.der == der for record in registered):
+        raise Refused("key.unregistered", f"{name} is not the one registered for its key", "use the registered one")
+    _refuse_unless_certified(workspace, der, name, usage)
+
+
+def _refuse_unless_certified(workspace: Workspace, der: bytes, name: str, usage: KeyUsage) -> None:
+    """A certificate speaks for someone because an authority that this workspace believes says so (GBCS 12)."""
+    roots, between = authorities(workspace, Kind.ORGANISATION.value)
+    verdict = verify_chain(
+        der,
+        between,
+        [TrustAnchor.of_certificate(PathCertificate.read(root)) for root in roots],
+        workspace.clock(),
+        kind=Kind.ORGANISATION,
+        usage=usage,
+        policies=frozenset(workspace.policies.hierarchy(Kind.ORGANISATION.value).policy_oids),
+    )
+    if isinstance(verdict, InvalidPath):
+        raise Refused(
+            "key.chain",
+            f"{name}: {'; '.join(fault.message for fault in verdict.faults[:3])}",
+            "put the root's and the issuing authority's certificates into the workspace's folder anchors/",
+        )
 
 
 def token_key(workspace: Workspace, token: str, label: str, one: Certified) -> "HsmPrivateKey":
@@ -153,7 +182,10 @@ def file_key_of(key: Path, path: Path) -> tuple[x509.Certificate, ec.EllipticCur
 
 def _any_certificate(path: Path) -> tuple[x509.Certificate, ec.EllipticCurvePublicKey]:
     certificate = load_certificate(_octets(path), str(path))
-    key = certificate.public_key()
+    try:
+        key: object = certificate.public_key()
+    except (ValueError, *UNREADABLE):
+        key = None
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
         raise InvalidInput("cert.holder", f"{path}: its key is not on P-256", "give a certificate of ours")
     return certificate, key

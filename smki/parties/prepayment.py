@@ -1,7 +1,5 @@
 """Prepayment tokens as a supplier makes and checks them: each number is used up, durably, before a token has it."""
 
-import hashlib
-
 from smki.authority.log import act, seal
 from smki.authority.workspace import Workspace
 from smki.entity import EntityId
@@ -33,7 +31,6 @@ def make(
         number=top_up.number,
         value=value,
         value_class=value_class.word,
-        utrn_sha256=hashlib.sha256(utrn.digits.encode()).hexdigest(),
         certificate=supplier.serial,
     ) as tx:
         tx.reserve_counter(supplier.key_hash, top_up.number)

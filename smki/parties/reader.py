@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from smki.entity import EntityId, KeyUsage
 from smki.errors import Refused
 from smki.gbcs.agreement import SharedSecret
+from smki.gbcs.header import Cra
 from smki.gbcs.message import Message
 from smki.gbcs.payload.tree import EncryptedBlock
 from smki.gbcs.protection import decrypt, encryption_info
@@ -16,6 +17,9 @@ def open_message(
     message: Message, checks: Iterable[Check], ring: KeyRing, reader: EntityId, vocabulary: Vocabulary
 ) -> Reading:
     """Read a message with its encrypted parts. All parts share one nonce, so nothing is opened that is not proven."""
+    checks = tuple(checks)
+    if message.header.cra is Cra.COMMAND or not any(check.what != "form" for check in checks):
+        raise Refused("decrypt.unproven", "it is no response whose MAC or signature was checked", "give the response")
     for check in checks:
         if check.answer != "holds":
             reason = check.fault.message if check.fault else check.what

@@ -4,15 +4,53 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from smki.entity import RemotePartyRole
 from smki.errors import InvalidInput
 from smki.gbcs.header import Cra
 from smki.gbcs.message import Protection, read_message
+from smki.gbcs.payload.credentials import Mode, UpdateCommand
+from smki.gbcs.payload.declared import read_declared
 from smki.gbcs.protection import digest_to_sign
 from smki.gbcs.words import Reading, Vocabulary, counter_agrees, read
 from smki.parties.expectation import Expectations, told
 from smki.parties.intake import Given
 from smki.pki.holder import Holder
 from smki.pki.verdict import Fault
+
+MAX_SIGNED_COUNTER = (1 << 63) - 1  # SeqNumber (GBCS 13.3): the top bit is never used
+UPDATE_MODES = {
+    **{0x0100 + mode: mode for mode in Mode if mode <= Mode.ANY_BY_CONTINGENCY},
+    0x0125: Mode.LOAD_CONTROLLER_BY_LOAD_CONTROLLER,
+    0x0126: Mode.LOAD_CONTROLLER_BY_SUPPLIER,
+}
+"""The one mode of each message code of CS02b and CS02g (GBCS 13.3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Only:
+    """An operation on a home's supply, and the one use case that may carry it with such data."""
+
+    what: str
+    code: int
+    start: bytes = b""
+    place: int = 0
+
+    def fits(self, data: bytes) -> bool:
+        return data[self.place : self.place + len(self.start)] == self.start
+
+
+_SWITCH = "execute class 9 0-0:10.0.106.255 1"
+_VALVE = "cluster 0x0702 command 0x0B"
+_VALVE_STATUS = 16  # octets of a Change Supply before the proposed status (ZSE annex D.3.3.2)
+SUPPLY = (
+    Only(_SWITCH, 0x004F, bytes.fromhex("120033")),
+    Only(_SWITCH, 0x0050, bytes.fromhex("120034")),
+    Only(_SWITCH, 0x0051, bytes.fromhex("120036")),
+    Only(_VALVE, 0x0081, b"\0", _VALVE_STATUS),
+    Only(_VALVE, 0x0085, b"\1", _VALVE_STATUS),
+    *(Only(f"execute class 70 0-0:96.3.10.255 {method}", -1) for method in (1, 2)),
+)
+"""What turns supply on and off. Thresholds count use cases, so none of these passes under another one's name."""
 
 
 class Shown(Enum):
@@ -77,6 +115,10 @@ def _of_form(reading: Reading) -> Iterator[Fault]:
         )
     if reading.fault is not None:
         yield Fault("sign.payload", reading.fault.message, "nobody signs what cannot be read: ask for it again")
+    elif reading.payload.encrypted:
+        yield Fault("sign.encrypted", "part of it is encrypted", "commands hide nothing: ask for it again")
+    elif (reading.kind != "asn1" and not reading.operations) or not reading.payload.nodes:
+        yield Fault("sign.payload-kind", "its payload asks nothing of a device", "ask for the command again")
     elif not counter_agrees(reading):
         yield Fault(
             "sign.payload-counter", "its payload repeats another counter than its header has", "ask for it again"
@@ -91,11 +133,18 @@ def _of_right(reading: Reading, signer: Holder) -> Iterator[Fault]:
             f"it speaks for {header.originator}, and the key is of {signer.entity}",
             "sign with the originator's own key",
         )
+    if header.counter > MAX_SIGNED_COUNTER:
+        yield Fault("sign.counter-range", f"counter {header.counter} uses up all there are", "number it anew")
+    if header.supplementary is not None and signer.role is not RemotePartyRole.ACCESS_CONTROL_BROKER:
+        yield Fault(
+            "sign.supplementary", "it names a party besides its originator", "only the broker speaks for others"
+        )
     if header.target.is_reserved or header.target == header.originator:
         yield Fault("sign.target", f"{header.target} is no device", "ask for the command again, for a device")
     if row is None:
         yield Fault("sign.use-case", f"no use case has code {header.code}", "see `smki usecase list`")
         return
+    yield from _of_operations(reading)
     if not row.is_signed:
         yield Fault("sign.not-critical", f"{row.label} is not signed by its sender", "send it as it is")
     if signer.role not in row.senders:
@@ -104,6 +153,21 @@ def _of_right(reading: Reading, signer: Holder) -> Iterator[Fault]:
         yield Fault(
             "sign.role", f"{row.label} is sent by {allowed}, and the key is of {role}", "sign as who may send it"
         )
+
+
+def _of_operations(reading: Reading) -> Iterator[Fault]:
+    """A command does what its use case is for: nobody opens a switch under another name."""
+    header = reading.message.header
+    if int(header.code) in UPDATE_MODES and reading.fault is None:
+        mode = read_declared(UpdateCommand, reading.message.payload).payload.control.mode
+        if mode != UPDATE_MODES[int(header.code)]:
+            words = mode.name.lower().replace("_", " ")
+            yield Fault("sign.mode", f"{header.code} is not for mode {words}", "ask for the command again")
+    for one in reading.operations:
+        uses = [only for only in SUPPLY if only.what == one.what]
+        if uses and not any(only.code == header.code and only.fits(one.data) for only in uses):
+            label = "" if reading.use_case is None else reading.use_case.label
+            yield Fault("sign.operation", f"{one.what} with {one.data.hex()} is not {label}", "find out who made it")
 
 
 def _of_expectation(reading: Reading, expected: Expectations) -> Iterator[Fault]:

@@ -8,7 +8,7 @@ and running the same again hands out what was signed before and signs the rest.
 import hashlib
 import os
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -32,6 +32,8 @@ from smki.store.records import HoldRecord, SignatureRecord
 CHUNK = 512  # commands in one transaction and one task of a signing thread
 _AHEAD = 2  # chunks reserved and being signed while one is written down
 _SIGNATURE_LENGTH = bytes((SIGNATURE_OCTETS,))
+_UnderWay = tuple["list[Fit]", "Future[list[bytes]]"]
+_REFUSED = Fault("approve.refused", "an officer refused this command", "see `smki approve list --all`")
 Result = Literal["signed", "signed before", "held", "refused"]
 
 
@@ -75,8 +77,8 @@ class SigningDesk:
         holder = self._certificate.holder
         return [judge(item, holder, self._vocabulary, expected) for item in given]
 
-    def sign(self, judged: Iterable[Fit | Unfit], shown: Shown) -> Iterator[Outcome]:
-        """Sign what may be signed, in the order of counters; an outcome for each, as it comes."""
+    def sign(self, judged: Iterable[Fit | Unfit], shown: Shown) -> Generator[Outcome]:
+        """Sign what may be signed, in the order of counters; an outcome for each as it comes. Close it at the end."""
         fit: list[Fit] = []
         for item in judged:
             if isinstance(item, Unfit):
@@ -106,24 +108,33 @@ class _Run:
         self._left = Counter(_code(item) for item in fit if item.digest not in self._known)
         self._granted: set[int] = set()
         self._held: dict[int, Fault] = {}
+        self._refused = self._store.holds.refused([item.digest for item in fit])
         for use_case in {_code(item): _row(item) for item in fit}.values():
             self._look_for_hold(use_case)
 
-    def outcomes(self) -> Iterator[Outcome]:
-        """Reserve a chunk while others are being signed; write each down when it is."""
+    def outcomes(self) -> Generator[Outcome]:
+        """Reserve a chunk while others are being signed; write each down when it is.
+
+        However this ends, what the key has signed by then is written down: who stops listening loses no signature.
+        """
         threads = os.cpu_count() or 1
-        under_way: deque[tuple[list[Fit], Future[list[bytes]]]] = deque()
+        under_way: deque[_UnderWay] = deque()
         with ThreadPoolExecutor(threads) as pool:
-            for start in range(0, len(self._fit), CHUNK):
-                ready, told = self._reserve(self._fit[start : start + CHUNK])
-                yield from told
-                if ready:
-                    digests = [item.digest for item in ready]
-                    under_way.append((ready, pool.submit(self._key.sign_digests, digests)))
-                while len(under_way) > threads * _AHEAD:
+            try:
+                for start in range(0, len(self._fit), CHUNK):
+                    ready, told = self._reserve(self._fit[start : start + CHUNK])
+                    if ready:
+                        digests = [item.digest for item in ready]
+                        under_way.append((ready, pool.submit(self._key.sign_digests, digests)))
+                    yield from told
+                    while len(under_way) > threads * _AHEAD:
+                        yield from self._finish(*under_way.popleft())
+                while under_way:
                     yield from self._finish(*under_way.popleft())
-            while under_way:
-                yield from self._finish(*under_way.popleft())
+            finally:
+                for ready, signing in under_way:
+                    if not signing.cancel() and signing.exception() is None:
+                        self._finish(ready, signing)
 
     # Before the key is asked
 
@@ -131,18 +142,25 @@ class _Run:
         """Use up counters for those of a chunk that are to be signed; say what becomes of the others."""
         told = [_signed(item, value, "signed before") for item in chunk if (value := self._known.get(item.digest))]
         ready = [item for item in chunk if self._known.get(item.digest, b"") is None]  # reserved, and then it died
-        fresh = [item for item in chunk if item.digest not in self._known]
+        told += [_not_signed(item, _REFUSED) for item in chunk if item.digest in self._refused]
+        fresh = [item for item in chunk if item.digest not in self._known and item.digest not in self._refused]
         if not fresh:
             return ready, told
         facts: list[dict[str, Any]] = []
         with acts(self._workspace, "message.signing", facts) as tx:
             tx.lock()
+            # Another run may have been here since: what it reserved is not numbered again.
+            key_hash = self._certificate.key_hash
+            meanwhile = self._store.signatures.known(key_hash, [item.digest for item in fresh])
+            ready += [item for item in fresh if meanwhile.get(item.digest, b"") is None]
+            told += [_signed(item, value, "signed before") for item in fresh if (value := meanwhile.get(item.digest))]
+            fresh = [item for item in fresh if item.digest not in meanwhile]
             above = self._above_thresholds(fresh)
             numbered, refused = self._with_new_counters(
                 [item for item in fresh if _code(item) not in above and _code(item) not in self._held]
             )
             if numbered:
-                tx.reserve_counter(self._certificate.key_hash, numbered[-1].counter)
+                tx.reserve_counter(key_hash, numbered[-1].counter)
                 tx.put_signatures(self._record(item) for item in numbered)
                 facts += [self._facts(item) for item in numbered]
         self._left.subtract(_code(item) for item in fresh)
@@ -244,17 +262,24 @@ class _Run:
         )
         facts = {"hold": record.digest.hex(), "purpose": record.purpose, "items": record.items, "reason": reason}
         with act(self._workspace, "hold.asked", **facts) as tx:
-            tx.put_hold(record)
+            tx.put_hold(record, [(item.digest, _words(item)) for item in items])
         self._held[use_case.code] = _fault_of(record)
 
     # After the key has signed
 
-    def _finish(self, chunk: list[Fit], signing: "Future[list[bytes]]") -> Iterator[Outcome]:
-        pairs = list(zip(chunk, signing.result(), strict=True))
+    def _finish(self, chunk: list[Fit], signing: "Future[list[bytes]]") -> list[Outcome]:
+        pairs = [(item.digest, signature) for item, signature in zip(chunk, signing.result(), strict=True)]
         digest = hashlib.sha256(b"".join(signature for _, signature in pairs)).hexdigest()
         with act(self._workspace, "message.signed", count=len(pairs), signatures_sha256=digest) as tx:
-            tx.complete_signatures(self._certificate.key_hash, ((item.digest, value) for item, value in pairs))
-        yield from (_signed(item, value, "signed") for item, value in pairs)
+            kept = tx.complete_signatures(self._certificate.key_hash, pairs)
+        return [_signed(item, signature, "signed") for item, signature in zip(chunk, kept, strict=True)]
+
+
+def _words(item: Fit) -> str:
+    """One line for the officer who looks at what is held."""
+    header = item.reading.message.header
+    said = "; ".join(value for name, value in item.reading.values.items() if not name.startswith("form of"))
+    return f"{_row(item).name} to {header.target}, counter {header.counter}: {said}"[:400]
 
 
 def _row(item: Fit) -> UseCase:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
@@ -12,6 +13,13 @@ from smki.entity import EUI64_OCTETS, EntityId, KeyUsage, RemotePartyRole
 from smki.errors import InvalidInput
 from smki.pki.name import ON_HARDWARE_MODULE_NAME
 
+UNREADABLE = (
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+    x509.DuplicateExtension,
+    UnsupportedAlgorithm,
+)
+"""What pyca raises besides ValueError on certificates and requests that it does not read."""
 MAX_CERTIFICATE_OCTETS = 16_384  # the largest profile makes some 700
 _UNIQUE_IDENTIFIER_OCTETS = 1 + EUI64_OCTETS  # a BIT STRING's count of unused bits, then the EUI-64
 
@@ -50,7 +58,7 @@ def load_certificate(data: bytes, source: str) -> x509.Certificate:
         if len(data) > MAX_CERTIFICATE_OCTETS:
             raise ValueError
         return reader(data)
-    except (ValueError, x509.InvalidVersion):
+    except (ValueError, *UNREADABLE):
         raise InvalidInput(
             "cert.form", f"{source} is no certificate", "give one certificate, as PEM or DER"
         ) from None
@@ -64,7 +72,7 @@ def holder(certificate: x509.Certificate, source: str) -> Holder:
         role, unique = _organisation(certificate.subject)
         device = _device(extensions)
         usage = _usage(extensions)
-    except (ValueError, x509.DuplicateExtension) as error:
+    except (ValueError, *UNREADABLE) as error:
         raise _unfit(source, str(error)[:80]) from None
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
         raise _unfit(source, "its key is not on P-256")

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from smki.errors import Refused
-from smki.store.acts import Acts
+from smki.store.acts import Acts, places
 from smki.store.engine import Engine
 from smki.store.records import HoldRecord, HoldState
 
+_PIECE = 500  # values in one question
 _COLUMNS = "digest, purpose, items, reasons, state, asked_by, asked_at, decision"
 
 
@@ -26,6 +27,24 @@ class Holds:
     def all(self) -> tuple[HoldRecord, ...]:
         rows = self._engine.execute(f"SELECT {_COLUMNS} FROM hold ORDER BY asked_at, digest").fetchall()
         return tuple(_record(row) for row in rows)
+
+    def items(self, hold: bytes) -> tuple[tuple[bytes, str], ...]:
+        """What a hold is about: the digest of each item, and what it is in words."""
+        rows = self._engine.execute("SELECT item, words FROM held WHERE hold = ? ORDER BY words", (hold,)).fetchall()
+        return tuple((bytes(item), str(words)) for item, words in rows)
+
+    def refused(self, items: Sequence[bytes]) -> frozenset[bytes]:
+        """Those of these items that an officer refused, whatever they came with."""
+        found: set[bytes] = set()
+        for start in range(0, len(items), _PIECE):
+            piece = items[start : start + _PIECE]
+            rows = self._engine.execute(
+                "SELECT held.item FROM held JOIN hold ON hold.digest = held.hold"
+                f" WHERE hold.state = 'refused' AND held.item IN ({places(piece)})",
+                tuple(piece),
+            ).fetchall()
+            found.update(bytes(item) for (item,) in rows)
+        return frozenset(found)
 
 
 def _record(row: Sequence[Any]) -> HoldRecord:
@@ -45,9 +64,16 @@ def _record(row: Sequence[Any]) -> HoldRecord:
 class HoldActs(Acts):
     """Changes to what is held."""
 
-    def put_hold(self, record: HoldRecord) -> None:
+    def put_hold(self, record: HoldRecord, items: Sequence[tuple[bytes, str]]) -> None:
+        """Hold something: the first time it is asked."""
+        self.lock()
+        if self._execute("SELECT 1 FROM hold WHERE digest = ?", (record.digest,)).fetchone():
+            return
+        self._engine.insert(
+            "held", ("item", "hold", "words"), [(item, record.digest, words) for item, words in items]
+        )
         self._execute(
-            f"INSERT INTO hold ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING",
+            f"INSERT INTO hold ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 record.digest,
                 record.purpose,

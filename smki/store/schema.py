@@ -155,6 +155,8 @@ _THIRD: dict[str, Table] = {
     ),
     # A table of its own, because rows are only ever added: that is what databases do fastest.
     "signed": Table({"digest": "octets", "key_hash": "octets", "signature": "octets"}, ("digest", "key_hash")),
+    # What each hold is about: a refusal is of every command in it, in whatever company it comes again.
+    "held": Table({"item": "octets", "hold": "octets", "words": "text"}, ("item", "hold")),
     "hold": Table(
         {
             "digest": "octets",

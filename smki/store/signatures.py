@@ -78,7 +78,11 @@ class SignatureActs(Acts):
             ],
         )
 
-    def complete_signatures(self, key_hash: bytes, signatures: Iterable[tuple[bytes, bytes]]) -> None:
-        """What was signed: digest and signature."""
-        rows = [(digest, key_hash, signature) for digest, signature in signatures]
+    def complete_signatures(self, key_hash: bytes, signatures: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
+        """What was signed: digest and signature. Where two runs signed the same, the first one counts for both."""
+        self.lock()
+        before = Signatures(self._engine).known(key_hash, [digest for digest, _ in signatures])
+        kept = {digest: signature for digest, signature in before.items() if signature is not None}
+        rows = [(digest, key_hash, signature) for digest, signature in signatures if digest not in kept]
         self._engine.insert("signed", ("digest", "key_hash", "signature"), rows)
+        return [kept.get(digest, signature) for digest, signature in signatures]

@@ -22,7 +22,7 @@ from smki.gbcs.message import Protection, read_message
 from smki.gbcs.protection import mac_holds
 from smki.gbcs.words import Vocabulary, read
 from tests.house import NOW, founded, no_prompt
-from tests.parties.people import BROKER, METER, SUPPLIER, arming, certificate
+from tests.parties.people import BROKER, METER, SUPPLIER, arming, believe, certificate
 from tests.vectors_folder import vectors
 
 Type = Callable[..., tuple[int, str, str]]
@@ -33,6 +33,7 @@ METER_KEY = ec.generate_private_key(ec.SECP256R1())
 def home(tmp_path: Path) -> Path:
     """A user's workspace with three keys, their certificates and the meter's in files."""
     with founded(tmp_path / "user", kind="user") as house:
+        believe(house.home)
         token = house.workspace.open_token("keys")
         for label, usage, role, entity in (
             ("ds", KeyUsage.DIGITAL_SIGNATURE, RemotePartyRole.SUPPLIER, SUPPLIER),

@@ -18,8 +18,7 @@ from smki.gbcs.header import Cra, Header, MessageCode
 from smki.gbcs.message import Message
 from smki.gbcs.protection import add_mac, sign
 from smki.gbcs.top_up import TopUp, ValueClass, make_utrn
-from tests.parties.people import BROKER, METER, SUPPLIER, arming, certificate
-from tests.pki.hierarchy import make
+from tests.parties.people import BROKER, METER, SUPPLIER, arming, certificate, root
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 PARTIES = {
@@ -48,7 +47,7 @@ def key(name: CellName) -> ec.EllipticCurvePrivateKey:
 def filled(name: CellName, entity: EntityId | None = None, mine: ec.EllipticCurvePrivateKey | None = None) -> Cell:
     """A cell with somebody's certificate; by default that of whoever belongs there."""
     if name.use.key_usage is None:
-        return Cell.of(make("root-oca", None).der, name)
+        return Cell.of(root().der, name)
     public = (mine or key(name)).public_key()
     one = certificate(public, entity or PARTIES[name.role], name.role, name.use.key_usage)
     return Cell.of(one.certificate.public_bytes(Encoding.DER), name)

@@ -1,5 +1,7 @@
 """DLMS values one by one, the tree they become, and the files of names."""
 
+import time
+
 import pytest
 
 from smki.errors import InvalidInput
@@ -117,8 +119,16 @@ def test_values_refused(octets: str, why: str) -> None:
         b"\x13\x02\x82\x1f\x40" + b"\x11" * 8000 + b"\x82\xda\xc0" + bytes(56000),
     ],
 )
-def test_hostile_counts_cost_no_more_than_their_octets(data: bytes) -> None:
-    assert read_data(data, names()).children
+def test_more_values_than_a_message_has_are_refused_before_they_cost(data: bytes) -> None:
+    began = time.monotonic()
+    with pytest.raises(InvalidInput, match="more than 20000 values"):
+        read_data(data, names())
+    assert time.monotonic() - began < 1
+
+
+def test_a_year_of_half_hours_is_read() -> None:
+    readings = b"\x01\x82\x44\x70" + b"\x11\x07" * 0x4470
+    assert len(read_data(readings, names()).children) == 0x4470
 
 
 def test_a_value_begins_where_it_says() -> None:

@@ -27,6 +27,16 @@ def _sign(house: House, certificate: Certified) -> list[Outcome]:
     return list(desk.sign(judged, Shown.SEEN))
 
 
+def run_to_json(home: Path, certificate: Path, count: int) -> str:
+    """What one process of several is handed."""
+    house = opened(home)
+    desk = SigningDesk(house.workspace, "keys", "ds", read_certified(certificate))
+    judged = desk.judge((given(arming(number)) for number in range(1, count + 1)), None)
+    found = {item.reference: item.message.hex() for item in desk.sign(judged, Shown.SEEN)}
+    house.workspace.close()
+    return json.dumps(found)
+
+
 def sign_again(home: Path, certificate: Path) -> None:
     house = opened(home)
     _sign(house, read_certified(certificate))

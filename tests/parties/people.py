@@ -3,6 +3,8 @@
 import os
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -19,14 +21,32 @@ from smki.pki.keyid import KeyIdentifier
 from smki.pki.name import EMPTY, hardware_module_name, organisation_name
 from smki.pki.template import key_usage
 from tests.house import NOW, House
+from tests.pki.hierarchy import POLICY, Made, make
 
 SUPPLIER = EntityId.parse("90-B3-D5-1F-30-01-00-00")
 BROKER = EntityId.parse("90-B3-D5-1F-30-00-00-02")
 METER = EntityId.parse("00-DB-12-34-56-78-90-A0")
-AUTHORITY = ec.generate_private_key(ec.SECP256R1())
 HARDWARE = x509.ObjectIdentifier("1.2.826.0.1.8641679.1.2.2.1")
 ECS44 = MessageCode(0x0051)  # Arm Load Switch
 ECS43 = MessageCode(0x0050)  # Open the Load Switch
+
+
+@cache
+def root() -> Made:
+    return make("root-oca", None)
+
+
+@cache
+def issuing() -> Made:
+    return make("issuing-oca", root())
+
+
+def believe(home: Path) -> None:
+    """Have a user's workspace believe the authority of these tests."""
+    for name, one in (("root", root()), ("issuing", issuing())):
+        path = home / "anchors" / f"{name}.der"
+        path.write_bytes(one.der)
+        path.chmod(0o600)
 
 
 def certificate(
@@ -43,18 +63,25 @@ def certificate(
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
-        .issuer_name(EMPTY)
+        .issuer_name(issuing().name)
         .public_key(public_key)
         .serial_number(int.from_bytes(os.urandom(15)) | 1)
         .not_valid_before(since)
         .not_valid_after(since + timedelta(days=days))
         .add_extension(key_usage(usage), critical=True)
         .add_extension(x509.SubjectKeyIdentifier(KeyIdentifier.of(public_key).octets), critical=False)
+        .add_extension(
+            x509.CertificatePolicies([x509.PolicyInformation(x509.ObjectIdentifier(POLICY), None)]), critical=True
+        )
+        .add_extension(
+            x509.AuthorityKeyIdentifier(KeyIdentifier.of(issuing().key.public_key()).octets, None, None),
+            critical=False,
+        )
     )
     if role is None:
         name = hardware_module_name(HARDWARE, entity)
         builder = builder.add_extension(x509.SubjectAlternativeName([name]), critical=True)
-    der = builder.sign(AUTHORITY, hashes.SHA256()).public_bytes(Encoding.DER)
+    der = builder.sign(issuing().key, hashes.SHA256()).public_bytes(Encoding.DER)
     return certified(der, "a test certificate")
 
 
@@ -85,6 +112,7 @@ class User:
     certificate: Certified = field(init=False)
 
     def __post_init__(self) -> None:
+        believe(self.house.home)
         key = self.house.workspace.open_token("keys").generate_key(self.label, os.urandom(16), "sign")
         self.certificate = certificate(key.public_key(), self.entity, self.role)
 

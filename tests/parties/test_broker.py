@@ -14,7 +14,7 @@ from smki.gbcs.header import Cra, Header, MessageCode
 from smki.gbcs.message import Message, Protection, read_message
 from smki.gbcs.protection import add_mac, encrypt, mac_holds, sign
 from smki.gbcs.top_up import ValueClass
-from smki.gbcs.verdict import KeyRing, Known, verify
+from smki.gbcs.verdict import Check, KeyRing, verify
 from smki.gbcs.words import Vocabulary
 from smki.parties.broker import MacDesk, seal_all
 from smki.parties.intake import Given
@@ -43,13 +43,13 @@ def ring_of(*items: Certified) -> KeyRing:
 
 def desk(house: House, broker: Certified, ring: KeyRing) -> MacDesk:
     key = house.workspace.open_token("keys").find_key(label="broker", public_key=broker.holder.public_key)
-    return MacDesk(house.workspace.policies.use_cases, Agreement(key), ring.of)
+    return MacDesk(vocabulary(house.workspace), Agreement(key), ring.of)
 
 
 def test_a_signed_command_gets_the_mac_that_its_device_checks(house: House, user: User, broker: Certified) -> None:
     key = house.workspace.open_token("keys").find_key(label="ds", public_key=user.certificate.holder.public_key)
     signed = sign(arming(5), key)
-    place = desk(house, broker, ring_of(user.certificate, METER_CERTIFICATE))
+    place = desk(house, broker, ring_of(user.certificate, SUPPLIER_AGREES, METER_CERTIFICATE))
     (sealed,) = seal_all(house.workspace, place, [given(signed)])
     message = read_message(sealed.message)
     assert message.protection is Protection.BOTH
@@ -71,12 +71,12 @@ def test_a_signed_command_gets_the_mac_that_its_device_checks(house: House, user
 
 def test_a_read_gets_its_mac_without_a_signature(house: House, user: User, broker: Certified) -> None:
     read = arming(6, code=MessageCode(0x0027))
-    place = desk(house, broker, ring_of(user.certificate, METER_CERTIFICATE))
+    place = desk(house, broker, ring_of(user.certificate, SUPPLIER_AGREES, METER_CERTIFICATE))
     assert read_message(place.seal(given(read)).message).protection is Protection.MAC
 
 
 def test_the_broker_adds_no_mac_to_what_it_should_not(house: House, user: User, broker: Certified) -> None:
-    place = desk(house, broker, ring_of(user.certificate, METER_CERTIFICATE))
+    place = desk(house, broker, ring_of(user.certificate, SUPPLIER_AGREES, METER_CERTIFICATE))
     forged = sign(arming(7), ec.generate_private_key(ec.SECP256R1()))
     response = Message(Header(Cra.RESPONSE, 7, METER, SUPPLIER, MessageCode(0x0051)), b"", b"\1" * 64)
     other = EntityId.parse("00-DB-12-34-56-78-90-A7")
@@ -149,10 +149,15 @@ def test_encrypted_parts_open_for_whom_they_are_and_only_when_proven(house: Hous
     with pytest.raises(Refused, match=r"gbcs\.decrypt"):
         opening(response(ec.generate_private_key(ec.SECP256R1()), mac_by=METER_KEY), words)
     ring = KeyRing([METER_CERTIFICATE.known], {BROKER: Agreement(SUPPLIER_KEY)})
+    proven = (Check("form", "holds"), Check("MAC", "holds"))
     with pytest.raises(Refused, match=r"decrypt\.recipient"):
-        open_message(whole, (), ring, BROKER, words)
+        open_message(whole, proven, ring, BROKER, words)
     with pytest.raises(Refused, match=r"decrypt\.certificate"):
-        open_message(whole, (), KeyRing([], {SUPPLIER: Agreement(SUPPLIER_KEY)}), SUPPLIER, words)
+        open_message(whole, proven, KeyRing([], {SUPPLIER: Agreement(SUPPLIER_KEY)}), SUPPLIER, words)
+    as_command = Message(replace(whole.header, cra=Cra.COMMAND, date_time=b""), whole.payload)
+    for message, checks in ((whole, ()), (whole, proven[:1]), (as_command, proven)):
+        with pytest.raises(Refused, match=r"decrypt\.unproven"):
+            open_message(message, checks, ring, SUPPLIER, words)
 
 
 def test_tokens_have_numbers_that_are_used_once(house: House) -> None:
@@ -177,7 +182,7 @@ def test_tokens_have_numbers_that_are_used_once(house: House) -> None:
 
 
 def test_certificates_are_told_apart_by_their_keys() -> None:
-    twin = Known("another name", METER_CERTIFICATE.holder)
+    twin = replace(METER_CERTIFICATE.known, name="another name")
     ring = KeyRing([METER_CERTIFICATE.known, twin])
     assert len(ring.of(METER, KeyUsage.KEY_AGREEMENT)) == 1
     assert ring.of(METER, KeyUsage.DIGITAL_SIGNATURE) == ()

@@ -105,6 +105,7 @@ def read_value(cursor: Cursor, depth: int = 0) -> Value:
     """The value that begins at the cursor."""
     if depth > MAX_DEPTH:
         cursor.refuse(f"values are nested deeper than {MAX_DEPTH}")
+    cursor.spend()
     kind = _read_type(cursor)
     if kind in {Type.ARRAY, Type.STRUCTURE}:
         offset = cursor.offset
@@ -196,6 +197,7 @@ def _read_description(cursor: Cursor, depth: int) -> _Description:
 
 
 def _read_described(contents: Cursor, description: _Description) -> Value:
+    contents.spend()
     if not description.parts:
         return _read_content(contents, description.type)
     if description.least > contents.left:

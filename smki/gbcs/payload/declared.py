@@ -11,6 +11,7 @@ from cryptography.hazmat import asn1
 from smki.entity import EUI64_OCTETS, RemotePartyRole
 from smki.errors import InvalidInput
 from smki.pki.der import SEQUENCE, tlv
+from smki.pki.holder import UNREADABLE
 
 T = TypeVar("T")
 ENUMERATED = 0x0A
@@ -53,7 +54,7 @@ def read_declared(kind: type[T], payload: bytes) -> T:
     try:
         value = asn1.decode_der(kind, tlv(SEQUENCE, payload))
         same = write_declared(value) == payload
-    except (ValueError, OverflowError) as error:
+    except (ValueError, OverflowError, *UNREADABLE) as error:
         raise unfit(str(error).splitlines()[0][:120]) from None
     if not same:
         raise unfit("it is not DER: written again, its values give other octets")

@@ -6,6 +6,8 @@ from smki.errors import InvalidInput
 
 REMEDY = "do not sign or act on it: ask its originator for the message again"
 
+MAX_VALUES = 20_000  # a year of half hours; every value costs tens of microseconds, and a person's patience
+
 ByteOrder = Literal["big", "little"]
 
 
@@ -16,9 +18,12 @@ def fault(offset: int, what: str) -> InvalidInput:
 class Cursor:
     """Reads octets from `start` to `end`; offsets count from the beginning of `octets`."""
 
-    __slots__ = ("_at", "_end", "_octets", "_order")
+    __slots__ = ("_at", "_end", "_octets", "_order", "_spent")
 
-    def __init__(self, octets: bytes, order: ByteOrder, start: int = 0, end: int | None = None) -> None:
+    def __init__(
+        self, octets: bytes, order: ByteOrder, start: int = 0, end: int | None = None, spent: list[int] | None = None
+    ) -> None:
+        self._spent = [0] if spent is None else spent
         self._octets = octets
         self._order = order
         self._at = start
@@ -54,7 +59,7 @@ class Cursor:
         """A cursor that ends after the next `count` octets, which this one passes over."""
         at = self._at
         self.take(count)
-        return Cursor(self._octets, self._order, at, self._at)
+        return Cursor(self._octets, self._order, at, self._at, self._spent)
 
     def unsigned(self, count: int) -> int:
         return int.from_bytes(self.take(count), self._order)
@@ -72,6 +77,12 @@ class Cursor:
         if self.peek(len(octets)) != octets:
             self.refuse(f"{what} should be {octets.hex()}, and is {self.peek(len(octets)).hex() or 'absent'}")
         self.take(len(octets))
+
+    def spend(self) -> None:
+        """One more value; more of them than a message of this system has are refused."""
+        self._spent[0] += 1
+        if self._spent[0] > MAX_VALUES:
+            self.refuse(f"more than {MAX_VALUES} values")
 
     def finish(self) -> None:
         if not self.at_end:

@@ -27,6 +27,7 @@ from smki.gbcs.payload.declared import (
 )
 from smki.gbcs.payload.tree import Node, Payload
 from smki.pki.describe import describe
+from smki.pki.holder import UNREADABLE
 
 _COMMAND, _RESPONSE, _ALERT = Cra.COMMAND, Cra.RESPONSE, Cra.ALERT
 _UPDATE = (*range(0x0100, 0x010A), 0x0125, 0x0126)
@@ -145,7 +146,8 @@ def _leaf(name: str, words: str, value: Any, code: MessageCode) -> Node:
             return Node(words, _key_usage(value))
         case asn1.GeneralizedTime():
             moment = value.as_datetime()
-            return Node(words, "never: cancels" if moment.year == 9999 else moment.strftime("%Y-%m-%dT%H:%M:%SZ"))
+            shown = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+            return Node(words, f"{shown} (cancels)" if shown == _CANCELS else shown)
         case asn1.Null():
             return Node(words, "nothing more")
         case bytes():
@@ -183,7 +185,7 @@ def _certificate(words: str, der: bytes) -> Node:
     """A certificate or a request in words; what is neither as its octets, so that nothing is hidden."""
     with suppress(InvalidInput):
         return Node(words, "", tuple(Node(key, text) for key, text in describe(der)))
-    with suppress(ValueError, x509.InvalidVersion):
+    with suppress(ValueError, *UNREADABLE):
         good = (
             "its signature holds" if x509.load_der_x509_csr(der).is_signature_valid else "its signature does not hold"
         )
@@ -208,6 +210,7 @@ def _number(name: str, value: int, code: MessageCode) -> str:
     return str(value)
 
 
+_CANCELS = "9999-12-31T23:59:59Z"
 _STATUS = {
     0: "success",
     5: "bad certificate",

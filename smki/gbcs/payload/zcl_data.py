@@ -51,6 +51,7 @@ class Fields:
             elif shape.form is Form.STRUCTURE:
                 told.append(Node(shape.name, children=self.read(cursor, shape.parts)))
             else:
+                cursor.spend()
                 first = cursor.peek(1)
                 told.append(Node(shape.name, self.leaf(cursor, shape.hint)))
                 counts[shape.name] = first[0] if first else 0

@@ -1,0 +1,40 @@
+"""Which authorities a workspace believes: an authority its own, a service user those in its folder `anchors/`."""
+
+from pathlib import Path
+
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from smki.authority.hierarchy import certificate_of
+from smki.authority.workspace import Workspace
+from smki.errors import InvalidInput
+from smki.pki.holder import load_certificate
+
+FOLDER = "anchors"
+_MOST = 100
+_MAX_OCTETS = 1 << 16
+
+
+def authorities(workspace: Workspace, hierarchy: str) -> tuple[list[bytes], list[bytes]]:
+    """The roots of a hierarchy, and what lies below them."""
+    found: dict[bool, list[bytes]] = {True: [], False: []}
+    if workspace.kind == "authority":
+        for one in workspace.store.authorities():
+            if one.hierarchy == hierarchy and one.serial is not None:
+                found[one.tier == "root"].append(certificate_of(workspace, one).der)
+    else:
+        paths = sorted((workspace.home / FOLDER).glob("*"))
+        if len(paths) > _MOST:
+            raise InvalidInput("anchors.count", f"{FOLDER}/ has {len(paths)} files", f"keep {_MOST} at most")
+        for path in paths:
+            certificate = load_certificate(_octets(path), str(path))
+            root = certificate.subject == certificate.issuer
+            found[root].append(certificate.public_bytes(Encoding.DER))
+    return found[True], found[False]
+
+
+def _octets(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(_MAX_OCTETS)
+    except OSError as error:
+        raise InvalidInput("anchors.unreadable", f"{path}: {error.strerror}", "mend or remove it") from None
