@@ -11,7 +11,7 @@ from smki.parties.supplier import Outcome, SigningDesk
 from tests.house import House, founded, opened
 from tests.parties.people import User, arming, given
 
-COUNT = 3000
+COUNT = 6000
 
 
 def prepare(home: Path, certificate: Path, store_url: str | None) -> None:

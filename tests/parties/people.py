@@ -65,7 +65,7 @@ def certificate(
         .subject_name(subject)
         .issuer_name(issuing().name)
         .public_key(public_key)
-        .serial_number(int.from_bytes(os.urandom(15)) | 1)
+        .serial_number(int.from_bytes(b"\x43" + os.urandom(15)))
         .not_valid_before(since)
         .not_valid_after(since + timedelta(days=days))
         .add_extension(key_usage(usage), critical=True)
