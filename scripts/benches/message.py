@@ -16,7 +16,14 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from scripts.benches.arithmetic import agreement_rate, compile_loop, sign_rate, verify_rate, without_bytecode_switch
+from scripts.benches.arithmetic import (
+    agreement_rate,
+    compile_loop,
+    openssl_speed,
+    sign_rate,
+    verify_rate,
+    without_bytecode_switch,
+)
 from scripts.benches.report import Row
 from smki.entity import KeyUsage, RemotePartyRole
 from smki.gbcs.agreement import Agreement
@@ -98,6 +105,11 @@ def _rows(bench: Bench, count: int) -> Iterator[Row]:
               bound / bench.processes)  # fmt: skip
     before, verified, after = verify_rate(bench.processes), bench.rate("verify", count), verify_rate(bench.processes)
     yield Row("verify: read, check", verified, "1/s", f"openssl speed, {together}", (before + after) / 2)
+    software = openssl_speed("ecdhp256", -1, bench.processes)
+    least = 1 / (1 / verify_rate(bench.processes) + 1 / software)
+    yield Row(
+        "device: checks 1 to 8", bench.rate("device", count), "1/s", "1/(t_verify + t_ECDH), openssl speed", least
+    )
     agreed = agreement_rate(bench.loop, bench.folder / "user", "keys", bench.processes)
     yield Row("MAC, a secret each time", bench.rate("mac", count), "1/s", f"C_DeriveKey in C, {together}", agreed)
     kept = bench.rate("mac-kept", count)
@@ -173,7 +185,29 @@ def _words(folder: Path, messages: list[bytes]) -> Callable[[], Any]:
     return work
 
 
-_WORKS = {"sign": _sign, "verify": _verify, "mac": _mac(0), "mac-kept": _mac(_DEVICES), "words": _words}
+def _device(folder: Path, messages: list[bytes]) -> Callable[[], Any]:
+    from smki.device.receive import check
+    from tests.device.desk import command, esme, keys
+
+    del folder
+    state, ours = esme(), keys()
+    commands = [command(number).encode() for number in range(1, len(messages) + 1)]
+
+    def work() -> None:
+        for octets in commands:
+            check(state, ours, octets)
+
+    return work
+
+
+_WORKS = {
+    "sign": _sign,
+    "verify": _verify,
+    "mac": _mac(0),
+    "mac-kept": _mac(_DEVICES),
+    "words": _words,
+    "device": _device,
+}
 
 if __name__ == "__main__":
     work, where, count = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])

@@ -61,7 +61,7 @@ def _start(name: str, folder: Path, seconds: int, longest: int) -> tuple["subpro
 
 
 def _tell(name: str, code: int, said: str, folder: Path) -> int:
-    runs, slowest = (re.search(rf"{what}: (\d+)", said) for what in ("executed_units", "slowest_unit_time_sec"))
+    runs, slowest = (re.search(rf"{what}:\s*(\d+)", said) for what in ("executed_units", "slowest_unit_time_sec"))
     told = "nothing found" if code == 0 else "FOUND"
     print(f"{name}: {runs[1] if runs else '?'} runs, {told}, slowest {slowest[1] if slowest else '?'} s", flush=True)
     if code == 0:

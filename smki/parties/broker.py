@@ -6,9 +6,7 @@ the broker's key agreement key. Whether it should be sent at all (to this home, 
 
 import hashlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Literal
 
 from smki.authority.log import act, seal
 from smki.authority.workspace import Workspace
@@ -22,28 +20,11 @@ from smki.gbcs.use_case import UseCase
 from smki.gbcs.verdict import KeyRing, Known, verify
 from smki.gbcs.words import Vocabulary, read
 from smki.parties.intake import Given
+from smki.parties.outcome import Outcome
 from smki.pki.verdict import Fault
 
 CHUNK = 512
 Certificates = Callable[[EntityId, KeyUsage], Sequence[Known]]
-
-
-@dataclass(frozen=True, slots=True)
-class Sealed:
-    """What became of one command."""
-
-    reference: str
-    result: Literal["MAC added", "refused"]
-    message: bytes = b""
-    faults: tuple[Fault, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        told: dict[str, Any] = {"reference": self.reference, "result": self.result}
-        if self.message:
-            told["message"] = self.message.hex()
-        if self.faults:
-            told["faults"] = [fault.as_json() for fault in self.faults]
-        return told
 
 
 class MacDesk:
@@ -54,15 +35,15 @@ class MacDesk:
         self._agreement = agreement
         self._certificates = certificates
 
-    def seal(self, given: Given) -> Sealed:
+    def seal(self, given: Given) -> Outcome:
         """Add the MAC to one command, or say why not."""
         try:
             message = read_message(given.octets)
         except InvalidInput as error:
-            return Sealed(given.reference, "refused", faults=(Fault(error.code, error.message, error.remedy),))
+            return Outcome(given.reference, "refused", faults=(Fault(error.code, error.message, error.remedy),))
         faults = tuple(self._faults(message))
         if faults:
-            return Sealed(given.reference, "refused", faults=faults)
+            return Outcome(given.reference, "refused", faults=faults)
         target = message.header.target
         known = self._certificates(target, KeyUsage.KEY_AGREEMENT)
         if len(known) != 1:
@@ -71,9 +52,9 @@ class MacDesk:
                 f"{len(known)} key agreement certificates of {target} are known",
                 "give the one that the device uses",
             )
-            return Sealed(given.reference, "refused", faults=(fault,))
+            return Outcome(given.reference, "refused", faults=(fault,))
         with self._agreement.with_peer(known[0].holder.public_key, known[0].point) as secret:
-            return Sealed(given.reference, "MAC added", add_mac(message, secret).encode())
+            return Outcome(given.reference, "MAC added", add_mac(message, secret).encode())
 
     def _faults(self, message: Message) -> Iterator[Fault]:
         header = message.header
@@ -111,7 +92,7 @@ class MacDesk:
             yield Fault("mac.originator", f"no certificate of {originator} is known", "give its certificate")
 
 
-def seal_all(workspace: Workspace, desk: MacDesk, given: Iterable[Given]) -> Generator[Sealed]:
+def seal_all(workspace: Workspace, desk: MacDesk, given: Iterable[Given]) -> Generator[Outcome]:
     """Add MACs to many; each chunk is in the log before any of it is handed out."""
     source = iter(given)
     try:

@@ -10,8 +10,7 @@ import os
 from collections import Counter, deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from smki.authority.log import act, acts, seal
 from smki.authority.second_officer import check_grant
@@ -25,6 +24,7 @@ from smki.hsm.key import HsmPrivateKey
 from smki.parties.expectation import Expectations
 from smki.parties.intake import Given
 from smki.parties.keys import Certified, refuse_unless_in_use, token_key
+from smki.parties.outcome import Outcome, Result
 from smki.parties.signing_rules import Fit, Shown, Unfit, judge
 from smki.pki.verdict import Fault
 from smki.store.records import HoldRecord, SignatureRecord
@@ -34,26 +34,6 @@ _AHEAD = 2  # chunks reserved and being signed while one is written down
 _SIGNATURE_LENGTH = bytes((SIGNATURE_OCTETS,))
 _UnderWay = tuple["list[Fit]", "Future[list[bytes]]"]
 _REFUSED = Fault("approve.refused", "an officer refused this command", "see `smki approve list --all`")
-Result = Literal["signed", "signed before", "held", "refused"]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one command."""
-
-    reference: str
-    result: Result
-    message: bytes = b""
-    """The signed pre-command."""
-    faults: tuple[Fault, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        told: dict[str, Any] = {"reference": self.reference, "result": self.result}
-        if self.message:
-            told["message"] = self.message.hex()
-        if self.faults:
-            told["faults"] = [fault.as_json() for fault in self.faults]
-        return told
 
 
 def vocabulary(workspace: Workspace) -> Vocabulary:

@@ -6,8 +6,9 @@ from typing import Any
 
 from smki.authority.auditing import verify_log
 from smki.parties.keys import Certified, read_certified
+from smki.parties.outcome import Outcome
 from smki.parties.signing_rules import Shown
-from smki.parties.supplier import Outcome, SigningDesk
+from smki.parties.supplier import SigningDesk
 from tests.house import House, founded, opened
 from tests.parties.people import User, arming, given
 

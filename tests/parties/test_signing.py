@@ -23,8 +23,9 @@ from smki.gbcs.protection import signature_holds
 from smki.gbcs.words import read
 from smki.parties.expectation import Expectations, read_expectations
 from smki.parties.intake import Given
+from smki.parties.outcome import Outcome
 from smki.parties.signing_rules import Shown, Unfit
-from smki.parties.supplier import Outcome, SigningDesk, vocabulary
+from smki.parties.supplier import SigningDesk, vocabulary
 from tests.house import NOW, OFFICERS, House, founded, opened
 from tests.parties.people import BROKER, ECS43, METER, SUPPLIER, User, arming, certificate, given
 from tests.postgres import running

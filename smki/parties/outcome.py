@@ -1,0 +1,26 @@
+"""What became of one message that was handed in."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from smki.pki.verdict import Fault
+
+Result = Literal["signed", "signed before", "held", "MAC added", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One message, and what it is now."""
+
+    reference: str
+    result: Result
+    message: bytes = b""
+    faults: tuple[Fault, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        told: dict[str, Any] = {"reference": self.reference, "result": self.result}
+        if self.message:
+            told["message"] = self.message.hex()
+        if self.faults:
+            told["faults"] = [fault.as_json() for fault in self.faults]
+        return told
