@@ -1,5 +1,6 @@
 """The parsers, each with seeds to begin from. A target may raise what is documented; anything else is a find."""
 
+import base64
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -85,7 +86,11 @@ def _state() -> Target:
 def _block() -> Target:
     from smki.gbcs.block_transfer import join, read_block
 
-    return lambda octets: join([read_block(octets)])
+    def target(octets: bytes) -> None:
+        block = read_block(octets)
+        assert join([block]) == block.data, "joined otherwise"
+
+    return target
 
 
 TARGETS: dict[str, Callable[[], Target]] = {
@@ -113,10 +118,17 @@ def quiet(target: Target) -> Callable[[bytes], None]:
 
 def seeds(name: str) -> Iterator[bytes]:
     """Good and bad examples of what a target reads."""
-    if name in {"message", "words", "device", "block"}:
-        for path in sorted(VECTORS.glob("gbcs/*.json")):
-            for case in json.loads(path.read_text()).get("vectors", []):
-                yield bytes.fromhex(case["message_hex"])
+    if name in {"message", "words", "device"}:
+        yield from _messages()
+    if name == "block":
+        from smki.gbcs.block_transfer import segment
+
+        for message in _messages():
+            yield next(segment(message, 1024)).encode()
+    good = {"certificate": "certs", "crl": "crls"}.get(name)
+    if good is not None:
+        paths = json.loads((VECTORS / "pkits-p256" / "pkits.json").read_text())
+        yield from (base64.b64decode(octets) for octets in paths[good].values())
     folder = {"certificate": "cert", "crl": "crl", "request": "csr"}.get(name)
     if folder is not None:
         for path in sorted((VECTORS / "malformed" / folder).glob("*.der")):
@@ -128,6 +140,12 @@ def seeds(name: str) -> Iterator[bytes]:
         from tests.device.desk import esme, keys
 
         yield write_state(esme(), keys())
+
+
+def _messages() -> Iterator[bytes]:
+    for path in sorted(VECTORS.glob("gbcs/*.json")):
+        for case in json.loads(path.read_text()).get("vectors", []):
+            yield bytes.fromhex(case["message_hex"])
 
 
 def _signed_example() -> bytes:
