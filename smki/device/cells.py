@@ -95,4 +95,5 @@ Cells = Mapping[CellName, Cell]
 
 def roles_of(cells: Cells, entity: EntityId, use: CellUse) -> tuple[RemotePartyRole, ...]:
     """Every role in which a device knows someone, by the cells it has for a use."""
-    return tuple(name.role for name, cell in cells.items() if name.use is use and cell.entity == entity)
+    octets = entity.octets
+    return tuple([name.role for name, cell in cells.items() if name.use is use and cell.entity.octets == octets])

@@ -83,8 +83,7 @@ class SharedSecret:
         return hashlib.sha256(b"".join((_ROUND, self._octets, info.octets))).digest()[:KEY_OCTETS]
 
     def wipe(self) -> None:
-        for place in range(len(self._octets)):
-            self._octets[place] = 0
+        self._octets[:] = bytes(len(self._octets))  # of the same length: written in place
         self._octets.clear()
 
     def __enter__(self) -> Self:

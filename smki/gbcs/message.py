@@ -122,6 +122,7 @@ def _read_inner(data: bytes, start: int, end: int, mac: bytes | None) -> Message
     if after > end:
         raise _wrong(f"its payload has {content} octets, and {end - at} are there")
     message = _keep(Message(header, data[at:after], _read_signature(data[after:end]), mac), data[start:after])
+    message.__dict__["inner"] = data[start:end]
     if message.protection is Protection.NONE and header.cra is not Cra.COMMAND:
         raise _wrong("only a pre-command goes without signature and MAC")
     return message
