@@ -24,21 +24,13 @@ from smki.pki.path import (
     ValidPath,
     find_path,
 )
+from smki.pki.usages import usages_in
 from smki.pki.verdict import Fault
 
 # A link from one root to the next and an issuing authority; nothing in GBCS 12 or 13.3 is deeper.
 MAX_DEPTH = 2
 _UNIQUE_IDENTIFIER_OCTETS = 1 + EUI64_OCTETS  # no unused bits, then an EUI-64
 _USAGES = {KeyUsage.DIGITAL_SIGNATURE: "digital_signature", KeyUsage.KEY_AGREEMENT: "key_agreement"}
-_BITS = (
-    "digital_signature",
-    "content_commitment",
-    "key_encipherment",
-    "data_encipherment",
-    "key_agreement",
-    "key_cert_sign",
-    "crl_sign",
-)
 
 
 def verify_chain(
@@ -131,7 +123,7 @@ def _common_faults(certificate: PathCertificate) -> Iterator[Fault]:
 
 def _bits(certificate: PathCertificate) -> set[str]:
     usage = certificate.value(x509.KeyUsage)
-    return set() if usage is None else {name for name in _BITS if getattr(usage, name)}
+    return set() if usage is None else set(usages_in(usage))
 
 
 def _is_device(certificate: PathCertificate) -> bool:

@@ -14,17 +14,8 @@ from smki.pki.contingency import WRAPPED_APEX_CONTINGENCY_KEY
 from smki.pki.holder import hardware_serial
 from smki.pki.keyid import point_of
 from smki.pki.lint import read_certificate
+from smki.pki.usages import usages_in
 from smki.pki.validity import NEVER
-
-_USAGES = (
-    "digital_signature",
-    "content_commitment",
-    "key_encipherment",
-    "data_encipherment",
-    "key_agreement",
-    "key_cert_sign",
-    "crl_sign",
-)
 
 
 def describe(der: bytes) -> tuple[tuple[str, str], ...]:
@@ -82,7 +73,7 @@ def _extension(extension: "x509.Extension[x509.ExtensionType]") -> tuple[str, st
     critical = ", critical" if extension.critical else ""
     match value:
         case x509.KeyUsage():
-            text = ", ".join(name.replace("_", " ") for name in _USAGES if getattr(value, name))
+            text = ", ".join(name.replace("_", " ") for name in usages_in(value))
             return f"key usage{critical}", text
         case x509.BasicConstraints():
             reach = "" if value.path_length is None else f", path length {value.path_length}"
