@@ -13,16 +13,14 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from smki.cli.main import run
-from smki.cli.session import Session
 from smki.device.state import read_state
 from smki.gbcs.agreement import agree
 from smki.gbcs.protection import add_mac, sign
 from smki.parties.keys import read_certified
-from tests.house import NOW, House, no_prompt
+from tests.cli.typing_hand import Type, typing_in
+from tests.house import House
 from tests.parties.people import arming
 
-Type = Callable[..., tuple[int, str, str]]
 DEVICE = "00-DB-12-34-99-00-00-00"
 PARTIES = {
     "supplier": "90-B3-D5-1F-30-01-00-00",
@@ -40,14 +38,7 @@ def smki(
     standing.officer_file("alice")
     standing.workspace.close()
     monkeypatch.chdir(tmp_path)
-
-    def type_(*arguments: str | Path) -> tuple[int, str, str]:
-        code = run(["--home", str(standing.home), *map(str, arguments)], Session(lambda: NOW, no_prompt))
-        printed = capsys.readouterr()
-        assert "Traceback" not in printed.err
-        return code, printed.out, printed.err
-
-    return type_
+    return typing_in(standing.home, capsys, monkeypatch)
 
 
 def good(printed: tuple[int, str, str]) -> str:

@@ -5,17 +5,14 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from smki.cli.main import run
-from smki.cli.session import Session
-from tests.house import NOW, WORKS, House, no_prompt
-
-Type = Callable[..., tuple[int, str, str]]
+from tests.cli.typing_hand import Type, typing_in
+from tests.house import WORKS, House
 
 
 @pytest.fixture
@@ -26,14 +23,7 @@ def smki(
     standing.officer_file("alice")
     standing.workspace.close()
     monkeypatch.chdir(tmp_path)
-
-    def type_(*arguments: str | Path) -> tuple[int, str, str]:
-        code = run(["--home", str(standing.home), *map(str, arguments)], Session(lambda: NOW, no_prompt))
-        printed = capsys.readouterr()
-        assert "Traceback" not in printed.err
-        return code, printed.out, printed.err
-
-    return type_
+    return typing_in(standing.home, capsys, monkeypatch)
 
 
 @pytest.fixture

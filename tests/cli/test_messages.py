@@ -1,10 +1,8 @@
 """The commands around messages, as a person types them."""
 
 import base64
-import io
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +12,16 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from smki.authority.policies import load_policies
 from smki.authority.workspace import SHIPPED
-from smki.cli.main import run
-from smki.cli.session import Session
 from smki.entity import EntityId, KeyUsage, RemotePartyRole
 from smki.gbcs.agreement import agree
 from smki.gbcs.message import Protection, read_message
 from smki.gbcs.protection import mac_holds
 from smki.gbcs.words import Vocabulary, read
-from tests.house import NOW, founded, no_prompt
+from tests.cli.typing_hand import Type, typing_in
+from tests.house import founded
 from tests.parties.people import BROKER, METER, SUPPLIER, arming, believe, certificate
 from tests.vectors_folder import vectors
 
-Type = Callable[..., tuple[int, str, str]]
 METER_KEY = ec.generate_private_key(ec.SECP256R1())
 
 
@@ -53,15 +49,7 @@ def home(tmp_path: Path) -> Path:
 @pytest.fixture
 def smki(home: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Type:
     monkeypatch.chdir(tmp_path)
-
-    def type_(*arguments: str | Path, typed: bytes = b"") -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(typed)))
-        code = run(["--home", str(home), *map(str, arguments)], Session(lambda: NOW, no_prompt))
-        printed = capsys.readouterr()
-        assert "Traceback" not in printed.err
-        return code, printed.out, printed.err
-
-    return type_
+    return typing_in(home, capsys, monkeypatch)
 
 
 def signing(label: str = "ds") -> list[str]:

@@ -1,12 +1,15 @@
 """The payloads of the messages that nobody here wrote, and the names to read them with."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from hypothesis import strategies as st
+
+from smki.errors import InvalidInput
 from smki.gbcs.payload.names import Names, read_names
-from smki.gbcs.payload.tree import EncryptedBlock
+from smki.gbcs.payload.tree import EncryptedBlock, Payload, leaves
 from tests.vectors_folder import read_json
 
 _POLICIES = Path(__file__).parent.parent.parent / "policies"
@@ -67,3 +70,23 @@ def _read(kind: str) -> Iterator[Vector]:
                     if block.get("plaintext_hex")
                 ),
             )
+
+
+def altered(data: st.DataObject, kind: str) -> bytes:
+    """A payload with up to four octets of it changed."""
+    payload = bytearray(data.draw(st.sampled_from(vectors_of(kind))).payload)
+    for _ in range(data.draw(st.integers(1, 4))):
+        payload[data.draw(st.integers(0, len(payload) - 1))] = data.draw(st.integers(0, 255))
+    return bytes(payload)
+
+
+def read_or_refuse(read: Callable[[bytes, Names], Payload], payload: bytes) -> None:
+    """Nothing but a payload read whole or one refusal comes of any octets."""
+    refused = ""
+    try:
+        nodes = read(payload, names()).nodes
+        assert len(leaves(nodes)) >= len(nodes) > 0
+        assert [node.as_json()["name"] for node in nodes] == [node.name for node in nodes]
+    except InvalidInput as error:
+        refused = error.code
+    assert refused in {"", "gbcs.payload"}

@@ -8,7 +8,7 @@ from smki.errors import InvalidInput
 from smki.gbcs.payload.dlms import read_dlms
 from smki.gbcs.payload.names import Names
 from smki.gbcs.payload.tree import EncryptedBlock, Node, Payload, leaves
-from tests.gbcs.payload_vectors import Vector, names, vector, vectors_of
+from tests.gbcs.payload_vectors import Vector, altered, names, read_or_refuse, vector, vectors_of
 
 _NO_NAMES = Names({}, {}, {}, {}, {}, {})
 _SUPPLY = "Execute Supply state script table (Script table): execute"
@@ -186,10 +186,7 @@ def test_every_prefix_and_every_addition_is_refused() -> None:
 @settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_altered_payloads_are_read_or_refused(data: st.DataObject) -> None:
-    payload = bytearray(data.draw(st.sampled_from(vectors_of("dlms"))).payload)
-    for _ in range(data.draw(st.integers(1, 4))):
-        payload[data.draw(st.integers(0, len(payload) - 1))] = data.draw(st.integers(0, 255))
-    read_or_refuse(bytes(payload))
+    read_or_refuse(read_dlms, altered(data, "dlms"))
 
 
 @settings(max_examples=500, deadline=None)
@@ -199,19 +196,7 @@ def test_altered_payloads_are_read_or_refused(data: st.DataObject) -> None:
 )
 @example(b"", b"")
 def test_any_octets_are_read_or_refused(start: bytes, octets: bytes) -> None:
-    read_or_refuse(start + octets)
-
-
-def read_or_refuse(payload: bytes) -> None:
-    """Nothing but a payload read whole or one refusal comes of any octets."""
-    refused = ""
-    try:
-        nodes = read_dlms(payload, names()).nodes
-        assert len(leaves(nodes)) >= len(nodes)
-        assert [node.as_json()["name"] for node in nodes] == [node.name for node in nodes]
-    except InvalidInput as error:
-        refused = error.code
-    assert refused in {"", "gbcs.payload"}
+    read_or_refuse(read_dlms, start + octets)
 
 
 @pytest.mark.parametrize(
