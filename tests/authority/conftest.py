@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.authority.desk import Desk
 from tests.house import House, copy_of, founded, opened
 
 
@@ -39,3 +40,8 @@ def standing(complete: Path, tmp_path: Path) -> Iterator[House]:
     house = opened(copy_of(complete, tmp_path / "authority"))
     yield house
     house.workspace.close()
+
+
+@pytest.fixture
+def desk(standing: House) -> Desk:
+    return Desk(standing)
