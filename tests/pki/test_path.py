@@ -1,8 +1,11 @@
 """Paths made here: every rule broken once, hostile bags, mutilated input."""
 
 import itertools
+import subprocess
+import sys
 import time
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -380,3 +383,22 @@ def test_point_of_an_anchor_is_checked() -> None:
 def test_a_time_without_zone_is_refused() -> None:
     with pytest.raises(InvalidInput):
         judged(GOOD, at=AT.replace(tzinfo=None))
+
+
+def test_a_country_of_three_letters_is_read_without_a_word_beside(tmp_path: Path) -> None:
+    odd = x509.Name([x509.NameAttribute(NameOID.COUNTRY_NAME, "GBR", _ASN1Type.PrintableString, _validate=False)])
+    crl = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(odd)
+        .last_update(AT)
+        .next_update(AT + DAY)
+        .sign(ROOT.key, hashes.SHA256())
+    )
+    (tmp_path / "list.crl").write_bytes(crl.public_bytes(Encoding.DER))
+    reading = (
+        "import sys; from smki.pki.path import PathCrl; print(PathCrl.read(open(sys.argv[1], 'rb').read()).issuer)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", reading, str(tmp_path / "list.crl")], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("C=GBR\n", "")
