@@ -6,6 +6,7 @@ signed, nobody can change a request between being counted and being issued, and 
 
 import binascii
 import hashlib
+import io
 import lzma
 import os
 import re
@@ -118,16 +119,13 @@ def take_in(
 
 def one_request(path: Path, spool_folder: Path) -> Intake:
     """A file that holds exactly one request."""
-    intake = take_in(path, _NO_PIPE, spool_folder, 2)
+    intake = take_in(path, io.BytesIO(), spool_folder, 2)
     if intake.count != 1:
         intake.close()
         raise InvalidInput(
             "intake.one", f"{path} holds {intake.count} requests", "name a file with one, or use --from"
         )
     return intake
-
-
-_NO_PIPE: BinaryIO = open(os.devnull, "rb")  # noqa: SIM115, PTH123 - never read
 
 
 class _Hashed:
