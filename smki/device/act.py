@@ -16,7 +16,6 @@ from smki.device.state import TOKENS_KEPT, DeviceKeys, DeviceState
 from smki.device.verdict import Failed
 from smki.entity import RemotePartyRole
 from smki.errors import InvalidInput
-from smki.gbcs.agreement import agree
 from smki.gbcs.header import encode_length
 from smki.gbcs.message import Message
 from smki.gbcs.payload.access import ACCESS_REQUEST, ACCESS_RESPONSE, Access, Asked, read_request
@@ -170,7 +169,7 @@ def _pay(state: DeviceState, keys: DeviceKeys, message: Message, content: object
     header = message.header
     utrn = Utrn(content.decode())
     top_up = TopUp(header.originator, header.target, header.counter >> 32, utrn.value_class, utrn.value)
-    with agree(keys.agreement, cell.public_key) as secret:
+    with keys.secrets.with_peer(cell.public_key, cell.certificate) as secret:
         if not utrn_holds(utrn, top_up, secret):
             raise Failed(rules.TOKEN, "the token is not by the supplier for this meter")
     tokens = tuple(sorted((*state.tokens, top_up.number)))

@@ -12,7 +12,6 @@ from smki.device.state import DeviceKeys, DeviceState
 from smki.device.verdict import Failed
 from smki.entity import DeviceType, KeyUsage, RemotePartyRole
 from smki.errors import InvalidInput
-from smki.gbcs.agreement import agree
 from smki.gbcs.header import Cra, Header, MessageCode, Supplementary
 from smki.gbcs.message import Message, Protection
 from smki.gbcs.protection import add_mac, encrypt, sign
@@ -62,16 +61,18 @@ def sealer(state: DeviceState, keys: DeviceKeys, message: Message, header: Heade
     """What encrypts for the one who asks: with the key in its cell, or in the certificate sent along (GBCS 6.2.5)."""
 
     def seal(plaintext: bytes) -> bytes:
-        with agree(keys.agreement, _reader(state, message, role)) as secret:
+        with keys.secrets.with_peer(*_reader(state, message, role)) as secret:
             return encrypt(plaintext, header, secret)
 
     return seal
 
 
-def _reader(state: DeviceState, message: Message, role: RemotePartyRole) -> ec.EllipticCurvePublicKey:
+def _reader(state: DeviceState, message: Message, role: RemotePartyRole) -> tuple[ec.EllipticCurvePublicKey, bytes]:
+    """The reader's key, and the certificate it comes from."""
     extra = message.header.supplementary
     if extra is None:
-        return state.cells[CellName(role, CellUse.KEY_AGREEMENT)].public_key
+        cell = state.cells[CellName(role, CellUse.KEY_AGREEMENT)]
+        return cell.public_key, cell.certificate
     if extra.certificate is None:
         raise Failed(rules.PAYLOAD, "a sensitive reading for someone unknown, without a certificate to encrypt for")
     try:
@@ -81,7 +82,7 @@ def _reader(state: DeviceState, message: Message, role: RemotePartyRole) -> ec.E
         raise Failed(rules.PAYLOAD, "the certificate that came along cannot be read") from None
     if who.usage is not KeyUsage.KEY_AGREEMENT or who.entity != extra.party:
         raise Failed(rules.PAYLOAD, "the certificate that came along is not for agreeing with the one named")
-    return who.public_key
+    return who.public_key, extra.certificate
 
 
 def respond(
@@ -99,7 +100,7 @@ def respond(
     if message.signature or not use_case.allows(Cra.RESPONSE, Protection.MAC):
         return Sent(state, sign(draft, keys.signing).encode())
     cell = state.cells[CellName(role, CellUse.KEY_AGREEMENT)]
-    with agree(keys.agreement, cell.public_key) as secret:
+    with keys.secrets.with_peer(cell.public_key, cell.certificate) as secret:
         return Sent(state, add_mac(draft, secret).encode())
 
 

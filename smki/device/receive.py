@@ -14,7 +14,6 @@ from smki.device.state import DeviceKeys, DeviceState
 from smki.device.verdict import Failed, Step, Verdict
 from smki.entity import RemotePartyRole
 from smki.errors import InvalidInput
-from smki.gbcs.agreement import agree
 from smki.gbcs.header import Cra
 from smki.gbcs.message import Message, read_message
 from smki.gbcs.protection import mac_holds, signature_holds
@@ -129,7 +128,7 @@ def _check_mac(state: DeviceState, keys: DeviceKeys, message: Message) -> None:
     cell = state.cells.get(_BROKER)
     if cell is None:
         raise Failed(rules.MAC, "no cell holds an access control broker")
-    with agree(keys.agreement, cell.public_key) as secret:
+    with keys.secrets.with_peer(cell.public_key, cell.certificate) as secret:
         if not mac_holds(message, secret):
             raise Failed(rules.MAC, f"the MAC is not by broker {cell.entity} for this device")
 

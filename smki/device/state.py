@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -25,12 +26,14 @@ from smki.device.bundle import Bundle, own_key, use_cases_as_json, use_cases_fro
 from smki.device.cells import Cell, CellName, Cells
 from smki.entity import DeviceType, EntityId, KeyUsage, RemotePartyRole
 from smki.errors import IntegrityFailure, InvalidInput, Refused
+from smki.gbcs.agreement import Agreement
 from smki.gbcs.use_case import UseCases
 
 FORM = "smki-device-state/1"
 MAX_STATE_OCTETS = 1 << 24
 TOKENS_KEPT = 100  # numbers of prepayment tokens that were paid, the latest (a hypothesis: GBCS 14 was not available)
 LOG_KEPT = 1000
+SECRETS_KEPT = 16  # as many as a device has cells with keys to agree with, and some that are sent along
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,13 @@ class DeviceKeys:
 
     signing: ec.EllipticCurvePrivateKey = field(repr=False)
     agreement: ec.EllipticCurvePrivateKey = field(repr=False)
+    keep: int = SECRETS_KEPT
+    """How many secrets shared with remote parties stay in memory, as they do in a meter; 0 agrees anew each time."""
+
+    @cached_property
+    def secrets(self) -> Agreement:
+        """What this device shares with others: by the certificate of theirs it was agreed with."""
+        return Agreement(self.agreement, self.keep)
 
 
 @dataclass(frozen=True)

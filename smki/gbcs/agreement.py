@@ -9,17 +9,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
+from struct import Struct
 from typing import Self
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from smki.entity import EntityId
 from smki.errors import Refused
-from smki.gbcs.header import Header
+from smki.gbcs.header import Cra, Header
 
 KEY_OCTETS = 16
 SECRET_OCTETS = 32
 _AES_GCM_128 = bytes.fromhex("60857406080300")  # the algorithm's identifier in DLMS (GBCS 4.3.3.2)
+_OTHER_INFO = Struct(">7s8sBBQ8s")
+_TRANSACTION_OCTETS = 9  # the purpose and the counter
 _ROUND = (1).to_bytes(4)  # the one-step KDF's counter: a single round gives all we need (NIST SP 800-56A 5.8.1)
 _NO_INVOCATION = bytes(4)
 
@@ -31,6 +34,9 @@ class Purpose(IntEnum):
     RESPONSE = 2
     ALERT = 3
     ENCRYPTION = 4
+
+
+_PURPOSES = {cra: Purpose(cra) for cra in Cra}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +51,17 @@ class KeyInfo:
     @classmethod
     def of_mac(cls, header: Header) -> Self:
         """For the MAC of a message, whoever computes it: the names are those in its header."""
-        return cls(header.originator, Purpose(header.cra), header.counter, header.target)
+        return cls(header.originator, _PURPOSES[header.cra], header.counter, header.target)
 
     @property
     def octets(self) -> bytes:
-        return b"".join(
-            (
-                _AES_GCM_128,
-                self.originator.octets,
-                b"\x09",
-                bytes((self.purpose,)),
-                self.counter.to_bytes(8),
-                self.recipient.octets,
-            )
+        return _OTHER_INFO.pack(
+            _AES_GCM_128,
+            self.originator.octets,
+            _TRANSACTION_OCTETS,
+            self.purpose,
+            self.counter,
+            self.recipient.octets,
         )
 
     @property
@@ -120,7 +124,7 @@ class Agreement:
 
     @contextmanager
     def with_peer(self, peer: ec.EllipticCurvePublicKey, name: bytes) -> Iterator[SharedSecret]:
-        """The secret shared with a peer. `name` tells peers apart: their public point."""
+        """The secret shared with a peer. `name` tells peers apart: their public point or certificate."""
         if not self._keep:
             with agree(self._private_key, peer) as secret:
                 yield secret

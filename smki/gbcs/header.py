@@ -17,6 +17,8 @@ DATE_TIME_OCTETS = 12
 MAX_COUNTER = (1 << 64) - 1
 MAX_CONTENT_OCTETS = 0xFFFF  # what a length of three octets can say
 _SHORT_LENGTH, _ONE_OCTET, _TWO_OCTETS = 0x80, 0x81, 0x82
+_LENGTH_OCTETS = 2
+_NO_LENGTH = 0xFF
 _TRANSACTION_OCTETS = 9  # the CRA flag and the counter
 _START = Struct(">BBBQB8sB8sB")
 _SEQUENCE = 0x30
@@ -30,6 +32,9 @@ class Cra(IntEnum):
     COMMAND = 1
     RESPONSE = 2
     ALERT = 3
+
+
+_CRAS = {flag.value: flag for flag in Cra}
 
 
 class MessageCode(int):
@@ -142,38 +147,33 @@ def _other_information(header: Header) -> bytes:
     return code + extra.party.octets + counters + (extra.certificate or b"")
 
 
-def read_header(data: bytes, start: int) -> tuple[Header, int, int]:
-    """The header that begins at `start`; where its payload begins; how long that is."""
-    if len(data) - start < MIN_HEADER_OCTETS:
-        raise _wrong(f"{len(data) - start} octets are too few for a message")
+def read_header(data: bytes, start: int, end: int) -> tuple[Header, int, int]:
+    """The header that begins at `start`; where its payload begins; how long that is. It ends before `end`."""
+    if end - start < MIN_HEADER_OCTETS:
+        raise _wrong(f"{end - start} octets are too few for a message")
     tag, transaction, flag, counter, first, originator, second, target, dated = _START.unpack_from(data, start)
-    if (tag, transaction, first, second) != (GENERAL_SIGNING, _TRANSACTION_OCTETS, EUI64_OCTETS, EUI64_OCTETS):
+    if tag != GENERAL_SIGNING or transaction != _TRANSACTION_OCTETS or not first == second == EUI64_OCTETS:
         raise _wrong("it does not begin as a Grouping Header does (DF 09 ... 08 ... 08 ...)")
-    if not Cra.COMMAND <= flag <= Cra.ALERT:
+    cra = _CRAS.get(flag)
+    if cra is None:
         raise _wrong(f"its CRA flag is {flag}, which is neither command, response nor alert")
-    at = start + _START.size
-    if dated not in {0, DATE_TIME_OCTETS}:
+    dates = start + _START.size
+    if dated and dated != DATE_TIME_OCTETS:
         raise _wrong(f"its date-time has {dated} octets")
-    date_time = _take(data, at, dated)
-    length, at = read_length(data, at + dated)
-    other = _take(data, at, length)
-    content, at = read_length(data, at + length)
-    header = Header(
-        cra=Cra(flag),
-        counter=counter,
-        originator=EntityId(originator),
-        target=EntityId(target),
-        code=MessageCode(int.from_bytes(other[:_CODE])),
-        supplementary=_supplementary(other),
-        date_time=date_time,
-    )
+    length, at = read_length(data, dates + dated)
+    after = at + length
+    if after > end:
+        raise _wrong(f"it ends at octet {end}, and {after} are announced")
+    code = MessageCode(int.from_bytes(data[at : at + _CODE]))
+    supplementary = None if length == _CODE else _supplementary(data[at:after])
+    date_time = data[dates : dates + dated]
+    header = Header(cra, counter, EntityId(originator), EntityId(target), code, supplementary, date_time)
+    content, at = read_length(data, after)
     return header, at, content
 
 
-def _supplementary(other: bytes) -> Supplementary | None:
+def _supplementary(other: bytes) -> Supplementary:
     size = len(other)
-    if size == _CODE:
-        return None
     if size not in {_PARTY, _COUNTER, _ORIGINATOR_COUNTER} and size <= _ORIGINATOR_COUNTER:
         raise _wrong(f"its other-information has {size} octets")
     party = EntityId(other[_CODE:_PARTY])
@@ -200,22 +200,16 @@ def encode_length(length: int) -> bytes:
 
 def read_length(data: bytes, at: int) -> tuple[int, int]:
     """A length in its shortest form, and where what follows it begins."""
-    first = data[at] if at < len(data) else None
-    if first is not None and first < _SHORT_LENGTH:
+    first = data[at] if at < len(data) else _NO_LENGTH
+    if first < _SHORT_LENGTH:
         return first, at + 1
-    more = {_ONE_OCTET: 1, _TWO_OCTETS: 2}.get(first or 0)
-    if more is None or at + 1 + more > len(data):
+    more = first - _SHORT_LENGTH
+    if not 1 <= more <= _LENGTH_OCTETS or at + 1 + more > len(data):
         raise _wrong(f"there is no length at octet {at}")
-    length = int.from_bytes(data[at + 1 : at + 1 + more])
+    length = data[at + 1] if more == 1 else data[at + 1] << 8 | data[at + 2]
     if length < (_SHORT_LENGTH if more == 1 else 0x100):
         raise _wrong(f"the length at octet {at} is not in its shortest form")
     return length, at + 1 + more
-
-
-def _take(data: bytes, at: int, length: int) -> bytes:
-    if at + length > len(data):
-        raise _wrong(f"it ends at octet {len(data)}, and {at + length} are announced")
-    return data[at : at + length]
 
 
 def _wrong(reason: str) -> InvalidInput:

@@ -9,7 +9,7 @@ from enum import Enum
 from functools import cached_property
 
 from smki.errors import InvalidInput
-from smki.gbcs.header import GENERAL_SIGNING, Cra, Header, encode_length, read_header, read_length
+from smki.gbcs.header import Cra, Header, encode_length, read_header, read_length
 
 GENERAL_CIPHERING = 0xDD
 MAC_OCTETS = 12
@@ -40,7 +40,7 @@ class Message:
     mac: bytes | None = None
 
     def __post_init__(self) -> None:
-        if self.signature is not None and len(self.signature) not in {0, SIGNATURE_OCTETS}:
+        if self.signature and len(self.signature) != SIGNATURE_OCTETS:
             raise _wrong(f"its signature has {len(self.signature)} octets")
         if self.mac is not None and (len(self.mac) != MAC_OCTETS or self.signature is None):
             raise _wrong("a MAC has 12 octets and follows a signature or the null signature")
@@ -100,30 +100,27 @@ def read_message(data: bytes) -> Message:
     """Read one message, whole: what is over, short, or written in another way is refused."""
     if len(data) > MAX_MESSAGE_OCTETS:
         raise _wrong(f"{len(data)} octets, and {MAX_MESSAGE_OCTETS} is the most there can be")
-    if data[:1] != bytes((GENERAL_CIPHERING,)):
+    if not data.startswith(_MAC_START[:1]):
         return _read_inner(data, 0, len(data), None)
-    if data[: len(_MAC_START)] != _MAC_START:
+    if not data.startswith(_MAC_START):
         raise _wrong("its MAC header is not DD and six zero octets: a fragment of a larger message has to be joined")
     length, at = read_length(data, len(_MAC_START))
     if at + length != len(data) or length < len(_SECURITY) + MAC_OCTETS:
         raise _wrong(f"{length} octets are announced after its MAC header, and {len(data) - at} are there")
-    if data[at : at + len(_SECURITY)] != _SECURITY:
+    if not data.startswith(_SECURITY, at):
         raise _wrong("its security header is not that of a MAC (11 and invocation counter 0)")
     end = len(data) - MAC_OCTETS
     return _read_inner(data, at + len(_SECURITY), end, data[end:])
 
 
 def _read_inner(data: bytes, start: int, end: int, mac: bytes | None) -> Message:
-    if data[start : start + 1] != bytes((GENERAL_SIGNING,)):
-        raise _wrong("it begins with neither DD nor DF")
-    inner = data[:end] if end != len(data) else data
-    header, at, content = read_header(inner, start)
+    header, at, content = read_header(data, start, end)
     after = at + content
     if after > end:
         raise _wrong(f"its payload has {content} octets, and {end - at} are there")
     message = _keep(Message(header, data[at:after], _read_signature(data[after:end]), mac), data[start:after])
     message.__dict__["inner"] = data[start:end]
-    if message.protection is Protection.NONE and header.cra is not Cra.COMMAND:
+    if mac is None and not message.signature and header.cra is not Cra.COMMAND:
         raise _wrong("only a pre-command goes without signature and MAC")
     return message
 

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from smki.device import verdict as rules
 from smki.device.cells import CellName, CellUse
 from smki.device.receive import Received
 from smki.device.state import TOKENS_KEPT, DeviceState, read_state, write_state
@@ -42,6 +43,7 @@ from tests.parties.people import BROKER, METER, SUPPLIER, arming
 
 STRANGER = ec.generate_private_key(ec.SECP256R1())
 OPERATOR, COS = PARTIES[RemotePartyRole.NETWORK_OPERATOR], PARTIES[RemotePartyRole.TRANSITIONAL_COS]
+BROKER_AGREES = CellName(RemotePartyRole.ACCESS_CONTROL_BROKER, CellUse.KEY_AGREEMENT)
 SUPPLIER_AGREES = CellName(RemotePartyRole.SUPPLIER, CellUse.KEY_AGREEMENT)
 SUPPLIER_SIGNS = CellName(RemotePartyRole.SUPPLIER, CellUse.DIGITAL_SIGNATURE)
 TABLE = Path(__file__).parent.parent / "golden" / "device-verdicts.toml"
@@ -239,6 +241,15 @@ def test_tokens_are_kept_in_order_and_the_oldest_are_used_up() -> None:
     assert desk.state.token_floor == 5
     for number in (1, 5, 6, TOKENS_KEPT + 5):
         assert desk.receive(paying(number)).verdict.code == "receive.token-used"
+
+
+def test_a_kept_secret_is_the_brokers_whose_certificate_is_in_the_cell() -> None:
+    desk = Desk()
+    assert desk.receive(command(1000)).verdict.accepted
+    cells = {**desk.state.cells, BROKER_AGREES: filled(BROKER_AGREES, BROKER, STRANGER)}
+    desk.state = replace(desk.state, cells=cells)
+    assert desk.receive(command(1001)).verdict.code == rules.MAC.code
+    assert desk.receive(with_mac(sign(arming(1002), signer()), STRANGER)).verdict.accepted
 
 
 def test_credentials_are_answered_from_the_cells() -> None:
