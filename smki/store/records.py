@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -11,9 +11,14 @@ from smki.pki.kind import Kind
 from smki.pki.serial import Serial
 from smki.pki.status import Status
 
+if TYPE_CHECKING:
+    from smki.device.cells import CellName  # pyca costs a cold command its import
+    from smki.gbcs.payload.credentials import Mode
+
 AuthorityState = Literal["making", "active"]
 BatchState = Literal["admitted", "waiting", "granted", "refused"]
 HoldState = Literal["waiting", "granted", "refused"]
+OrderState = Literal["made", "signed", "accepted", "done", "partly", "failed", "cancelled"]
 CeremonyState = Literal["started", "keys-made", "signing", "done"]
 
 
@@ -195,3 +200,60 @@ class SignatureRecord:
     target: EntityId
     code: int
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PutRecord:
+    """One certificate that an order puts somewhere: into a cell, or to a device's own key of a usage."""
+
+    cell: "CellName | KeyUsage"
+    organisation: EntityId
+    """Whose it is; of a device's own, the device."""
+    key_identifier: bytes
+    serial: str
+
+
+@dataclass(frozen=True, slots=True)
+class FloorRecord:
+    """Where an order has a role's counters begin."""
+
+    role: RemotePartyRole
+    counter: int
+    top_up: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRecord:
+    """A command about a device's credentials that was made, and what became of it."""
+
+    digest: bytes
+    """SHA-256 of the pre-command's octets."""
+    device: EntityId
+    originator: EntityId
+    code: int
+    """Its message code."""
+    counter: int
+    execution_at: datetime | None
+    """When it is to happen; none: at once."""
+    state: OrderState
+    puts: tuple[PutRecord, ...]
+    floors: tuple[FloorRecord, ...]
+    batch: bytes
+    """SHA-256 that names the run which made it."""
+    made_at: datetime
+    outcome: str = ""
+    """What became of it, in words."""
+
+    @property
+    def mode(self) -> "Mode | None":
+        """Who replaces whose credentials; none: it replaces nobody's."""
+        from smki.device.modes import RULES_BY_CODE
+        from smki.gbcs.header import MessageCode
+
+        rule = RULES_BY_CODE.get(MessageCode(self.code))
+        return None if rule is None else rule.mode
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether nothing more is to come."""
+        return self.state in {"done", "partly", "failed", "cancelled"}

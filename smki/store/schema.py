@@ -174,6 +174,33 @@ _THIRD: dict[str, Table] = {
 _THIRD_INDEXES = ("CREATE INDEX signature_window ON signature (key_hash, code, at)",)
 
 
+# Orders about devices' credentials. What a run puts where is the same for all its devices, and is written once.
+_FIFTH: dict[str, Table] = {
+    "credential_change": Table({"digest": "octets", "body": "text"}, ("digest",)),
+    "credential_order": Table(
+        {
+            "execution_at": "bigint",
+            "made_at": "bigint",
+            "code": "smallint",
+            "state": "smallint",
+            "digest": "octets",
+            "device": "octets",
+            "originator": "octets",
+            "counter": "octets",
+            "change": "octets",
+            "batch": "octets",
+            "outcome": "text",
+        },
+        ("digest",),
+        optional=("execution_at",),
+    ),
+}
+_FIFTH_INDEXES = (
+    "CREATE INDEX credential_order_device ON credential_order (device, counter)",
+    "CREATE INDEX credential_order_batch ON credential_order (batch, state)",
+)
+
+
 def first_on_sqlite(connection: Any) -> None:
     """The first schema, through sqlite-utils."""
     _create_on_sqlite(connection, _FIRST, _INDEXES)
@@ -189,6 +216,11 @@ def second_on_sqlite(connection: Any) -> None:
 def third_on_sqlite(connection: Any) -> None:
     """Counters, signatures, and what waits for a second officer."""
     _create_on_sqlite(connection, _THIRD, _THIRD_INDEXES)
+
+
+def fifth_on_sqlite(connection: Any) -> None:
+    """Orders about devices' credentials."""
+    _create_on_sqlite(connection, _FIFTH, _FIFTH_INDEXES)
 
 
 def _create_on_sqlite(connection: Any, tables: dict[str, Table], indexes: tuple[str, ...]) -> None:
@@ -235,6 +267,13 @@ def third_on_postgresql(connection: Any) -> None:
         connection.execute(index)
 
 
+def fifth_on_postgresql(connection: Any) -> None:
+    """Orders about devices' credentials."""
+    _create_on_postgresql(connection, _FIFTH)
+    for index in _FIFTH_INDEXES:
+        connection.execute(index)
+
+
 def _create_on_postgresql(connection: Any, tables: dict[str, Table]) -> None:
     for name, table in tables.items():
         lines = [
@@ -247,5 +286,10 @@ def _create_on_postgresql(connection: Any, tables: dict[str, Table]) -> None:
 
 
 Migration = Callable[[Any], None]
-SQLITE: tuple[Migration, ...] = (first_on_sqlite, second_on_sqlite, third_on_sqlite)
-POSTGRESQL: tuple[Migration, ...] = (first_on_postgresql, second_on_postgresql, third_on_postgresql)
+SQLITE: tuple[Migration, ...] = (first_on_sqlite, second_on_sqlite, third_on_sqlite, fifth_on_sqlite)
+POSTGRESQL: tuple[Migration, ...] = (
+    first_on_postgresql,
+    second_on_postgresql,
+    third_on_postgresql,
+    fifth_on_postgresql,
+)

@@ -17,6 +17,7 @@ from smki.store.certificates import Certificates
 from smki.store.engine import Engine, open_engine
 from smki.store.entry import entry_body
 from smki.store.holds import Holds
+from smki.store.orders import Orders
 from smki.store.organisations import Organisations
 from smki.store.records import (
     Act,
@@ -43,6 +44,7 @@ class Store:
         self.organisations = Organisations(engine)
         self.signatures = Signatures(engine)
         self.holds = Holds(engine)
+        self.orders = Orders(engine)
 
     @classmethod
     def open(cls, url: str) -> Self:

@@ -8,6 +8,7 @@ from smki.errors import Refused
 from smki.pki.serial import Serial
 from smki.store.certificates import CertificateActs
 from smki.store.holds import HoldActs
+from smki.store.orders import OrderActs
 from smki.store.organisations import OrganisationActs
 from smki.store.records import (
     AuthorityRecord,
@@ -20,7 +21,7 @@ from smki.store.records import (
 from smki.store.signatures import SignatureActs
 
 
-class Transaction(CertificateActs, OrganisationActs, SignatureActs, HoldActs):
+class Transaction(CertificateActs, OrganisationActs, SignatureActs, HoldActs, OrderActs):
     """What may be done inside one act."""
 
     def set_audit_key(self, spki: bytes) -> None:
