@@ -20,12 +20,13 @@ from smki.pki.profile import Profile, read_profile
 from smki.settings import Sourced, Table, read_toml
 
 if TYPE_CHECKING:
+    from smki.authority.credentials import CredentialsPolicy
     from smki.device.cells import CellName
     from smki.entity import DeviceType
     from smki.gbcs.payload.names import Names  # half the reading of a command that shows messages, and none of others
     from smki.gbcs.use_case import UseCases
 
-_USE_CASES, _DEVICES = "use-cases.toml", "devices.toml"
+_USE_CASES, _DEVICES, _CREDENTIALS = "use-cases.toml", "devices.toml", "credentials.toml"
 _NAMES = ("names-cosem.toml", "names-zigbee.toml")
 MIN_APPROVALS = 2  # no single person makes a key (tScheme key management; RFC 3647 5.2.2)
 
@@ -113,9 +114,18 @@ class Policies:
 
         return read_toml(self.tables[_DEVICES], _DEVICES, DevicesFile).value.checked()
 
+    @cached_property
+    def credentials(self) -> "CredentialsPolicy":
+        """Which replacements of credentials are made."""
+        from smki.authority.credentials import CredentialsFile
+
+        found = read_toml(self.tables[_CREDENTIALS], _CREDENTIALS, CredentialsFile).value.checked()
+        found.check_use_cases(self.use_cases)
+        return found
+
     def read_all(self) -> None:
         """Read what was not read yet: policies are adopted whole or not at all."""
-        _ = self.use_cases, self.names, self.devices
+        _ = self.use_cases, self.names, self.devices, self.credentials
 
     @property
     def digest(self) -> str:
@@ -153,7 +163,7 @@ def load_policies(folder: Path) -> Policies:
     }
     issuance = read_issuance(keep(_read(folder, "issuance.toml", IssuanceFile)), profiles, hierarchies)
     signing = keep(_read(folder, "signing.toml", SigningFile)).checked()
-    tables = {name: _octets(folder / name) for name in (_USE_CASES, _DEVICES, *_NAMES)}
+    tables = {name: _octets(folder / name) for name in (_USE_CASES, _DEVICES, _CREDENTIALS, *_NAMES)}
     digests |= {name: hashlib.sha256(data).hexdigest() for name, data in tables.items()}
     return Policies(
         environment=hierarchy_file.environment,
