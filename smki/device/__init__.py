@@ -10,11 +10,13 @@ Nothing here needs more than `cryptography`: no HSM, no database, no network, no
 
 from smki.device.bundle import Bundle, open_bundle
 from smki.device.cells import Cell, CellName, CellUse
+from smki.device.credentials import Advanced, advance
 from smki.device.receive import Received, receive
 from smki.device.state import DeviceKeys, DeviceState, apply_bundle, new_state
 from smki.device.verdict import Verdict
 
 __all__ = [
+    "Advanced",
     "Bundle",
     "Cell",
     "CellName",
@@ -23,6 +25,7 @@ __all__ = [
     "DeviceState",
     "Received",
     "Verdict",
+    "advance",
     "apply_bundle",
     "new_state",
     "open_bundle",

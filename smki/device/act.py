@@ -12,6 +12,9 @@ from cryptography.hazmat import asn1
 
 from smki.device import verdict as rules
 from smki.device.cells import CellName, CellUse
+from smki.device.credentials import update_credentials
+from smki.device.modes import RULES_BY_CODE, cell_usage, key_usage_bits
+from smki.device.own_keys import install, make_request, provide
 from smki.device.state import TOKENS_KEPT, DeviceKeys, DeviceState
 from smki.device.verdict import Failed
 from smki.entity import RemotePartyRole
@@ -19,27 +22,16 @@ from smki.errors import InvalidInput
 from smki.gbcs.header import encode_length
 from smki.gbcs.message import Message
 from smki.gbcs.payload.access import ACCESS_REQUEST, ACCESS_RESPONSE, Access, Asked, read_request
-from smki.gbcs.payload.credentials import (
-    CellContents,
-    CellUsage,
-    DetailsCommand,
-    DetailsResponse,
-    RoleDetails,
-)
-from smki.gbcs.payload.declared import (
-    DIGITAL_SIGNATURE,
-    KEY_AGREEMENT,
-    KEY_CERT_SIGN,
-    enumerated,
-    read_declared,
-    write_declared,
-)
+from smki.gbcs.payload.credentials import CellContents, DetailsCommand, DetailsResponse, RoleDetails, StatusCode
+from smki.gbcs.payload.declared import enumerated, read_declared, write_declared
 from smki.gbcs.payload.firmware import Clock, ClockCommand, ClockResponse
 from smki.gbcs.payload.operations import GBZ, Component, components, object_text
 from smki.gbcs.top_up import TopUp, Utrn, utrn_holds
 
 Seal = Callable[[bytes], bytes]
 _DETAILS = (0x0008, 0x011B)
+_NEW_PAIR, _INSTALL, _PROVIDE = 0x000A, 0x000B, 0x000C
+_OWN_KEYS = (_NEW_PAIR, _INSTALL, _PROVIDE)
 _SET_CLOCK = 0x007F
 _TOKEN_DIGITS = 20
 _PROTECTION = (0x001E, bytes.fromhex("00002b0208ff"), 1)  # data protection object, get_protected_attributes
@@ -51,13 +43,6 @@ _NULL = b"\x00"
 # ZCL: frame control of what a server answers, default response and read attributes with their response (ZCL 2.4, 2.5)
 _FROM_SERVER, _READ, _READ_RESPONSE, _DEFAULT_RESPONSE = 0x08, 0x00, 0x01, 0x0B
 _NO_SUCH_ATTRIBUTE = 0x86
-_BITS = {
-    CellUse.KEY_CERT_SIGN: KEY_CERT_SIGN,
-    CellUse.DIGITAL_SIGNATURE: DIGITAL_SIGNATURE,
-    CellUse.KEY_AGREEMENT: KEY_AGREEMENT,
-    CellUse.TOP_UP: KEY_AGREEMENT,
-}
-_STATUS_SUCCESS, _STATUS_NO_CELL, _STATUS_OTHER = 0, 25, 127
 
 
 @dataclass(frozen=True)
@@ -67,6 +52,8 @@ class Done:
     state: DeviceState
     payload: bytes
     changes: tuple[str, ...] = ()
+    keys: DeviceKeys | None = None
+    """The device's keys, where they changed."""
 
 
 def act(state: DeviceState, keys: DeviceKeys, message: Message, token: bool, seal: Seal, at: datetime) -> Done:
@@ -79,6 +66,10 @@ def act(state: DeviceState, keys: DeviceKeys, message: Message, token: bool, sea
             return _zigbee(state, keys, message, token)
         if code in _DETAILS:
             return _details(state, payload, code)
+        if message.header.code in RULES_BY_CODE:
+            return _update(state, keys, message, at)
+        if code in _OWN_KEYS:
+            return _own_keys(state, keys, message)
         if code == _SET_CLOCK:
             return _set_clock(state, payload, at)
     except InvalidInput as error:
@@ -215,16 +206,16 @@ def _read_nothing(one: Component) -> bytes:
 def _details(state: DeviceState, payload: bytes, code: int) -> Done:
     """CS02a and CS02f: what is in the cells of some roles (GBCS 13.2)."""
     wanted = read_declared(DetailsCommand, payload).payload.roles
-    absent = _STATUS_NO_CELL if code == _DETAILS[0] else _STATUS_OTHER
+    absent = StatusCode.TRUST_ANCHOR_NOT_FOUND if code == _DETAILS[0] else StatusCode.OTHER
     found = [_role_details(state, role, absent) for role in wanted]
     return Done(state, write_declared(DetailsResponse(payload=found)))
 
 
-def _role_details(state: DeviceState, role: RemotePartyRole, absent: int) -> RoleDetails:
+def _role_details(state: DeviceState, role: RemotePartyRole, absent: StatusCode) -> RoleDetails:
     cells = [
         CellContents(
-            key_usage=_BITS[name.use],
-            cell_usage=CellUsage.PREPAYMENT_TOP_UP if name.use is CellUse.TOP_UP else CellUsage.MANAGEMENT,
+            key_usage=key_usage_bits(name.use),
+            cell_usage=cell_usage(name.use),
             subject_unique_id=cell.entity.octets,
             subject_key_identifier=cell.key_identifier,
         )
@@ -235,7 +226,23 @@ def _role_details(state: DeviceState, role: RemotePartyRole, absent: int) -> Rol
     if not cells:
         return RoleDetails(role=role, status_code=enumerated(absent), current_counter=None, cells=None)
     counter = state.counters.get(role, 0)
-    return RoleDetails(role=role, status_code=enumerated(_STATUS_SUCCESS), current_counter=counter, cells=cells)
+    return RoleDetails(role=role, status_code=enumerated(StatusCode.SUCCESS), current_counter=counter, cells=cells)
+
+
+def _update(state: DeviceState, keys: DeviceKeys, message: Message, at: datetime) -> Done:
+    """CS02b and CS02g: other certificates in the cells. What was shared with who is gone is forgotten."""
+    done = update_credentials(state, message, at)
+    keys.secrets.forget()
+    return Done(done.state, done.payload, done.changes)
+
+
+def _own_keys(state: DeviceState, keys: DeviceKeys, message: Message) -> Done:
+    """CS02c, CS02d, CS02e."""
+    if message.header.code == _PROVIDE:
+        return Done(state, provide(state, message.payload))
+    change = make_request if message.header.code == _NEW_PAIR else install
+    done = change(state, keys, message.payload)
+    return Done(done.state, done.payload, done.changes, done.keys)
 
 
 def _set_clock(state: DeviceState, payload: bytes, at: datetime) -> Done:

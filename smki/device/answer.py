@@ -10,7 +10,7 @@ from smki.device import verdict as rules
 from smki.device.cells import CellName, CellUse
 from smki.device.state import DeviceKeys, DeviceState
 from smki.device.verdict import Failed
-from smki.entity import DeviceType, KeyUsage, RemotePartyRole
+from smki.entity import DeviceType, EntityId, KeyUsage, RemotePartyRole
 from smki.errors import InvalidInput
 from smki.gbcs.header import Cra, Header, MessageCode, Supplementary
 from smki.gbcs.message import Message, Protection
@@ -19,7 +19,8 @@ from smki.gbcs.use_case import UseCase
 from smki.pki.holder import holder, load_certificate
 
 GENERIC_CRITICAL_ALERT = MessageCode(0x1000)
-_NOT_SPECIFIED = bytes.fromhex("800000")  # deviation from UTC, clock status: nothing is wrong with it
+_NOT_SPECIFIED = bytes.fromhex("8000ff")  # deviation from UTC, clock status
+_NO_DAY_OF_WEEK = 0xFF
 _ZIGBEE_EPOCH = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
 _ZIGBEE = {DeviceType.GSME, DeviceType.GPF}
 Seal = Callable[[bytes], bytes]
@@ -53,7 +54,7 @@ def response_header(state: DeviceState, message: Message, use_case: UseCase, at:
 
 def date_time(at: datetime) -> bytes:
     """A moment as DLMS date-time, in UTC."""
-    day = bytes((at.month, at.day, at.isoweekday(), at.hour, at.minute, at.second, 0))
+    day = bytes((at.month, at.day, _NO_DAY_OF_WEEK, at.hour, at.minute, at.second, 0))
     return at.year.to_bytes(2) + day + _NOT_SPECIFIED
 
 
@@ -109,8 +110,13 @@ def alert(state: DeviceState, keys: DeviceKeys, code: int, at: datetime) -> Sent
     cell = state.cells.get(CellName(RemotePartyRole.SUPPLIER, CellUse.DIGITAL_SIGNATURE))
     if cell is None:
         return Sent(state, None)
-    header = Header(Cra.ALERT, state.own_counter, state.device, cell.entity, GENERIC_CRITICAL_ALERT)
     payload = _zigbee_alert(code, at) if state.kind in _ZIGBEE else _dlms_alert(code, state.own_counter, at)
+    return send_alert(state, keys, cell.entity, GENERIC_CRITICAL_ALERT, payload)
+
+
+def send_alert(state: DeviceState, keys: DeviceKeys, target: EntityId, code: MessageCode, payload: bytes) -> Sent:
+    """An alert, numbered and signed."""
+    header = Header(Cra.ALERT, state.own_counter, state.device, target, code)
     sent = sign(Message(header, payload), keys.signing)
     return Sent(replace(state, own_counter=state.own_counter + 1), sent.encode())
 

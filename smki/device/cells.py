@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from smki.entity import EUI64_OCTETS, EntityId, KeyUsage, RemotePartyRole
 from smki.errors import InvalidInput
 from smki.pki.holder import UNREADABLE, holder, load_certificate
+from smki.pki.keyid import KEY_IDENTIFIER_OCTETS
 
 NOBODY = EntityId(bytes(EUI64_OCTETS))  # a root has no EUI-64: what a device answers for it (CS02a)
 
@@ -87,6 +88,10 @@ class Cell:
             identifier = read.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
         except (x509.ExtensionNotFound, ValueError, *UNREADABLE):
             raise InvalidInput("cell.key", f"cell {name}: no key identifier", "use certificates of GBCS") from None
+        if len(identifier) != KEY_IDENTIFIER_OCTETS:
+            raise InvalidInput(
+                "cell.key", f"cell {name}: its key identifier has not 8 octets", "use certificates of GBCS"
+            )
         return cls(read.public_bytes(Encoding.DER), entity, identifier, key)
 
 

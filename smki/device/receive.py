@@ -10,16 +10,20 @@ from smki.device import verdict as rules
 from smki.device.act import act
 from smki.device.answer import alert, respond, response_header, sealer
 from smki.device.cells import CellName, CellUse, roles_of
+from smki.device.credentials import advance, contingency_key
+from smki.device.modes import CONTINGENCY_ROLE, RULES
 from smki.device.state import DeviceKeys, DeviceState
 from smki.device.verdict import Failed, Step, Verdict
 from smki.entity import RemotePartyRole
 from smki.errors import InvalidInput
 from smki.gbcs.header import Cra
 from smki.gbcs.message import Message, read_message
+from smki.gbcs.payload.credentials import Mode
 from smki.gbcs.protection import mac_holds, signature_holds
 from smki.gbcs.use_case import UseCase
 
 PREPAYMENT = "SME.C.NC+UTRN"
+_CONTINGENCY = RULES[Mode.ANY_BY_CONTINGENCY].code
 _BROKER = CellName(RemotePartyRole.ACCESS_CONTROL_BROKER, CellUse.KEY_AGREEMENT)
 
 
@@ -29,9 +33,13 @@ class Received:
 
     verdict: Verdict
     state: DeviceState
+    keys: DeviceKeys
+    """Other ones than before where the device changed its own."""
     answer: bytes | None = None
     """The response; for a failure that the specification wants told, the alert."""
     changes: tuple[str, ...] = ()
+    alerts: tuple[bytes, ...] = ()
+    """Of what had been put off, and came due before the command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +52,13 @@ class Passed:
 
 
 def receive(state: DeviceState, keys: DeviceKeys, octets: bytes, at: datetime) -> Received:
-    """Judge a command, and if it is good obey it."""
+    """Do what is due, then judge a command, and if it is good obey it."""
+    due = advance(state, keys, at)
+    found = _receive(due.state, keys, octets, at)
+    return replace(found, changes=(*due.changes, *found.changes), alerts=due.alerts)
+
+
+def _receive(state: DeviceState, keys: DeviceKeys, octets: bytes, at: datetime) -> Received:
     try:
         passed = check(state, keys, octets)
     except Failed as failure:
@@ -61,7 +75,8 @@ def receive(state: DeviceState, keys: DeviceKeys, octets: bytes, at: datetime) -
     sent = respond(done.state, keys, message, use_case, role, Message(header, done.payload))
     text = f"{use_case.label}, by {role.word} {message.header.originator}"
     found = Verdict(rules.ACCEPTED, Step.ACT, text)
-    return Received(found, sent.state.logged(at, rules.ACCEPTED, text), sent.octets, done.changes)
+    after = sent.state.logged(at, rules.ACCEPTED, text)
+    return Received(found, after, done.keys or keys, sent.octets, done.changes)
 
 
 def check(state: DeviceState, keys: DeviceKeys, octets: bytes) -> Passed:
@@ -97,7 +112,12 @@ def _use_case(state: DeviceState, message: Message) -> UseCase:
 
 
 def _role(state: DeviceState, message: Message, use_case: UseCase) -> RemotePartyRole:
-    """By the signature's cell for what is signed, else by the one for key agreement (GBCS 6.2.4)."""
+    """By the signature's cell for what is signed, else by the one for key agreement (GBCS 6.2.4).
+
+    Who speaks for the contingency is in no cell: the root's certificate holds its key, wrapped (GBCS 13.3).
+    """
+    if message.header.code == _CONTINGENCY:
+        return CONTINGENCY_ROLE
     use = CellUse.DIGITAL_SIGNATURE if message.signature else CellUse.KEY_AGREEMENT
     originator = message.header.originator
     known = roles_of(state.cells, originator, use)
@@ -134,8 +154,11 @@ def _check_mac(state: DeviceState, keys: DeviceKeys, message: Message) -> None:
 
 
 def _check_signature(state: DeviceState, message: Message, role: RemotePartyRole) -> None:
-    cell = state.cells[CellName(role, CellUse.DIGITAL_SIGNATURE)]
-    if not signature_holds(message, cell.public_key):
+    if role is CONTINGENCY_ROLE:
+        key = contingency_key(state, message)
+    else:
+        key = state.cells[CellName(role, CellUse.DIGITAL_SIGNATURE)].public_key
+    if not signature_holds(message, key):
         raise Failed(rules.SIGNATURE, f"the signature is not by the {role.word} in this device's cell")
 
 
@@ -150,6 +173,6 @@ def _failed(state: DeviceState, keys: DeviceKeys, found: Verdict, at: datetime) 
     """What is logged, and the alert where one is due: to the supplier, from whom a device has its orders."""
     state = state.logged(at, found.code, found.message)
     if found.alert is None:
-        return Received(found, state)
+        return Received(found, state, keys)
     sent = alert(state, keys, found.alert, at)
-    return Received(found, sent.state, sent.octets)
+    return Received(found, sent.state, keys, sent.octets)

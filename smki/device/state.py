@@ -8,7 +8,7 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from smki.device.bundle import Bundle, own_key, use_cases_as_json, use_cases_from_json
 from smki.device.cells import Cell, CellName, Cells
+from smki.device.update import Floors, read_update
 from smki.entity import DeviceType, EntityId, KeyUsage, RemotePartyRole
 from smki.errors import IntegrityFailure, InvalidInput, Refused
 from smki.gbcs.agreement import Agreement
@@ -45,12 +46,37 @@ class LogLine:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An update of credentials that was put off: until when, by whom, and what it says."""
+
+    at: datetime
+    originator: EntityId
+    payload: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Someone who had a role once."""
+
+    role: RemotePartyRole
+    entity: EntityId
+
+
+def new_pair() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
 @dataclass(frozen=True)
 class DeviceKeys:
     """The device's own private keys: in memory, or in whatever keeps them."""
 
     signing: ec.EllipticCurvePrivateKey = field(repr=False)
     agreement: ec.EllipticCurvePrivateKey = field(repr=False)
+    asked: Mapping[KeyUsage, ec.EllipticCurvePrivateKey] = field(default_factory=dict, repr=False)
+    """Pairs that were made, and wait for their certificates: the last that was asked for of each usage."""
+    make: Callable[[], ec.EllipticCurvePrivateKey] = field(default=new_pair, repr=False, compare=False)
+    """Where new pairs come from."""
     keep: int = SECRETS_KEPT
     """How many secrets shared with remote parties stay in memory, as they do in a meter; 0 agrees anew each time."""
 
@@ -82,6 +108,10 @@ class DeviceState:
     values: Mapping[str, bytes] = field(default_factory=dict)
     """Attributes that were set, by class, object and number: their DLMS octets."""
     log: tuple[LogLine, ...] = ()
+    pending: tuple[Pending, ...] = ()
+    """What was put off, one of a mode."""
+    past: Mapping[Past, Floors] = field(default_factory=dict)
+    """The highest counters ever heard from those who had a role before, the latest last."""
 
     def logged(self, at: datetime, code: str, text: str) -> "DeviceState":
         line = LogLine(at.strftime("%Y-%m-%dT%H:%M:%SZ"), code, text)
@@ -158,7 +188,16 @@ def write_state(state: DeviceState, keys: DeviceKeys) -> bytes:
         "use_cases": use_cases_as_json(state.use_cases, None),
         "values": {name: octets.hex() for name, octets in state.values.items()},
         "log": [[line.at, line.code, line.text] for line in state.log],
-        "keys": {"signing": _private(keys.signing), "agreement": _private(keys.agreement)},
+        "pending": [[one.at.isoformat(), str(one.originator), _text(one.payload)] for one in state.pending],
+        "past": [
+            [one.role.word, str(one.entity), str(floors.counter), str(floors.top_up or 0)]
+            for one, floors in state.past.items()
+        ],
+        "keys": {
+            "signing": _private(keys.signing),
+            "agreement": _private(keys.agreement),
+            "asked": {usage.value: _private(key) for usage, key in keys.asked.items()},
+        },
     }
     return _canonical({"form": FORM, "sha256": hashlib.sha256(_canonical(body)).hexdigest(), "state": body}) + b"\n"
 
@@ -176,8 +215,7 @@ def read_state(octets: bytes) -> tuple[DeviceState, DeviceKeys]:
             raise IntegrityFailure(
                 "device.state-changed", "the state was changed, or not written whole", "restore it, or make a new one"
             )
-        keys = DeviceKeys(_read_private(body["keys"]["signing"]), _read_private(body["keys"]["agreement"]))
-        return _read_body(body), keys
+        return _read_body(body), _read_keys(body["keys"])
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise _wrong(type(error).__name__) from None
 
@@ -197,7 +235,25 @@ def _read_body(body: Mapping[str, Any]) -> DeviceState:
         use_cases=use_cases_from_json(body["use_cases"]),
         values={name: bytes.fromhex(text) for name, text in body["values"].items()},
         log=tuple(LogLine(*(str(part) for part in line)) for line in body["log"]),
+        pending=tuple(_read_pending(*one) for one in body["pending"]),
+        past={
+            Past(RemotePartyRole.parse(role), EntityId.parse(entity)): Floors(int(counter), int(top_up))
+            for role, entity, counter, top_up in body["past"]
+        },
     )
+
+
+def _read_pending(at: str, originator: str, payload: str) -> Pending:
+    due = datetime.fromisoformat(at)
+    if due.tzinfo is None:
+        raise ValueError
+    read_update(_octets(payload))
+    return Pending(due, EntityId.parse(originator), _octets(payload))
+
+
+def _read_keys(keys: Mapping[str, Any]) -> DeviceKeys:
+    asked = {KeyUsage(usage): _read_private(text) for usage, text in keys["asked"].items()}
+    return DeviceKeys(_read_private(keys["signing"]), _read_private(keys["agreement"]), asked)
 
 
 def _canonical(value: Any) -> bytes:

@@ -65,6 +65,7 @@ SIGNATURE = Rule(
 )
 PROTECTION = Rule(Step.PROTECTION, "receive.protection", _NOT_AUTHENTIC, "send it with all its protections")
 PAYLOAD = Rule(Step.ACT, "receive.payload", _ALTERED, "send what the use case says")
+CREDENTIALS = Rule(Step.ACT, "receive.credentials", _NO_AUTHORITY, "order what its mode allows, and say it once")
 TOKEN = Rule(Step.ACT, "receive.token", 0x8F63, "have the supplier make the token for this meter")
 NOT_DONE = Rule(Step.ACT, "receive.not-done", None, "this device does not act on it")
 ACCEPTED = "accepted"

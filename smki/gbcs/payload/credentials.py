@@ -54,6 +54,47 @@ class CounterUsage(IntEnum):
     PREPAYMENT_TOP_UP = 0
 
 
+class StatusCode(IntEnum):
+    """What became of one replacement (GBCS 13.3; the numbers of RFC 5934)."""
+
+    SUCCESS = 0
+    BAD_CERTIFICATE = 5
+    NO_TRUST_ANCHOR = 10
+    INSUFFICIENT_MEMORY = 17
+    TRUST_ANCHOR_NOT_FOUND = 25
+    RESOURCES_BUSY = 30
+    OTHER = 127
+
+
+class InstallCode(IntEnum):
+    """What became of a certificate of the device's own (CS02d)."""
+
+    SUCCESS = 0
+    INVALID_CERTIFICATE = 1
+    WRONG_DEVICE_IDENTITY = 2
+    INVALID_KEY_USAGE = 3
+    NO_CORRESPONDING_KEY_PAIR_GENERATED = 4
+    WRONG_PUBLIC_KEY = 5
+    CERTIFICATE_STORAGE_FAILED = 6
+    PRIVATE_KEY_CHANGE_FAILED = 7
+
+
+class RequestCode(IntEnum):
+    """Why there is no certification request (CS02c)."""
+
+    INVALID_KEY_USAGE = 1
+    KEY_PAIR_GENERATION_FAILED = 2
+    CR_PRODUCTION_FAILED = 3
+
+
+class ProvideCode(IntEnum):
+    """Why there is no certificate (CS02e)."""
+
+    INVALID_KEY_USAGE = 1
+    NO_CERTIFICATE_HELD = 2
+    CERTIFICATE_RETRIEVAL_FAILURE = 3
+
+
 @asn1.sequence
 class Cell:
     """TrustAnchorCellIdentifier."""

@@ -1,0 +1,151 @@
+"""A device's own keys: a new pair and its request, the certificate for it, the one in use (CS02c, CS02d, CS02e).
+
+The old key serves until the new certificate is stored. A second request of a usage gives up the pair of the first.
+"""
+
+from dataclasses import dataclass, replace
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from smki.device.state import DeviceKeys, DeviceState
+from smki.entity import KeyUsage
+from smki.errors import InvalidInput
+from smki.gbcs.payload.credentials import (
+    CertificateCommand,
+    CodeResponse,
+    InstallCode,
+    OwnKeyCommand,
+    OwnKeyResponse,
+    ProvideCode,
+    RequestCode,
+)
+from smki.gbcs.payload.declared import (
+    DIGITAL_SIGNATURE,
+    KEY_AGREEMENT,
+    element,
+    element_octets,
+    read_declared,
+    write_declared,
+)
+from smki.pki.chain import profile_faults
+from smki.pki.holder import holder, load_certificate
+from smki.pki.keyid import point_of
+from smki.pki.kind import Kind
+from smki.pki.path import PathCertificate
+from smki.pki.usages import usages_in
+
+MAX_CERTIFICATE_OCTETS = 4096
+_USAGES = {"digital_signature": KeyUsage.DIGITAL_SIGNATURE, "key_agreement": KeyUsage.KEY_AGREEMENT}
+
+
+@dataclass(frozen=True)
+class OwnKeys:
+    """The state and keys after a command, the response's payload, and what changed in words."""
+
+    state: DeviceState
+    keys: DeviceKeys
+    payload: bytes
+    changes: tuple[str, ...] = ()
+
+
+def _usage(payload: bytes) -> KeyUsage | None:
+    bits = read_declared(OwnKeyCommand, payload).payload.key_usage
+    if bits == DIGITAL_SIGNATURE:
+        return KeyUsage.DIGITAL_SIGNATURE
+    return KeyUsage.KEY_AGREEMENT if bits == KEY_AGREEMENT else None
+
+
+def _number(code: int) -> bytes:
+    return write_declared(CodeResponse(payload=code))
+
+
+# CS02c
+
+
+def make_request(state: DeviceState, keys: DeviceKeys, payload: bytes) -> OwnKeys:
+    """A new pair, kept until its certificate comes; and a request for one, signed by it."""
+    usage = _usage(payload)
+    if usage is None:
+        return OwnKeys(state, keys, _number(RequestCode.INVALID_KEY_USAGE))
+    if usage not in state.own:
+        return OwnKeys(state, keys, _number(RequestCode.CR_PRODUCTION_FAILED))
+    pair = keys.make()
+    own = load_certificate(state.own[usage], "the device's own certificate")
+    name = own.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    request = (
+        x509.CertificateSigningRequestBuilder()
+        .subject_name(x509.Name([]))
+        .add_extension(_key_usage(usage), critical=True)
+        .add_extension(name, critical=True)
+        .sign(pair, hashes.SHA256())
+        .public_bytes(Encoding.DER)
+    )
+    made = replace(keys, asked={**keys.asked, usage: pair})
+    answer = write_declared(OwnKeyResponse(payload=element(request)))
+    return OwnKeys(state, made, answer, (f"made a pair for {usage.value}, and asks for its certificate",))
+
+
+def _key_usage(usage: KeyUsage) -> x509.KeyUsage:
+    others = ("content_commitment", "key_encipherment", "data_encipherment", "key_cert_sign", "crl_sign")
+    chosen = {name: _USAGES[name] is usage for name in _USAGES}
+    return x509.KeyUsage(**chosen, **dict.fromkeys(others, False), encipher_only=False, decipher_only=False)
+
+
+# CS02d
+
+
+def install(state: DeviceState, keys: DeviceKeys, payload: bytes) -> OwnKeys:
+    """Take a certificate for the pair that waits, and only then give up the one in use."""
+    der = element_octets(read_declared(CertificateCommand, payload).payload)
+    code, usage = _judge(state, keys, der)
+    if code is not InstallCode.SUCCESS or usage is None:
+        return OwnKeys(state, keys, _number(code), (f"keeps its keys: {code.name.lower().replace('_', ' ')}",))
+    pair = keys.asked[usage]
+    asked = {other: key for other, key in keys.asked.items() if other is not usage}
+    keys.secrets.forget()
+    signs = usage is KeyUsage.DIGITAL_SIGNATURE
+    signing, agreement = (pair, keys.agreement) if signs else (keys.signing, pair)
+    changed = replace(keys, signing=signing, agreement=agreement, asked=asked)
+    after = replace(state, own={**state.own, usage: der})
+    return OwnKeys(after, changed, _number(code), (f"uses its new key for {usage.value}",))
+
+
+def _judge(state: DeviceState, keys: DeviceKeys, der: bytes) -> tuple[InstallCode, KeyUsage | None]:
+    """In the order of the codes; a device holds no path to its own authority, so that is not checked."""
+    if len(der) > MAX_CERTIFICATE_OCTETS:
+        return InstallCode.INVALID_CERTIFICATE, None
+    try:
+        read = PathCertificate.read(der)
+        bits = read.value(x509.KeyUsage)
+        found = set() if bits is None else set(usages_in(bits))
+        usage = _USAGES.get(next(iter(found))) if len(found) == 1 else None
+        if usage is None:
+            return InstallCode.INVALID_KEY_USAGE, None
+        who = holder(load_certificate(der, "a certificate"), "a certificate")
+    except InvalidInput:
+        return InstallCode.INVALID_CERTIFICATE, None
+    if who.role is not None or who.entity != state.device:
+        return InstallCode.WRONG_DEVICE_IDENTITY, None
+    if usage not in keys.asked:
+        return InstallCode.NO_CORRESPONDING_KEY_PAIR_GENERATED, None
+    if read.point != point_of(keys.asked[usage].public_key()):
+        return InstallCode.WRONG_PUBLIC_KEY, None
+    if any(profile_faults(read, Kind.DEVICE, usage)):
+        return InstallCode.INVALID_CERTIFICATE, None
+    return InstallCode.SUCCESS, usage
+
+
+# CS02e
+
+
+def provide(state: DeviceState, payload: bytes) -> bytes:
+    """The certificate in use, as the response's payload."""
+    usage = _usage(payload)
+    if usage is None:
+        return _number(ProvideCode.INVALID_KEY_USAGE)
+    held = state.own.get(usage)
+    if held is None:
+        return _number(ProvideCode.NO_CERTIFICATE_HELD)
+    return write_declared(OwnKeyResponse(payload=element(held)))
