@@ -174,6 +174,52 @@ _THIRD: dict[str, Table] = {
 _THIRD_INDEXES = ("CREATE INDEX signature_window ON signature (key_hash, code, at)",)
 
 
+# The estate: who is registered where, which devices there are, what is believed of each. A cell's number is its
+# role's times eight and its use (smki.store.estate); who is in those of suppliers and network operators is asked for.
+WATCHED_CELLS = "cell.cell >= 16 AND cell.cell < 32"
+SUPPLIER_CELLS = "cell.cell < 24"
+_FOURTH: dict[str, Table] = {
+    "registration": Table(
+        {"since": "bigint", "supplier": "octets", "network_operator": "octets", "meter_point": "text"},
+        ("meter_point", "since"),
+        optional=("supplier", "network_operator"),
+    ),
+    "device": Table(
+        {
+            "proven_at": "bigint",
+            "kind": "smallint",
+            "status": "smallint",
+            "entity": "octets",
+            "meter_point": "text",
+            "proof": "octets",
+        },
+        ("entity",),
+        optional=("proven_at", "meter_point", "proof"),
+    ),
+    "cell": Table(
+        {
+            "since": "bigint",
+            "proven_at": "bigint",
+            "cell": "smallint",
+            "device": "octets",
+            "holds": "octets",
+            "key_identifier": "octets",
+            "serial": "octets",
+            "done_by": "text",
+        },
+        ("device", "cell"),
+        optional=("proven_at", "serial"),
+    ),
+    "counter_floor": Table({"floor": "bigint", "role": "smallint", "device": "octets"}, ("device", "role")),
+}
+_FOURTH_INDEXES = (
+    "CREATE INDEX device_status ON device (status, entity)",
+    "CREATE INDEX device_kind ON device (kind, entity)",
+    "CREATE INDEX device_meter_point ON device (meter_point, entity) WHERE meter_point IS NOT NULL",
+    f"CREATE INDEX cell_holds ON cell (holds, device) WHERE {WATCHED_CELLS.replace('cell.', '')}",
+)
+
+
 # Orders about devices' credentials. What a run puts where is the same for all its devices, and is written once.
 _FIFTH: dict[str, Table] = {
     "credential_change": Table({"digest": "octets", "body": "text"}, ("digest",)),
@@ -216,6 +262,11 @@ def second_on_sqlite(connection: Any) -> None:
 def third_on_sqlite(connection: Any) -> None:
     """Counters, signatures, and what waits for a second officer."""
     _create_on_sqlite(connection, _THIRD, _THIRD_INDEXES)
+
+
+def fourth_on_sqlite(connection: Any) -> None:
+    """The estate: registration data and the inventory of devices."""
+    _create_on_sqlite(connection, _FOURTH, _FOURTH_INDEXES)
 
 
 def fifth_on_sqlite(connection: Any) -> None:
@@ -267,6 +318,13 @@ def third_on_postgresql(connection: Any) -> None:
         connection.execute(index)
 
 
+def fourth_on_postgresql(connection: Any) -> None:
+    """The estate: registration data and the inventory of devices."""
+    _create_on_postgresql(connection, _FOURTH)
+    for index in _FOURTH_INDEXES:
+        connection.execute(index)
+
+
 def fifth_on_postgresql(connection: Any) -> None:
     """Orders about devices' credentials."""
     _create_on_postgresql(connection, _FIFTH)
@@ -286,10 +344,17 @@ def _create_on_postgresql(connection: Any, tables: dict[str, Table]) -> None:
 
 
 Migration = Callable[[Any], None]
-SQLITE: tuple[Migration, ...] = (first_on_sqlite, second_on_sqlite, third_on_sqlite, fifth_on_sqlite)
+SQLITE: tuple[Migration, ...] = (
+    first_on_sqlite,
+    second_on_sqlite,
+    third_on_sqlite,
+    fourth_on_sqlite,
+    fifth_on_sqlite,
+)
 POSTGRESQL: tuple[Migration, ...] = (
     first_on_postgresql,
     second_on_postgresql,
     third_on_postgresql,
+    fourth_on_postgresql,
     fifth_on_postgresql,
 )

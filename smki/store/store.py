@@ -16,6 +16,7 @@ from smki.store import merkle
 from smki.store.certificates import Certificates
 from smki.store.engine import Engine, open_engine
 from smki.store.entry import entry_body
+from smki.store.estate import Estate
 from smki.store.holds import Holds
 from smki.store.orders import Orders
 from smki.store.organisations import Organisations
@@ -28,6 +29,7 @@ from smki.store.records import (
     OfficerRecord,
     TokenRecord,
 )
+from smki.store.registrations import Registrations
 from smki.store.signatures import Signatures
 from smki.store.transaction import Transaction
 
@@ -45,6 +47,8 @@ class Store:
         self.signatures = Signatures(engine)
         self.holds = Holds(engine)
         self.orders = Orders(engine)
+        self.registrations = Registrations(engine)
+        self.estate = Estate(engine)
 
     @classmethod
     def open(cls, url: str) -> Self:

@@ -7,6 +7,7 @@ from typing import Any
 from smki.errors import Refused
 from smki.pki.serial import Serial
 from smki.store.certificates import CertificateActs
+from smki.store.estate import EstateActs
 from smki.store.holds import HoldActs
 from smki.store.orders import OrderActs
 from smki.store.organisations import OrganisationActs
@@ -18,10 +19,13 @@ from smki.store.records import (
     OfficerRecord,
     TokenRecord,
 )
+from smki.store.registrations import RegistrationActs
 from smki.store.signatures import SignatureActs
 
 
-class Transaction(CertificateActs, OrganisationActs, SignatureActs, HoldActs, OrderActs):
+class Transaction(
+    CertificateActs, OrganisationActs, SignatureActs, HoldActs, RegistrationActs, EstateActs, OrderActs
+):
     """What may be done inside one act."""
 
     def set_audit_key(self, spki: bytes) -> None:

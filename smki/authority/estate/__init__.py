@@ -1,0 +1,1 @@
+"""The estate: registration data and the inventory of devices."""
