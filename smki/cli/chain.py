@@ -1,12 +1,11 @@
 """`smki chain`: certification paths."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from smki.cli.render import emit, json_option
+from smki.cli.render import emit, json_option, moment_of
 from smki.cli.session import Session, pass_session
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ def verify(
         octets_of(leaf),
         [*(octets_of(path) for path in others), *between],
         [_anchor(octets_of(path)) for path in anchors] or [_anchor(der) for der in roots],
-        session.clock() if at is None else _moment(at),
+        session.clock() if at is None else moment_of(at),
         kind=kind,
         usage=one.holder.usage,
         policies=_policies(session, kind, policies),
@@ -88,13 +87,6 @@ def _policies(session: Session, kind: Any, given: tuple[str, ...]) -> Any:
     if given:
         return frozenset(parse_oid(text, "--policy") for text in given)
     return frozenset(session.policies.hierarchy(kind.value).policy_oids)
-
-
-def _moment(text: str) -> datetime:
-    try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-    except ValueError:
-        raise click.UsageError(f"{text[:30]!r} is no time: write it as 2026-11-21T12:00:00Z.") from None
 
 
 def _crl(path: Path) -> bytes:

@@ -5,7 +5,7 @@ JSON output is one document: stable keys, bytes as lower-case hexadecimal, times
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,14 @@ def _plain(value: Any) -> Any:
 def utc(value: datetime) -> str:
     """The one way a time is printed."""
     return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def moment_of(text: str) -> datetime:
+    """The one way a time is typed."""
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        raise click.UsageError(f"{text[:30]!r} is no time: write it as 2026-11-21T12:00:00Z.") from None
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
