@@ -59,7 +59,7 @@ class ChangeRules:
         self._originators: dict[EntityId, frozenset[RemotePartyRole | None]] = {}
 
     def judge(self, change: Change, kind: DeviceType | None) -> Judged:
-        """The verdict on a change for devices of a kind: worked out the first time it is asked."""
+        """The verdict on a change for a device: worked out the first time it is asked for one of its kind."""
         key = (id(change), kind)
         found = self._found.get(key)
         if found is None:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from smki.device.cells import CellName
 from smki.device.update import Floors
@@ -10,9 +9,6 @@ from smki.entity import DeviceType, EntityId, RemotePartyRole
 from smki.gbcs.message import Message
 from smki.gbcs.payload.credentials import Mode
 from smki.pki.verdict import Fault
-
-if TYPE_CHECKING:
-    from smki.parties.change_rules import Judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +63,6 @@ class Made:
     """The pre-command."""
     digest: bytes
     """SHA-256 of its octets: its order's name."""
-    judged: "Judged" = field(repr=False)
-    """What is put where, as it was read."""
     before: bool = False
     """It was made by an earlier run: nothing was recorded now."""
 
