@@ -8,9 +8,9 @@ and running the same again hands out what was signed before and signs the rest.
 import hashlib
 import os
 from collections import Counter, deque
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, Protocol
 
 from smki.authority.log import act, acts, seal
 from smki.authority.second_officer import check_grant
@@ -36,6 +36,24 @@ _UnderWay = tuple["list[Fit]", "Future[list[bytes]]"]
 _REFUSED = Fault("approve.refused", "an officer refused this command", "see `smki approve list --all`")
 
 
+_BY_QUORUM = "approved by a quorum of key custodians"
+
+
+class Speaker(Protocol):
+    """Who signs, as the record names them: by certificate, or by what stands for one."""
+
+    @property
+    def key_hash(self) -> bytes: ...
+
+    @property
+    def serial(self) -> str: ...
+
+
+def sign_approved(workspace: Workspace, speaker: Speaker, key: HsmPrivateKey, fit: list[Fit]) -> Generator[Outcome]:
+    """Sign what a quorum approved, device by device: no threshold holds it, whose second officer would be fewer."""
+    yield from _Run(workspace, speaker, key, fit, None).outcomes()
+
+
 def vocabulary(workspace: Workspace) -> Vocabulary:
     """The words of this workspace: its policies, and the names of the parties it enrolled."""
     organisations = workspace.store.organisations
@@ -52,13 +70,20 @@ class SigningDesk:
         self._key: HsmPrivateKey = token_key(workspace, token, label, certificate)
         self._vocabulary = vocabulary(workspace)
 
-    def judge(self, given: Iterable[Given], expected: Expectations | None) -> list[Fit | Unfit]:
+    def judge(
+        self, given: Iterable[Given], expected: Expectations | None, vouched: Mapping[bytes, bytes] | None = None
+    ) -> list[Fit | Unfit]:
         """Hold every message against the rules, before any is signed."""
         holder = self._certificate.holder
-        return [judge(item, holder, self._vocabulary, expected) for item in given]
+        return [judge(item, holder, self._vocabulary, expected, vouched or {}) for item in given]
 
-    def sign(self, judged: Iterable[Fit | Unfit], shown: Shown) -> Generator[Outcome]:
-        """Sign what may be signed, in the order of counters; an outcome for each as it comes. Close it at the end."""
+    def sign(
+        self, judged: Iterable[Fit | Unfit], shown: Shown, guarded: frozenset[int] = frozenset()
+    ) -> Generator[Outcome]:
+        """Sign what may be signed, in the order of counters; an outcome for each as it comes. Close it at the end.
+
+        `guarded` are the codes of use cases that were held against thresholds of their own before.
+        """
         fit: list[Fit] = []
         for item in judged:
             if isinstance(item, Unfit):
@@ -67,7 +92,7 @@ class SigningDesk:
                 fit.append(item)
         fit.sort(key=lambda item: item.counter)
         try:
-            yield from _Run(self._workspace, self._certificate, self._key, fit, shown).outcomes()
+            yield from _Run(self._workspace, self._certificate, self._key, fit, shown, guarded).outcomes()
         finally:
             seal(self._workspace)
 
@@ -76,7 +101,13 @@ class _Run:
     """One run over commands that are fit."""
 
     def __init__(
-        self, workspace: Workspace, certificate: Certified, key: HsmPrivateKey, fit: list[Fit], shown: Shown
+        self,
+        workspace: Workspace,
+        certificate: Speaker,
+        key: HsmPrivateKey,
+        fit: list[Fit],
+        shown: Shown | None,
+        guarded: frozenset[int] = frozenset(),
     ) -> None:
         self._workspace = workspace
         self._store = workspace.store
@@ -86,10 +117,10 @@ class _Run:
         self._fit = fit
         self._known = self._store.signatures.known(certificate.key_hash, [item.digest for item in fit])
         self._left = Counter(_code(item) for item in fit if item.digest not in self._known)
-        self._granted: set[int] = set()
+        self._granted = set(guarded)
         self._held: dict[int, Fault] = {}
         self._refused = self._store.holds.refused([item.digest for item in fit])
-        for use_case in {_code(item): _row(item) for item in fit}.values():
+        for use_case in {_code(item): _row(item) for item in fit if shown is not None}.values():
             self._look_for_hold(use_case)
 
     def outcomes(self) -> Generator[Outcome]:
@@ -186,7 +217,7 @@ class _Run:
             "target": str(header.target),
             "counter": str(header.counter),
             "certificate": self._certificate.serial,
-            "known_by": self._shown.value,
+            "known_by": _BY_QUORUM if self._shown is None else self._shown.value,
             "expectation": "" if item.expectation is None else item.expectation.hex(),
             "reference": item.reference[:200],
         }
@@ -197,7 +228,7 @@ class _Run:
         """The use cases of which this run would sign too many: all of it counts, not the part that came so far."""
         above: dict[int, tuple[UseCase, str]] = {}
         for code, use_case in {_code(item): _row(item) for item in fresh}.items():
-            if code in self._granted or code in self._held:
+            if self._shown is None or code in self._granted or code in self._held:
                 continue
             for threshold in self._workspace.policies.signing.of(str(use_case.code), use_case.name):
                 reason = self._exceeds(code, threshold)
@@ -226,7 +257,7 @@ class _Run:
             check_grant(self._workspace, known)
             self._granted.add(use_case.code)
         else:
-            self._held[use_case.code] = _fault_of(known)
+            self._held[use_case.code] = fault_of(known)
 
     def _hold(self, use_case: UseCase, reason: str) -> None:
         items = [item for item in self._fit if _code(item) == use_case.code]
@@ -243,7 +274,7 @@ class _Run:
         facts = {"hold": record.digest.hex(), "purpose": record.purpose, "items": record.items, "reason": reason}
         with act(self._workspace, "hold.asked", **facts) as tx:
             tx.put_hold(record, [(item.digest, _words(item)) for item in items])
-        self._held[use_case.code] = _fault_of(record)
+        self._held[use_case.code] = fault_of(record)
 
     # After the key has signed
 
@@ -280,7 +311,8 @@ def _not_signed(item: Fit, fault: Fault) -> Outcome:
     return Outcome(item.reference, "refused" if fault.code != "approve.needed" else "held", faults=(fault,))
 
 
-def _fault_of(hold: HoldRecord) -> Fault:
+def fault_of(hold: HoldRecord) -> Fault:
+    """What is told of something that waits for an officer, or was refused by one."""
     name = hold.digest.hex()[:16]
     if hold.state == "refused":
         return Fault(

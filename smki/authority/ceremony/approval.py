@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -89,22 +90,38 @@ def approve_ceremony(
     workspace: Workspace, ceremony: CeremonyFile, name: str, key: ec.EllipticCurvePrivateKey, sha256: str
 ) -> Approval:
     """Add one officer's approval to those beside the file."""
-    if sha256.lower() != ceremony.sha256.hex():
+    roll, _ = judges(workspace, ceremony)
+    return add_approval(workspace, Approvable(ceremony.path, ceremony.sha256, roll), name, key, sha256)
+
+
+@dataclass(frozen=True, slots=True)
+class Approvable:
+    """A file that officers approve, and those who may."""
+
+    path: Path
+    sha256: bytes
+    roll: tuple[Officer, ...]
+
+
+def add_approval(
+    workspace: Workspace, item: Approvable, name: str, key: ec.EllipticCurvePrivateKey, sha256: str
+) -> Approval:
+    """Sign what an officer checked, and keep the approval beside the file; `sha256` is what they say they checked."""
+    if sha256.lower() != item.sha256.hex():
         raise Refused(
             "ceremony.other-digest",
-            f"{ceremony.path.name} has another SHA-256 than the one you checked",
-            "check the file again with `smki ceremony check`",
+            f"{item.path.name} has another SHA-256 than the one you checked",
+            "check the file again, and approve what it is now",
         )
-    roll, _ = judges(workspace, ceremony)
-    officer = next((officer for officer in roll if officer.name == name), None)
+    officer = next((officer for officer in item.roll if officer.name == name), None)
     if officer is None:
         raise Refused(
             "officer.unknown", f"{name!r} is not an officer who may approve this", "see `smki officer list`"
         )
     if officer.public_key.public_numbers() != key.public_key().public_numbers():
         raise Refused("officer.other-key", f"this key is not the one on the roll for {name}", "use your own key")
-    approval = approve(name, key, ceremony.sha256, workspace.store.workspace_id, workspace.clock())
-    others = [other for other in read_approvals(ceremony.path) if other.officer != name]
-    lines = "".join(json.dumps(item.as_json()) + "\n" for item in [*others, approval])
-    write_over(approvals_path(ceremony.path), lines.encode(), 0o644)
+    approval = approve(name, key, item.sha256, workspace.store.workspace_id, workspace.clock())
+    others = [other for other in read_approvals(item.path) if other.officer != name]
+    lines = "".join(json.dumps(kept.as_json()) + "\n" for kept in [*others, approval])
+    write_over(approvals_path(item.path), lines.encode(), 0o644)
     return approval
