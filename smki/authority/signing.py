@@ -83,11 +83,16 @@ class SigningFile(Table, frozen=True):
 
 
 def _threshold(table: _ThresholdTable) -> Threshold:
-    match = _WINDOW.fullmatch(table.window)
-    if match is None or table.count < 0:
+    if table.count < 0:
+        raise InvalidInput("policy.threshold", f"signing.toml: count = {table.count}", "give a count of 0 or more")
+    return Threshold(tuple(table.use_cases), table.count, read_window(table.window, "signing.toml"))
+
+
+def read_window(text: str, source: str) -> timedelta:
+    """A stretch of time as policy files write it."""
+    match = _WINDOW.fullmatch(text)
+    if match is None:
         raise InvalidInput(
-            "policy.threshold",
-            f"signing.toml: count = {table.count}, window = {table.window!r}",
-            "give a count of 0 or more, and a window such as 30m, 24h or 7d",
+            "policy.threshold", f"{source}: {text[:20]!r} is no stretch of time", "write one such as 30m, 24h or 7d"
         )
-    return Threshold(tuple(table.use_cases), table.count, int(match[1]) * _UNITS[match[2]])
+    return int(match[1]) * _UNITS[match[2]]

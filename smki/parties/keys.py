@@ -24,6 +24,7 @@ from smki.pki.kind import Kind
 from smki.pki.path import InvalidPath, PathCertificate, TrustAnchor
 from smki.pki.public_key import spki_of
 from smki.pki.status import Status
+from smki.pki.verdict import Fault
 from smki.store.certificates import Query
 
 if TYPE_CHECKING:
@@ -108,14 +109,21 @@ def refuse_unless_in_use(workspace: Workspace, one: Certified, usage: KeyUsage) 
         raise Refused("key.usage", f"{name} is for {one.holder.usage.value}", f"name the one for {usage.value}")
     if not one.certificate.not_valid_before_utc <= now <= one.certificate.not_valid_after_utc:
         raise Refused("key.expired", f"{name} is not valid now", "have it renewed, or correct the clock")
+    for fault in register_faults(workspace, one):
+        raise Refused(fault.code, fault.message, fault.remedy)
+    _refuse_unless_certified(workspace, one.certificate.public_bytes(Encoding.DER), name, usage)
+
+
+def register_faults(workspace: Workspace, one: Certified) -> Iterator[Fault]:
+    """What the register has against a certificate, where this workspace keeps one."""
+    name, now = f"certificate {one.serial} of {one.holder.entity}", workspace.clock()
     der = one.certificate.public_bytes(Encoding.DER)
     registered = list(workspace.store.certificates.find(Query(key_hash=one.key_hash, now=now)))
     for record in registered:
         if record.der == der and record.status_at(now) is not Status.IN_USE:
-            raise Refused("key.status", f"{name} is {record.status_at(now).value}", "use one that is in use")
+            yield Fault("key.status", f"{name} is {record.status_at(now).value}", "use one that is in use")
     if registered and not any(record.der == der for record in registered):
-        raise Refused("key.unregistered", f"{name} is not the one registered for its key", "use the registered one")
-    _refuse_unless_certified(workspace, der, name, usage)
+        yield Fault("key.unregistered", f"{name} is not the one registered for its key", "use the registered one")
 
 
 def _refuse_unless_certified(workspace: Workspace, der: bytes, name: str, usage: KeyUsage) -> None:

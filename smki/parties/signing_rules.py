@@ -1,8 +1,9 @@
 """May this command be signed by this user? Each rule with its code; all that are broken are told."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from types import MappingProxyType
 
 from smki.entity import RemotePartyRole
 from smki.errors import InvalidInput
@@ -24,6 +25,10 @@ UPDATE_MODES = {
     0x0126: Mode.LOAD_CONTROLLER_BY_SUPPLIER,
 }
 """The one mode of each message code of CS02b and CS02g (GBCS 13.3)."""
+
+COS_MODES = frozenset({Mode.TRANS_COS_BY_TRANS_COS, Mode.SUPPLIER_BY_TRANS_COS})
+"""All that a key of the change-of-supplier party signs: it reaches every home, so it does nothing else."""
+_NOBODY_VOUCHES: Mapping[bytes, bytes] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,7 @@ class Shown(Enum):
 
     COMPARED = "compared with what was asked for"
     SEEN = "shown to the signer, who agreed"
+    JUDGED = "judged by the change-of-supplier desk"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,7 @@ class Fit:
     counter: int
     reading: Reading
     expectation: bytes | None
-    """SHA-256 of what it was compared with."""
+    """SHA-256 of what it was compared with, or of the request it was made for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +88,28 @@ class Unfit:
     faults: tuple[Fault, ...]
 
 
-def judge(given: Given, signer: Holder, vocabulary: Vocabulary, expected: Expectations | None) -> Fit | Unfit:
-    """Read a pre-command and hold it against every rule that needs no memory."""
+def judge(
+    given: Given,
+    signer: Holder,
+    vocabulary: Vocabulary,
+    expected: Expectations | None,
+    vouched: Mapping[bytes, bytes] = _NOBODY_VOUCHES,
+) -> Fit | Unfit:
+    """Read a pre-command and hold it against every rule that needs no memory.
+
+    `vouched` are the digests of changes of supplier that their desk judged just now, and the request of each.
+    """
     try:
         message = read_message(given.octets)
     except InvalidInput as error:
         return Unfit(given.reference, (Fault(error.code, error.message, error.remedy),))
     reading = read(message, vocabulary)
-    faults = (*_of_form(reading), *_of_right(reading, signer))
+    digest = digest_to_sign(message)
+    faults = (
+        *_of_form(reading),
+        *_of_right(reading, signer),
+        *_of_supplier_change(reading, signer, digest in vouched),
+    )
     wanted = None if expected is None else expected.of(reading)
     if expected is not None:
         faults += tuple(_of_expectation(reading, expected))
@@ -98,10 +118,10 @@ def judge(given: Given, signer: Holder, vocabulary: Vocabulary, expected: Expect
     return Fit(
         reference=given.reference,
         grouped=message.grouped,
-        digest=digest_to_sign(message),
+        digest=digest,
         counter=message.header.counter,
         reading=reading,
-        expectation=None if wanted is None else wanted.digest,
+        expectation=vouched.get(digest) if wanted is None else wanted.digest,
     )
 
 
@@ -152,6 +172,23 @@ def _of_right(reading: Reading, signer: Holder) -> Iterator[Fault]:
         allowed = ", ".join(one.word for one in row.senders) or "nobody"
         yield Fault(
             "sign.role", f"{row.label} is sent by {allowed}, and the key is of {role}", "sign as who may send it"
+        )
+
+
+def _of_supplier_change(reading: Reading, signer: Holder, vouched: bool) -> Iterator[Fault]:
+    """Limits no policy file moves: the party changes suppliers only, and nobody does so by the side door."""
+    mode = UPDATE_MODES.get(int(reading.message.header.code))
+    if signer.role is RemotePartyRole.TRANSITIONAL_COS and mode not in COS_MODES:
+        yield Fault(
+            "sign.cos-mode",
+            f"the change-of-supplier party signs no {reading.message.header.code}",
+            "have it signed by whom it concerns",
+        )
+    if mode is Mode.SUPPLIER_BY_TRANS_COS and not (vouched and signer.role is RemotePartyRole.TRANSITIONAL_COS):
+        yield Fault(
+            "sign.cos-unjudged",
+            "a change of supplier that was not judged against the registration data",
+            "have the incoming supplier ask for it, and run its request: `smki cos run`",
         )
 
 
