@@ -21,12 +21,14 @@ from smki.settings import Sourced, Table, read_toml
 
 if TYPE_CHECKING:
     from smki.authority.credentials import CredentialsPolicy
+    from smki.authority.estate.policy import InventoryPolicy, RegistrationPolicy
     from smki.device.cells import CellName
     from smki.entity import DeviceType
     from smki.gbcs.payload.names import Names  # half the reading of a command that shows messages, and none of others
     from smki.gbcs.use_case import UseCases
 
 _USE_CASES, _DEVICES, _CREDENTIALS = "use-cases.toml", "devices.toml", "credentials.toml"
+_REGISTRATION, _INVENTORY = "registration.toml", "inventory.toml"
 _NAMES = ("names-cosem.toml", "names-zigbee.toml")
 MIN_APPROVALS = 2  # no single person makes a key (tScheme key management; RFC 3647 5.2.2)
 
@@ -123,9 +125,23 @@ class Policies:
         found.check_use_cases(self.use_cases)
         return found
 
+    @cached_property
+    def registration(self) -> "RegistrationPolicy":
+        """What is taken as registration data."""
+        from smki.authority.estate.policy import RegistrationFile
+
+        return read_toml(self.tables[_REGISTRATION], _REGISTRATION, RegistrationFile).value.checked()
+
+    @cached_property
+    def inventory(self) -> "InventoryPolicy":
+        """What may become of a device."""
+        from smki.authority.estate.policy import InventoryFile
+
+        return read_toml(self.tables[_INVENTORY], _INVENTORY, InventoryFile).value.checked()
+
     def read_all(self) -> None:
         """Read what was not read yet: policies are adopted whole or not at all."""
-        _ = self.use_cases, self.names, self.devices, self.credentials
+        _ = self.use_cases, self.names, self.devices, self.credentials, self.registration, self.inventory
 
     @property
     def digest(self) -> str:
@@ -163,7 +179,10 @@ def load_policies(folder: Path) -> Policies:
     }
     issuance = read_issuance(keep(_read(folder, "issuance.toml", IssuanceFile)), profiles, hierarchies)
     signing = keep(_read(folder, "signing.toml", SigningFile)).checked()
-    tables = {name: _octets(folder / name) for name in (_USE_CASES, _DEVICES, _CREDENTIALS, *_NAMES)}
+    tables = {
+        name: _octets(folder / name)
+        for name in (_USE_CASES, _DEVICES, _CREDENTIALS, _REGISTRATION, _INVENTORY, *_NAMES)
+    }
     digests |= {name: hashlib.sha256(data).hexdigest() for name, data in tables.items()}
     return Policies(
         environment=hierarchy_file.environment,

@@ -57,11 +57,10 @@ class Estate:
         found: dict[EntityId, DeviceRecord] = {}
         for start in range(0, len(entities), _PIECE):
             piece = tuple(entity.octets for entity in entities[start : start + _PIECE])
-            cells = self._cells(piece)
-            floors = self._floors(piece)
-            for row in self._of("device", _DEVICE, "entity", piece):
-                record = _record(row, cells, floors)
-                found[record.entity] = record
+            rows = self._of("device", _DEVICE, "entity", piece)
+            known = [bytes(row[0]) for row in rows]
+            cells, floors = self._cells(known), self._floors(known)
+            found.update((record.entity, record) for record in (_record(row, cells, floors) for row in rows))
         return dict(sorted(found.items()))
 
     def page(self, query: DeviceQuery, after: EntityId | None, limit: int) -> tuple[DeviceRecord, ...]:
@@ -77,9 +76,8 @@ class Estate:
         ).fetchall()
         return tuple(self.devices([EntityId(bytes(entity)) for (entity,) in rows]).values())
 
-    def find(self, query: DeviceQuery, page: int = 1000) -> Iterator[DeviceRecord]:
+    def find(self, query: DeviceQuery, after: EntityId | None = None, page: int = 1000) -> Iterator[DeviceRecord]:
         """All that are meant, one by one: a million need no more memory than a page."""
-        after: EntityId | None = None
         while found := self.page(query, after, page):
             yield from found
             after = found[-1].entity
@@ -93,6 +91,8 @@ class Estate:
         return [entity for entity in entities if entity.octets not in known]
 
     def _of(self, table: str, columns: tuple[str, ...], key: str, octets: Sequence[bytes]) -> list[tuple[Any, ...]]:
+        if not octets:
+            return []
         found: list[tuple[Any, ...]] = self._engine.execute(
             f"SELECT {', '.join(columns)} FROM {table} WHERE {key} IN ({places(octets)})", tuple(octets)
         ).fetchall()

@@ -113,7 +113,7 @@ def test_a_list_comes_in_pages_by_what_is_asked(store: Store) -> None:
     put(store, *(meter(n, SOUTH if n % 3 == 0 else NORTH, **(gas if n % 2 else {})) for n in range(1, 20)))
 
     def found(page: int = 2, **query: object) -> list[int]:
-        records = store.estate.find(DeviceQuery(**query), page)  # type: ignore[arg-type]
+        records = store.estate.find(DeviceQuery(**query), page=page)  # type: ignore[arg-type]
         return [int.from_bytes(record.entity.octets[3:]) for record in records]
 
     assert found() == list(range(1, 20))

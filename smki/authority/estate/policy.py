@@ -1,0 +1,69 @@
+"""What registration.toml and inventory.toml say, inside limits that are code."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from smki.errors import InvalidInput, Refused
+from smki.settings import Table
+from smki.store.estate_records import DeviceStatus
+
+MOST_LINES = 1_000_000  # one transaction: others wait for its end
+_ENDS = {DeviceStatus.DECOMMISSIONED: {DeviceStatus.WITHDRAWN}, DeviceStatus.WITHDRAWN: set[DeviceStatus]()}
+"""A device that was taken away may be anybody's by now: no file lets one come back."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationPolicy:
+    """What registration.toml says."""
+
+    mprn_check: bool
+    enrolled_only: bool
+    largest_import: int
+
+
+class RegistrationFile(Table, frozen=True):
+    """The file as written."""
+
+    mprn_check: bool
+    enrolled_only: bool
+    largest_import: int
+
+    def checked(self) -> RegistrationPolicy:
+        _check_largest("registration.toml", self.largest_import)
+        return RegistrationPolicy(self.mprn_check, self.enrolled_only, self.largest_import)
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryPolicy:
+    """What inventory.toml says."""
+
+    largest_import: int
+    transitions: Mapping[DeviceStatus, frozenset[DeviceStatus]]
+
+    def allows(self, old: DeviceStatus, new: DeviceStatus) -> bool:
+        return new in self.transitions.get(old, frozenset())
+
+
+class InventoryFile(Table, frozen=True):
+    """The file as written."""
+
+    largest_import: int
+    transitions: dict[str, list[str]]
+
+    def checked(self) -> InventoryPolicy:
+        _check_largest("inventory.toml", self.largest_import)
+        table: dict[DeviceStatus, frozenset[DeviceStatus]] = {}
+        for word, others in self.transitions.items():
+            status = DeviceStatus.parse(word)
+            if status in table:
+                raise InvalidInput("policy.transitions", f"inventory.toml: {word} stands twice", "join its lines")
+            table[status] = frozenset(DeviceStatus.parse(other) for other in others)
+            if excess := table[status] - _ENDS.get(status, table[status]):
+                words = ", ".join(sorted(item.value for item in excess))
+                raise Refused("policy.transitions", f"inventory.toml: {word} becomes {words}", "nothing comes back")
+        return InventoryPolicy(self.largest_import, table)
+
+
+def _check_largest(file: str, value: int) -> None:
+    if not 1 <= value <= MOST_LINES:
+        raise Refused("policy.import", f"{file}: largest_import = {value}", f"give 1 to {MOST_LINES}")

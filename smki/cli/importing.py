@@ -1,0 +1,62 @@
+"""How the report of an import is told."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from smki.cli.render import emit, table
+
+if TYPE_CHECKING:
+    from smki.authority.estate.intake import Report
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def files_argument(function: F) -> F:
+    """One file or more."""
+    return click.argument(
+        "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False)
+    )(function)
+
+
+def tell(report: "Report", as_json: bool) -> None:
+    """What came of it; an error where nothing was taken."""
+    from smki.errors import InvalidInput
+
+    tally = report.tally
+    wrong = [asdict(item) for item in report.wrong]
+    data = {
+        "rows": report.rows,
+        "added": tally.added,
+        "changed": tally.changed,
+        "unchanged": tally.unchanged,
+        "wrong_count": report.wrong_count,
+        "wrong": wrong,
+    }
+
+    def human() -> None:
+        if wrong:
+            rows = [(item["file"], str(item["line"]), item["code"], item["message"]) for item in wrong]
+            table(["File", "Line", "Code", "What is wrong"], rows)
+        else:
+            click.echo(
+                f"{report.rows} rows: {tally.added} added, {tally.changed} changed, {tally.unchanged} unchanged"
+            )
+
+    emit(data, as_json, human)
+    if report.wrong_count:
+        raise InvalidInput(
+            "intake.wrong-lines",
+            f"{report.wrong_count} lines are wrong: nothing was taken",
+            "mend them, import again",
+        )
+
+
+def moment_of(text: str | None) -> Any:
+    """A time that was given on the command line, if one was."""
+    from smki.authority.estate.meter_points import moment
+
+    return None if text is None else moment(text)

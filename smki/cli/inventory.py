@@ -1,0 +1,210 @@
+"""`smki inventory`: the devices there are, and what is believed of each."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from smki.cli.importing import files_argument, tell
+from smki.cli.render import emit, fields, json_option, table, utc
+from smki.cli.session import Session, pass_session
+
+_device = click.argument("device", metavar="EUI-64")
+_statuses = (
+    "pre-notified, whitelisted, 'installed not commissioned', commissioned, suspended, decommissioned, withdrawn."
+)
+
+
+@click.group("inventory", epilog="Example: smki inventory list --status commissioned")
+def command() -> None:
+    """Keep the inventory of devices: state, place, trust anchor cells; audit it."""
+
+
+@command.command("import", epilog="Example: smki inventory import devices.csv")
+@files_argument
+@json_option
+@pass_session
+def import_(session: Session, files: tuple[Path, ...], as_json: bool) -> None:
+    """Take devices in, all or nothing; - reads a pipe.
+
+    CSV with a header, or JSON lines: device, type, status, meter_point; a column for each cell, such as `supplier
+    digitalSignature`, with EUI-64 KEYIDENTIFIER [SERIAL]; a column for each counter floor, such as `supplier
+    counter`. An empty field says nothing; - as a meter point takes it away.
+    """
+    from smki.authority.estate.inventory import import_devices
+
+    tell(import_devices(session.workspace, files), as_json)
+
+
+@command.command(
+    "add", epilog="Example: smki inventory add 00-DB-12-34-56-78-90-A0 --type ESME --meter-point 1312345678907"
+)
+@_device
+@click.option("--type", "kind", required=True, metavar="TYPE", help="ESME, GSME, CHF, GPF, PPMID, HCALCS, SAPC.")
+@click.option("--status", default="pre-notified", show_default=True, metavar="STATUS", help=_statuses)
+@click.option("--meter-point", metavar="MPAN|MPRN", help="Behind which meter point it stands.")
+@json_option
+@pass_session
+def add(session: Session, device: str, kind: str, status: str, meter_point: str | None, as_json: bool) -> None:
+    """Put one device on record."""
+    from smki.authority.estate.inventory import add as put
+    from smki.authority.estate.meter_points import meter_point as read
+    from smki.entity import DeviceType, EntityId
+    from smki.store.estate_records import DeviceStatus
+
+    workspace = session.workspace
+    point = None if meter_point is None else read(workspace, meter_point)
+    record = put(workspace, EntityId.parse(device), DeviceType.parse(kind), DeviceStatus.parse(status), point)
+    _show(session, record, as_json)
+
+
+@command.command("show", epilog="Example: smki inventory show 00-DB-12-34-56-78-90-A0")
+@_device
+@json_option
+@pass_session
+def show(session: Session, device: str, as_json: bool) -> None:
+    """Show a device, its certificates, and what is believed of it."""
+    from smki.authority.estate.inventory import known
+    from smki.entity import EntityId
+
+    _show(session, known(session.workspace, EntityId.parse(device)), as_json)
+
+
+def _show(session: Session, record: Any, as_json: bool) -> None:
+    from smki.authority.estate.inventory import as_json as words
+
+    data = words(session.workspace, record)
+
+    def human() -> None:
+        proven = f"{utc(data['proven_at'])} by {data['proof'].hex()}" if data["proof"] else "never"
+        plain = [(key.replace("_", " "), data[key] or "") for key in ("device", "type", "status", "meter_point")]
+        counters = ", ".join(f"{role} {floor}" for role, floor in data["counters"].items())
+        certificates = "\n".join(
+            f"{item['serial']} {item['usage']} {item['status']}" for item in data["certificates"]
+        )
+        fields([*plain, ("proven", proven), ("counters", counters), ("certificates", certificates)])
+        if data["cells"]:
+            click.echo()
+            _cells_table(data["cells"])
+
+    emit(data, as_json, human)
+
+
+def _cells_table(cells: dict[str, Any]) -> None:
+    table(
+        ["Cell", "Holds", "Key", "Since", "By", "Proven"],
+        [
+            (
+                name,
+                item["holds"],
+                item["key_identifier"].hex().upper(),
+                utc(item["since"]),
+                item["by"],
+                utc(item["proven_at"]) if item["proven_at"] else "never",
+            )
+            for name, item in cells.items()
+        ],
+    )
+
+
+@command.command("list", epilog="Example: smki inventory list --type ESME --supplier 90-B3-D5-1F-30-01-00-00 --json")
+@click.option("--type", "kind", metavar="TYPE", help="Only this type.")
+@click.option("--status", metavar="STATUS", help="Only in this status.")
+@click.option("--supplier", metavar="EUI-64", help="Only with this supplier in a cell.")
+@click.option("--meter-point", metavar="MPAN|MPRN", help="Only behind this meter point.")
+@click.option("--after", metavar="EUI-64", help="Only those after this one: where a list before ended.")
+@click.option("--limit", type=click.IntRange(1), help="At most so many; default: all.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs, a line for each device.")
+@pass_session
+def list_(
+    session: Session,
+    kind: str | None,
+    status: str | None,
+    supplier: str | None,
+    meter_point: str | None,
+    after: str | None,
+    limit: int | None,
+    as_json: bool,
+) -> int:
+    """List devices by their EUI-64, as they are read; exit code 1 if there is none."""
+    from itertools import islice
+
+    from smki.authority.estate.inventory import line_of
+    from smki.authority.estate.meter_points import meter_point as read
+    from smki.entity import DeviceType, EntityId
+    from smki.store.estate_records import DeviceQuery, DeviceStatus
+
+    workspace = session.workspace
+    query = DeviceQuery(
+        kind=None if kind is None else DeviceType.parse(kind),
+        status=None if status is None else DeviceStatus.parse(status),
+        supplier=None if supplier is None else EntityId.parse(supplier),
+        meter_point=None if meter_point is None else read(workspace, meter_point),
+    )
+    found = 0
+    for record in islice(workspace.store.estate.find(query, None if after is None else EntityId.parse(after)), limit):
+        found += 1
+        click.echo(_line(line_of(record), as_json))
+    return 0 if found else 1
+
+
+def _line(data: dict[str, Any], as_json: bool) -> str:
+    """One device on one line: a list may be longer than any table."""
+    proven = utc(data["proven_at"]) if data["proven_at"] else None
+    if as_json:
+        return json.dumps({**data, "proven_at": proven})
+    suppliers = " ".join(data["suppliers"]) or "-"
+    return f"{data['device']} {data['type']:6} {data['meter_point'] or '-':13} {suppliers} {data['status']}"
+
+
+@command.command(
+    "status", epilog="Example: smki inventory status 00-DB-12-34-56-78-90-A0 --to commissioned --reason 'visit 4711'"
+)
+@_device
+@click.option("--to", "status", metavar="STATUS", help=_statuses)
+@click.option("--meter-point", metavar="MPAN|MPRN", help="It stands behind this meter point now; - behind none.")
+@click.option("--reason", required=True, help="Why; it stands in the log.")
+@json_option
+@pass_session
+def status_(
+    session: Session, device: str, status: str | None, meter_point: str | None, reason: str, as_json: bool
+) -> None:
+    """Change the status of a device, or where it stands."""
+    from smki.authority.estate.inventory import set_status
+    from smki.entity import EntityId
+    from smki.store.estate_records import DeviceStatus
+
+    if status is None and meter_point is None:
+        raise click.UsageError("Say what changes: --to STATUS or --meter-point.")
+    wanted = None if status is None else DeviceStatus.parse(status)
+    _show(session, set_status(session.workspace, EntityId.parse(device), wanted, meter_point, reason), as_json)
+
+
+@command.command("cells", epilog="Example: smki inventory cells 00-DB-12-34-56-78-90-A0")
+@_device
+@click.option(
+    "--put",
+    nargs=2,
+    type=str,
+    metavar="CELL FILE",
+    help="Believe that this certificate is in the cell, such as 'supplier digitalSignature'.",
+)
+@click.option("--reason", help="Why it is believed; it stands in the log.")
+@json_option
+@pass_session
+def cells(session: Session, device: str, put: tuple[str, str] | None, reason: str | None, as_json: bool) -> None:
+    """Show what is believed to be in a device's trust anchor cells, or write down what was put there without us."""
+    from smki.authority.estate.inventory import as_json as words
+    from smki.authority.estate.inventory import known, put_certificate
+    from smki.device.cells import CellName
+    from smki.entity import EntityId
+
+    workspace, entity = session.workspace, EntityId.parse(device)
+    if put is not None:
+        if not reason:
+            raise click.UsageError("Say why, with --reason.")
+        name, file = put
+        put_certificate(workspace, entity, CellName.parse(name), Path(file), reason)
+    data = words(workspace, known(workspace, entity))["cells"]
+    emit({"device": str(entity), "cells": data}, as_json, lambda: _cells_table(data))
