@@ -20,15 +20,18 @@ from smki.pki.profile import Profile, read_profile
 from smki.settings import Sourced, Table, read_toml
 
 if TYPE_CHECKING:
+    from smki.authority.cos import CosPolicy
     from smki.authority.credentials import CredentialsPolicy
     from smki.authority.estate.policy import InventoryPolicy, RegistrationPolicy
+    from smki.authority.recovery import RecoveryPolicy
     from smki.device.cells import CellName
     from smki.entity import DeviceType
     from smki.gbcs.payload.names import Names  # half the reading of a command that shows messages, and none of others
     from smki.gbcs.use_case import UseCases
 
 _USE_CASES, _DEVICES, _CREDENTIALS = "use-cases.toml", "devices.toml", "credentials.toml"
-_REGISTRATION, _INVENTORY = "registration.toml", "inventory.toml"
+_REGISTRATION, _INVENTORY, _RECOVERY = "registration.toml", "inventory.toml", "recovery.toml"
+_COS = "cos.toml"
 _NAMES = ("names-cosem.toml", "names-zigbee.toml")
 MIN_APPROVALS = 2  # no single person makes a key (tScheme key management; RFC 3647 5.2.2)
 
@@ -139,9 +142,24 @@ class Policies:
 
         return read_toml(self.tables[_INVENTORY], _INVENTORY, InventoryFile).value.checked()
 
+    @cached_property
+    def recovery(self) -> "RecoveryPolicy":
+        """Who may have the recovery key and the contingency key used."""
+        from smki.authority.recovery import RecoveryFile
+
+        return read_toml(self.tables[_RECOVERY], _RECOVERY, RecoveryFile).value.checked()
+
+    @cached_property
+    def cos(self) -> "CosPolicy":
+        """What the change-of-supplier party takes."""
+        from smki.authority.cos import CosFile
+
+        return read_toml(self.tables[_COS], _COS, CosFile).value.checked()
+
     def read_all(self) -> None:
         """Read what was not read yet: policies are adopted whole or not at all."""
         _ = self.use_cases, self.names, self.devices, self.credentials, self.registration, self.inventory
+        _ = self.recovery, self.cos
 
     @property
     def digest(self) -> str:
@@ -181,7 +199,7 @@ def load_policies(folder: Path) -> Policies:
     signing = keep(_read(folder, "signing.toml", SigningFile)).checked()
     tables = {
         name: _octets(folder / name)
-        for name in (_USE_CASES, _DEVICES, _CREDENTIALS, _REGISTRATION, _INVENTORY, *_NAMES)
+        for name in (_USE_CASES, _DEVICES, _CREDENTIALS, _REGISTRATION, _INVENTORY, _RECOVERY, _COS, *_NAMES)
     }
     digests |= {name: hashlib.sha256(data).hexdigest() for name, data in tables.items()}
     return Policies(

@@ -247,6 +247,23 @@ _FIFTH_INDEXES = (
 )
 
 
+# Requests to change supplier, as they came. What was made for each is the orders of the batch that is its digest.
+_SIXTH: dict[str, Table] = {
+    "supplier_change": Table(
+        {
+            "made": "bigint",
+            "seen_at": "bigint",
+            "digest": "octets",
+            "supplier": "octets",
+            "cancels": "octets",
+            "file": "octets",
+        },
+        ("digest",),
+        optional=("cancels",),
+    ),
+}
+
+
 def first_on_sqlite(connection: Any) -> None:
     """The first schema, through sqlite-utils."""
     _create_on_sqlite(connection, _FIRST, _INDEXES)
@@ -272,6 +289,11 @@ def fourth_on_sqlite(connection: Any) -> None:
 def fifth_on_sqlite(connection: Any) -> None:
     """Orders about devices' credentials."""
     _create_on_sqlite(connection, _FIFTH, _FIFTH_INDEXES)
+
+
+def sixth_on_sqlite(connection: Any) -> None:
+    """Requests to change supplier."""
+    _create_on_sqlite(connection, _SIXTH, ())
 
 
 def _create_on_sqlite(connection: Any, tables: dict[str, Table], indexes: tuple[str, ...]) -> None:
@@ -332,6 +354,11 @@ def fifth_on_postgresql(connection: Any) -> None:
         connection.execute(index)
 
 
+def sixth_on_postgresql(connection: Any) -> None:
+    """Requests to change supplier."""
+    _create_on_postgresql(connection, _SIXTH)
+
+
 def _create_on_postgresql(connection: Any, tables: dict[str, Table]) -> None:
     for name, table in tables.items():
         lines = [
@@ -350,6 +377,7 @@ SQLITE: tuple[Migration, ...] = (
     third_on_sqlite,
     fourth_on_sqlite,
     fifth_on_sqlite,
+    sixth_on_sqlite,
 )
 POSTGRESQL: tuple[Migration, ...] = (
     first_on_postgresql,
@@ -357,4 +385,5 @@ POSTGRESQL: tuple[Migration, ...] = (
     third_on_postgresql,
     fourth_on_postgresql,
     fifth_on_postgresql,
+    sixth_on_postgresql,
 )

@@ -31,6 +31,7 @@ from smki.store.records import (
 )
 from smki.store.registrations import Registrations
 from smki.store.signatures import Signatures
+from smki.store.supplier_changes import SupplierChanges
 from smki.store.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Store:
         self.orders = Orders(engine)
         self.registrations = Registrations(engine)
         self.estate = Estate(engine)
+        self.supplier_changes = SupplierChanges(engine)
 
     @classmethod
     def open(cls, url: str) -> Self:
@@ -250,6 +252,12 @@ class Store:
         if row is None:
             return None
         return CeremonyRecord(bytes(row[0]), row[1], bytes(row[2]), row[3], json.loads(row[4]))
+
+    def ceremonies(self, kind: str) -> tuple[CeremonyRecord, ...]:
+        """All of a kind that were ever begun."""
+        rows = self._engine.execute("SELECT sha256 FROM ceremony WHERE kind = ? ORDER BY sha256", (kind,)).fetchall()
+        found = (self.ceremony(bytes(sha256)) for (sha256,) in rows)
+        return tuple(record for record in found if record is not None)
 
     def authorities(self) -> tuple[AuthorityRecord, ...]:
         rows = self._engine.execute(f"SELECT {_AUTHORITY} FROM authority ORDER BY number").fetchall()

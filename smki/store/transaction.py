@@ -21,10 +21,18 @@ from smki.store.records import (
 )
 from smki.store.registrations import RegistrationActs
 from smki.store.signatures import SignatureActs
+from smki.store.supplier_changes import SupplierChangeActs
 
 
 class Transaction(
-    CertificateActs, OrganisationActs, SignatureActs, HoldActs, RegistrationActs, EstateActs, OrderActs
+    CertificateActs,
+    OrganisationActs,
+    SignatureActs,
+    HoldActs,
+    RegistrationActs,
+    EstateActs,
+    OrderActs,
+    SupplierChangeActs,
 ):
     """What may be done inside one act."""
 

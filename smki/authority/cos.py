@@ -1,0 +1,102 @@
+"""What the change-of-supplier party takes, and how many homes it gives before a second person looks (cos.toml)."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from smki.authority.signing import read_window
+from smki.entity import EntityId
+from smki.errors import InvalidInput, Refused
+from smki.settings import Table
+
+_FILE = "cos.toml"
+_EACH, _ALL = "each supplier", "all"
+# Ceilings: no file lets one supplier take, or this party give, more homes in a while without a second officer.
+MOST_HOMES = 500_000
+_MOST = {_EACH: 20_000, _ALL: 100_000}
+_LEAST_WINDOW = timedelta(hours=1)
+_LONGEST_AGE = timedelta(days=31)
+_FURTHEST = timedelta(days=366)
+
+RevocationLists = Literal["required", "if given"]
+
+
+class _ThresholdTable(Table, frozen=True):
+    of: str
+    count: int
+    window: str
+
+
+@dataclass(frozen=True, slots=True)
+class CosThreshold:
+    """At most so many devices in any stretch of time so long: of each supplier, of one, or of all together."""
+
+    supplier: EntityId | None
+    together: bool
+    count: int
+    window: timedelta
+
+    def covers(self, supplier: EntityId) -> bool:
+        return self.supplier is None or self.supplier == supplier
+
+
+@dataclass(frozen=True, slots=True)
+class CosPolicy:
+    """What cos.toml says."""
+
+    largest_request: int
+    oldest: timedelta
+    furthest: timedelta
+    revocation_lists: RevocationLists
+    thresholds: tuple[CosThreshold, ...]
+
+
+class CosFile(Table, frozen=True):
+    """The file as written."""
+
+    largest_request: int
+    oldest: str
+    furthest: str
+    revocation_lists: RevocationLists
+    threshold: list[_ThresholdTable]
+
+    def checked(self) -> CosPolicy:
+        if not 1 <= self.largest_request <= MOST_HOMES:
+            raise Refused(
+                "policy.cos", f"{_FILE}: largest_request = {self.largest_request}", f"give 1 to {MOST_HOMES}"
+            )
+        for table in self.threshold:
+            if table.of not in _MOST:
+                EntityId.parse(table.of)
+        for of, most in _MOST.items():
+            if not any(_holds(table, of, most) for table in self.threshold):
+                raise Refused(
+                    "policy.cos",
+                    f"{_FILE}: no threshold of {of!r} holds it to {most} in a while",
+                    f"give one a count of {most} at most, in a window of an hour at least",
+                )
+        return CosPolicy(
+            largest_request=self.largest_request,
+            oldest=_within("oldest", self.oldest, _LONGEST_AGE),
+            furthest=_within("furthest", self.furthest, _FURTHEST),
+            revocation_lists=self.revocation_lists,
+            thresholds=tuple(_threshold(table) for table in self.threshold),
+        )
+
+
+def _holds(table: _ThresholdTable, of: str, most: int) -> bool:
+    return table.of == of and table.count <= most and read_window(table.window, _FILE) >= _LEAST_WINDOW
+
+
+def _threshold(table: _ThresholdTable) -> CosThreshold:
+    if table.count < 0:
+        raise InvalidInput("policy.cos", f"{_FILE}: count = {table.count}", "give 0 or more")
+    one = None if table.of in _MOST else EntityId.parse(table.of)
+    return CosThreshold(one, table.of == _ALL, table.count, read_window(table.window, _FILE))
+
+
+def _within(key: str, text: str, most: timedelta) -> timedelta:
+    found = read_window(text, _FILE)
+    if found > most:
+        raise Refused("policy.cos", f"{_FILE}: {key} = {text!r}", f"give {most.days}d at most")
+    return found

@@ -1,0 +1,118 @@
+"""Requests to change supplier, as the party that serves them has seen them. What was made of each: its orders."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from smki.entity import EntityId
+from smki.store.acts import Acts, places
+from smki.store.engine import Engine
+
+_COLUMNS = ("digest", "supplier", "made", "seen_at", "cancels", "file")
+_PIECE = 500  # values in one question
+
+
+@dataclass(frozen=True, slots=True)
+class SupplierChangeRecord:
+    """One request: who asked, when, and for what it was taken back, if it is that."""
+
+    digest: bytes
+    """SHA-256 of its content; the batch of the orders made for it."""
+    supplier: EntityId
+    made: datetime
+    seen_at: datetime
+    cancels: bytes | None = None
+    """The request that this one takes back."""
+    file: bytes = b""
+    """As it came, signature and all; empty where it was left in the store."""
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierChange:
+    """A request for which something was made for a device."""
+
+    digest: bytes
+    made: datetime
+    cancels: bytes | None
+
+
+class SupplierChanges:
+    """Every request that something was made for."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def one(self, digest: bytes) -> SupplierChangeRecord | None:
+        row = self._engine.execute(
+            f"SELECT {', '.join(_COLUMNS)} FROM supplier_change WHERE digest = ?", (digest,)
+        ).fetchone()
+        return None if row is None else _record(row)
+
+    def all(self) -> tuple[SupplierChangeRecord, ...]:
+        """Without the files, the oldest first."""
+        rows = self._engine.execute(
+            f"SELECT {', '.join(_COLUMNS[:-1])}, NULL FROM supplier_change ORDER BY seen_at, digest"
+        ).fetchall()
+        return tuple(_record(row) for row in rows)
+
+    def earlier(self, devices: Sequence[EntityId]) -> dict[EntityId, tuple[EarlierChange, ...]]:
+        """What was asked for these devices before."""
+        found: dict[EntityId, list[EarlierChange]] = {}
+        for start in range(0, len(devices), _PIECE):
+            piece = devices[start : start + _PIECE]
+            rows = self._engine.execute(
+                "SELECT DISTINCT device, supplier_change.digest, made, cancels FROM credential_order"
+                " JOIN supplier_change ON supplier_change.digest = batch"
+                f" WHERE device IN ({places(piece)}) ORDER BY made",
+                tuple(device.octets for device in piece),
+            ).fetchall()
+            for device, digest, made, cancels in rows:
+                earlier = EarlierChange(bytes(digest), _moment(made), None if cancels is None else bytes(cancels))
+                found.setdefault(EntityId(bytes(device)), []).append(earlier)
+        return {device: tuple(items) for device, items in found.items()}
+
+    def count_since(self, supplier: EntityId | None, code: int, since: datetime) -> int:
+        """How many commands of a use case were made after a moment, for a supplier or for all."""
+        condition, values = ("", ()) if supplier is None else (" AND supplier = ?", (supplier.octets,))
+        row = self._engine.execute(
+            "SELECT COUNT(*) FROM supplier_change JOIN credential_order ON batch = supplier_change.digest"
+            f" WHERE code = ? AND made_at > ?{condition}",
+            (code, int(since.timestamp()), *values),
+        ).fetchone()
+        return int(row[0])
+
+
+class SupplierChangeActs(Acts):
+    """Changes to requests."""
+
+    def put_supplier_change(self, record: SupplierChangeRecord) -> None:
+        """A request, the first time something is made for it."""
+        self._execute(
+            f"INSERT INTO supplier_change ({', '.join(_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (digest) DO NOTHING",
+            (
+                record.digest,
+                record.supplier.octets,
+                int(record.made.timestamp()),
+                int(record.seen_at.timestamp()),
+                record.cancels,
+                record.file,
+            ),
+        )
+
+
+def _record(row: Sequence[Any]) -> SupplierChangeRecord:
+    digest, supplier, made, seen_at, cancels, file = row
+    return SupplierChangeRecord(
+        digest=bytes(digest),
+        supplier=EntityId(bytes(supplier)),
+        made=_moment(made),
+        seen_at=_moment(seen_at),
+        cancels=None if cancels is None else bytes(cancels),
+        file=b"" if file is None else bytes(file),
+    )
+
+
+def _moment(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
