@@ -167,7 +167,6 @@ def ask(workspace: Workspace, askings: Iterable[Asking], batch: bytes) -> Genera
     source = iter(askings)
     try:
         while chunk := list(islice(source, CHUNK)):
-            fit = [one for one in chunk if not one.faults]
             devices = ordering.devices([one.message.header.target for one in chunk])
             faults = [(*one.faults, *_of_device(one, devices)) for one in chunk]
             drafts = [_draft(one) for one, wrong in zip(chunk, faults, strict=True) if not wrong]

@@ -18,7 +18,8 @@ from smki.store.records import FloorRecord, OrderRecord, OrderState, PutRecord
 
 _STATES: tuple[OrderState, ...] = ("made", "signed", "accepted", "done", "partly", "failed", "cancelled")
 """Written as their place here."""
-_FINAL = tuple(_STATES.index(state) for state in ("done", "partly", "failed", "cancelled"))
+_FINAL = tuple(_STATES.index(state) for state in ("done", "partly", "failed"))
+"""Told by the device. A cancelled order may yet turn out to have been faster."""
 _COLUMNS = (
     "digest",
     "device",

@@ -1,0 +1,198 @@
+"""What became of commands about credentials: devices' answers are proven, held against their orders, recorded once.
+
+What is believed of a device's cells changes here, and only here: when the device itself has said so.
+"""
+
+import hashlib
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from smki.authority.estate.belief import believe, prove
+from smki.authority.log import acts, seal
+from smki.authority.workspace import Workspace
+from smki.device.update import CANCELLED
+from smki.entity import EntityId, KeyUsage
+from smki.errors import InvalidInput, SmkiError
+from smki.gbcs.message import Message, Protection, read_message
+from smki.gbcs.verdict import KeyRing, verify
+from smki.parties.answers import Answer, OwnKey, read_answer
+from smki.parties.asking import INSTALL_KEY, READ_KEY
+from smki.parties.intake import Given
+from smki.parties.keys import certified, issued_to
+from smki.parties.outcome_rules import Finding, Row, find
+from smki.pki.verdict import Fault
+from smki.store.records import OrderRecord, OrderState
+from smki.store.transaction import Transaction
+
+CHUNK = 500  # answers in one transaction
+_MOST_WORDS = 400
+_OVER = {"done", "partly", "failed"}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One answer, and what it changed."""
+
+    reference: str
+    state: OrderState | None
+    """How its order stands; None: the answer was not believed, or is of no order."""
+    device: EntityId | None = None
+    order: OrderRecord | None = None
+    rows: tuple[Row, ...] = ()
+    words: str = ""
+    before: bool = False
+    """It was recorded before: nothing changed now."""
+    faults: tuple[Fault, ...] = ()
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether all is as it was ordered: done, or waiting for its time."""
+        return self.state in {"done", "accepted"}
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """An answer that its device made."""
+
+    reference: str
+    answer: Answer
+    digest: bytes
+    """SHA-256 of its octets."""
+
+
+class OutcomeDesk:
+    """Where answers come in."""
+
+    def __init__(self, workspace: Workspace, ring: KeyRing) -> None:
+        self._workspace = workspace
+        self._orders = workspace.store.orders
+        self._ring = ring
+        self._asked: set[EntityId] = set()
+
+    def take(self, given: Iterable[Given]) -> Generator[Told]:
+        """What each answer says; what it changes is on record when it is told. Close it at the end."""
+        source = iter(given)
+        try:
+            while chunk := list(islice(source, CHUNK)):
+                yield from self._chunk([self.proven(one) for one in chunk])
+        finally:
+            with suppress(SmkiError):  # what was told is on record; the next act signs the log as well
+                seal(self._workspace)
+
+    # Before anything is believed
+
+    def proven(self, given: Given) -> Proven | Told:
+        try:
+            message = read_message(given.octets)
+            answer = read_answer(message)
+        except InvalidInput as error:
+            return Told(given.reference, None, faults=(Fault(error.code, error.message, error.remedy),))
+        faults = tuple(self._unproven(message))
+        if faults:
+            return Told(given.reference, None, answer.device, faults=faults)
+        return Proven(given.reference, answer, hashlib.sha256(given.octets).digest())
+
+    def _unproven(self, message: Message) -> Iterator[Fault]:
+        """A signature of the device, or a MAC that we can check: without one of them anybody could have said it."""
+        device = message.header.originator
+        if device not in self._asked:
+            self._asked.add(device)
+            for usage in KeyUsage:
+                self._ring.add(one.known for one in issued_to(self._workspace, device, usage))
+        if message.protection is Protection.NONE:
+            yield Fault("outcome.unproven", "it carries neither signature nor MAC", "give it as the device sent it")
+        for check in verify(message, self._workspace.policies.use_cases, self._ring):
+            if check.answer != "holds":
+                reason = check.what if check.fault is None else check.fault.message
+                yield Fault("outcome.unproven", reason, "give the device's certificate, or what checks its MAC")
+
+    # Against the orders
+
+    def _chunk(self, proven: list[Proven | Told]) -> list[Told]:
+        if all(isinstance(one, Told) for one in proven):
+            return [one for one in proven if isinstance(one, Told)]
+        facts: list[dict[str, Any]] = []
+        with acts(self._workspace, "credentials.outcome", facts) as tx:
+            tx.lock()
+            return [one if isinstance(one, Told) else self._record(tx, one, facts) for one in proven]
+
+    def _record(self, tx: Transaction, one: Proven, facts: list[dict[str, Any]]) -> Told:
+        answer = one.answer
+        order = self._order(answer)
+        if order is None:
+            fault = Fault(
+                "outcome.no-order",
+                f"nothing was asked of {answer.device} with counter {answer.counter} and code {answer.code}",
+                "take it in where the command was made",
+            )
+            return Told(one.reference, None, answer.device, faults=(fault,))
+        found = find(order, answer, self._workspace.clock())
+        if isinstance(found, Fault):
+            return Told(one.reference, None, answer.device, order, faults=(found,))
+        if answer.code == READ_KEY:
+            found = self._compared(order, answer, found)
+        if order.state in _OVER or (order.state, found.state) == ("accepted", "accepted"):
+            return Told(one.reference, order.state, answer.device, order, found.rows, order.outcome, before=True)
+        tx.answer_orders([(order.digest, found.state, found.words[:_MOST_WORDS])])
+        for late in self._voided(order) if found.voids else ():
+            tx.answer_orders([(late.digest, "cancelled", f"void since counter {order.counter}")])
+        self._believe(tx, one, found)
+        facts.append(
+            {
+                "order": order.digest.hex(),
+                "device": str(answer.device),
+                "state": found.state,
+                "outcome": found.words[:_MOST_WORDS],
+                "answer_sha256": one.digest.hex(),
+            }
+        )
+        return Told(one.reference, found.state, answer.device, order, found.rows, found.words)
+
+    def _order(self, answer: Answer) -> OrderRecord | None:
+        known = self._orders.answered_by(answer.device, answer.originator, answer.counter)
+        return next((one for one in known if one.code == answer.code), None)
+
+    def _voided(self, order: OrderRecord) -> list[OrderRecord]:
+        """What a device puts off replaces what it has put off before in the same mode (GBCS 13.3)."""
+        return [
+            one
+            for one in list(self._orders.find(device=order.device))
+            if one.code == order.code
+            and one.counter < order.counter
+            and one.execution_at not in {None, CANCELLED}
+            and one.state in {"made", "signed", "accepted"}
+        ]
+
+    def _believe(self, tx: Transaction, one: Proven, found: Finding) -> None:
+        device = one.answer.device
+        if not (found.cells or found.floors or found.read) or self._workspace.store.estate.device(device) is None:
+            return
+        if found.read:
+            prove(tx, device, found.read, self._workspace.clock(), one.digest)
+        else:
+            by = next((item.by for item in found.cells.values()), "credentials")
+            believe(tx, device, found.cells, found.floors, by)
+
+    def _compared(self, order: OrderRecord, answer: Answer, found: Finding) -> Finding:
+        """A certificate that was read back, with those that were issued or given to the device."""
+        if not isinstance(answer.said, OwnKey) or answer.said.octets is None:
+            return found
+        try:
+            read = certified(answer.said.octets, "the certificate that was read back")
+        except InvalidInput as error:
+            return Finding("failed", error.message, (Row("own certificate", "cannot be read"),))
+        issued = {one.serial for one in issued_to(self._workspace, answer.device, read.holder.usage)}
+        given = {
+            put.serial
+            for one in self._orders.find(device=order.device, state="done")
+            for put in one.puts
+            if one.code == INSTALL_KEY and put.cell is read.holder.usage
+        }
+        if read.holder.entity != answer.device or read.serial not in issued | given:
+            words = f"{read.serial} of {read.holder.entity}, which was not issued to it here"
+            return Finding("failed", words, (Row(f"own {read.holder.usage.value}", words),))
+        words = f"{read.serial}, as issued"
+        return Finding("done", words, (Row(f"own {read.holder.usage.value}", words),))
