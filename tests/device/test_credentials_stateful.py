@@ -125,14 +125,17 @@ class Credentials(RuleBasedStateMachine):
         step=st.integers(1, 3),
         floor=_floors,
         hours=st.none() | st.integers(0, 4),
+        parts=st.sampled_from((3, 3, 1, 2)),
     )
-    def honest(self, mode: Mode, new: Party, under: str, step: int, floor: int | None, hours: int | None) -> None:
-        """As those in the cells would order it."""
+    def honest(
+        self, mode: Mode, new: Party, under: str, step: int, floor: int | None, hours: int | None, parts: int
+    ) -> None:
+        """As those in the cells would order it; now and then a part of it."""
         authorising = RULES[mode].authorising
         assert authorising is not None
         who = next(one for one in EVERYONE if one.entity == self.home.holder(authorising))
         root = Put.into(ROOT_CELL, authority(under).root.der)
-        what = [root] if mode is Mode.ROOT_BY_SUPPLIER else [new.put(name, under) for name in SUPPLIER_CELLS]
+        what = [root] if mode is Mode.ROOT_BY_SUPPLIER else [new.put(name, under) for name in SUPPLIER_CELLS][:parts]
         counter = self.home.state.counters[authorising.role] + step
         at = None if hours is None else self.home.at + timedelta(hours=hours)
         others = None if floor is None or mode is Mode.ROOT_BY_SUPPLIER else ((_SUPPLIER, Floors(floor, floor)),)
