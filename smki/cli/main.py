@@ -25,6 +25,8 @@ _COMMANDS = {
     "chain": ("smki.cli.chain", "Verify certification paths."),
     "contingency": ("smki.cli.contingency", "Replace a compromised root on devices, by its contingency key."),
     "completion": ("smki.cli.completion", "Print the shell's completion script."),
+    "credentials": ("smki.cli.credentials", "Replace and read credentials on devices; rotate devices' own keys."),
+    "cos": ("smki.cli.cos", "Change of supplier: ask for it, check it, sign it, take it back."),
     "device": ("smki.cli.device", "Requests and certificates of devices; a device on the desk."),
     "inventory": ("smki.cli.inventory", "Keep the inventory of devices: state, place, trust anchor cells; audit it."),
     "message": ("smki.cli.message", "Show, verify, sign and decrypt messages; add MACs; run vectors."),
