@@ -158,7 +158,7 @@ def as_json(workspace: Workspace, point: MeterPoint, at: datetime) -> dict[str, 
                 "until": following.since if following else None,
                 "state": "present" if item == current else "past" if item.since <= at else "pending",
             }
-            for item, following in zip(history, [*history[1:], None], strict=True)
+            for item, following in zip(history, (*history[1:], None), strict=False)
         ],
     }
 
