@@ -1,4 +1,4 @@
-"""The soak of an estate, of a size for every day: years of changes, messages lost and repeated, an audit at the end."""
+"""The soak of an estate, of a size for every day: years of changes, with losses and attacks; an audit at the end."""
 
 from pathlib import Path
 

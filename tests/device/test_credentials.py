@@ -435,3 +435,13 @@ def test_a_name_of_a_kind_that_nobody_knows_is_a_bad_certificate() -> None:
     odd = Put.into(name, der.replace(unique, bytes.fromhex("060355040a0309")))
     found = Home().order(OPERATOR, update(Mode.NETWORK_OPERATOR_BY_NETWORK_OPERATOR, 1, [odd, good[1]]))
     assert statuses(found) == [StatusCode.BAD_CERTIFICATE, StatusCode.SUCCESS]
+
+
+def test_an_element_whose_tag_has_several_octets_is_no_certificate() -> None:
+    good = change_of_supplier(1)
+    odd = good.encode().replace(good.path[0], bytes.fromhex("bf8148") + good.path[0][1:])
+    assert len(odd) == len(good.encode()) + 2
+    home = Home()
+    header = Header(Cra.COMMAND, 1, COS.entity, METER, MessageCode(0x0107))
+    message = sign(Message(header, odd), COS.key(CellUse.DIGITAL_SIGNATURE))
+    assert home.send(home.protect(message)).verdict.code == rules.PAYLOAD.code
