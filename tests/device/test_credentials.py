@@ -438,10 +438,6 @@ def test_a_name_of_a_kind_that_nobody_knows_is_a_bad_certificate() -> None:
 
 
 def test_an_element_whose_tag_has_several_octets_is_no_certificate() -> None:
-    good = change_of_supplier(1)
-    odd = good.encode().replace(good.path[0], bytes.fromhex("bf8148") + good.path[0][1:])
-    assert len(odd) == len(good.encode()) + 2
-    home = Home()
-    header = Header(Cra.COMMAND, 1, COS.entity, METER, MessageCode(0x0107))
-    message = sign(Message(header, odd), COS.key(CellUse.DIGITAL_SIGNATURE))
-    assert home.send(home.protect(message)).verdict.code == rules.PAYLOAD.code
+    odd = bytes.fromhex("bf814803020101")
+    found = Home().order(COS, change_of_supplier(1, path=(odd,)))
+    assert (found.verdict.code, "tag of several octets" in found.verdict.message) == (rules.PAYLOAD.code, True)
