@@ -72,8 +72,14 @@ def begin(workspace: Workspace, plan: Plan, approvals: Quorate) -> int:
     kind = "contingency" if file.is_contingency else "recovery"
     with act(workspace, f"{kind}.started", **facts_of(plan, approvals), **_given_up(superseded)) as tx:
         tx.lock()
-        first = max(least, store.signatures.last_counter(key) + 1)
-        detail = {"first_counter": str(first), "key": key.hex(), "started_at": utc(workspace.clock())}
+        given_up = (int(one.detail["first_counter"]) + int(one.detail["devices"]) for one in superseded)
+        first = max(least, store.signatures.last_counter(key) + 1, *given_up)
+        detail = {
+            "first_counter": str(first),
+            "devices": plan.devices.count,
+            "key": key.hex(),
+            "started_at": utc(workspace.clock()),
+        }
         for other in superseded:
             tx.advance_ceremony(other.sha256, "started", "done", {**other.detail, "superseded_by": file.sha256.hex()})
         tx.begin_ceremony(CeremonyRecord(file.sha256, kind, file.octets, "started", detail))
