@@ -133,7 +133,7 @@ def _of_own_certificate(workspace: Workspace, one: Certified) -> Iterator[Fault]
         yield Fault("credentials.own", f"certificate {one.serial} is no device's", "give the one it asked for")
         return
     for record in workspace.store.certificates.find(Query(key_hash=one.key_hash, now=now)):
-        if record.der == der and record.status_at(now) is not Status.IN_USE:
+        if record.der == der and record.status_at(now) not in {Status.PENDING, Status.IN_USE}:
             yield Fault("key.status", f"certificate {one.serial} is {record.status_at(now).value}", "have it renewed")
     roots, between = authorities(workspace, Kind.DEVICE.value)
     verdict = verify_chain(

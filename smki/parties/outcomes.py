@@ -14,16 +14,18 @@ from smki.authority.estate.belief import believe, prove
 from smki.authority.log import acts, seal
 from smki.authority.workspace import Workspace
 from smki.device.update import CANCELLED
-from smki.entity import EntityId, KeyUsage
+from smki.entity import EntityId
 from smki.errors import InvalidInput, SmkiError
 from smki.gbcs.message import Message, Protection, read_message
-from smki.gbcs.verdict import KeyRing, verify
+from smki.gbcs.verdict import KeyRing, Known, verify
 from smki.parties.answers import Answer, OwnKey, read_answer
 from smki.parties.asking import INSTALL_KEY, READ_KEY
 from smki.parties.intake import Given
-from smki.parties.keys import certified, issued_to
+from smki.parties.keys import certified
 from smki.parties.outcome_rules import Finding, Row, find
+from smki.pki.status import Status
 from smki.pki.verdict import Fault
+from smki.store.certificates import Query
 from smki.store.records import OrderRecord, OrderState
 from smki.store.transaction import Transaction
 
@@ -100,8 +102,7 @@ class OutcomeDesk:
         device = message.header.originator
         if device not in self._asked:
             self._asked.add(device)
-            for usage in KeyUsage:
-                self._ring.add(one.known for one in issued_to(self._workspace, device, usage))
+            self._ring.add(_issued(self._workspace, device))
         if message.protection is Protection.NONE:
             yield Fault("outcome.unproven", "it carries neither signature nor MAC", "give it as the device sent it")
         for check in verify(message, self._workspace.policies.use_cases, self._ring):
@@ -184,7 +185,7 @@ class OutcomeDesk:
             read = certified(answer.said.octets, "the certificate that was read back")
         except InvalidInput as error:
             return Finding("failed", error.message, (Row("own certificate", "cannot be read"),))
-        issued = {one.serial for one in issued_to(self._workspace, answer.device, read.holder.usage)}
+        issued = {one.name for one in _issued(self._workspace, answer.device)}
         given = {
             put.serial
             for one in self._orders.find(device=order.device, state="done")
@@ -196,3 +197,11 @@ class OutcomeDesk:
             return Finding("failed", words, (Row(f"own {read.holder.usage.value}", words),))
         words = f"{read.serial}, as issued"
         return Finding("done", words, (Row(f"own {read.holder.usage.value}", words),))
+
+
+def _issued(workspace: Workspace, device: EntityId) -> Iterator[Known]:
+    """The certificates of a device that stand: of a rotation the new one too, which nobody has seen in use yet."""
+    now = workspace.clock()
+    for record in workspace.store.certificates.find(Query(entity=device, now=now)):
+        if record.status_at(now) is not Status.REVOKED:
+            yield certified(record.der, f"certificate {record.serial}").known
