@@ -180,7 +180,8 @@ class Commands:
         """The number after all that this party ever used, by this key or another before it."""
         used = self._store.orders.last_counters(self._certificate.holder.entity, [one.device for one in wanted])
         last = self._store.signatures.last_counter(self._certificate.key_hash)
-        following = max([last, *used.values(), *(one.counter for one in wanted)]) + 1
+        # From 1: a device that heard from nobody yet takes what is above 0.
+        following = max([0, last, *used.values(), *(one.counter for one in wanted)]) + 1
         if following + len(wanted) > MAX_SIGNED_COUNTER:
             raise Refused("cos.counters", "this party's counters are used up", "have its devices given another party")
         return following
