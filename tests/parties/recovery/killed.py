@@ -9,7 +9,7 @@ from smki.parties.recovery.run import Told, run_plan
 from tests.house import House, opened
 from tests.parties.recovery.world import NORTH, World, device, listed
 
-COUNT = 2500
+COUNT = 2100
 
 
 def begin(world: World) -> Plan:

@@ -46,8 +46,8 @@ def killed_once(world: World, path: Path, after: float) -> bool:
 def test_killed_anywhere_it_signs_nothing_twice_and_leaves_nobody_out(world: World) -> None:
     plan = begin(world)
     killed = 0
-    for attempt in range(12):
-        killed += killed_once(world, plan.file.path, 0.03 * (attempt % 5))
+    for attempt in range(7):
+        killed += killed_once(world, plan.file.path, 0.05 * attempt)
         if signatures(world, "signed") == COUNT:
             break
     assert killed, "no run was killed while it worked"

@@ -313,7 +313,7 @@ def test_a_rehearsal_does_everything_but_sign(world: World, plan: Plan) -> None:
     assert not entries(world.house, "message.signing")
     assert world.workspace.store.orders.counts(plan.file.sha256) == {}
     (entry,) = entries(world.house, "recovery.rehearsed")
-    assert entry["facts"]["results"] == {"rehearsed": 3}
+    assert entry["facts"]["commands"] == 3
     assert not entries(world.house, "recovery.started")
 
 
