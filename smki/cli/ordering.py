@@ -124,12 +124,12 @@ def _rows(path: Path) -> Iterator[tuple[str, str | None]]:
     if len(data) > _MAX_FILE_OCTETS or data.count(b"\n") > MOST_DEVICES:
         raise InvalidInput("credentials.devices", f"{path} names more than {MOST_DEVICES} devices", "split it")
     for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1):
-        parts = line.replace(",", " ").split()
+        parts = [] if line.lstrip().startswith("#") else line.replace(",", " ").split()
         if len(parts) > 2:
             raise InvalidInput(
                 "credentials.devices", f"{path} line {number} is no device", "write an EUI-64, and its kind"
             )
-        if parts and not parts[0].startswith("#"):
+        if parts:
             yield parts[0], parts[1] if len(parts) == 2 else None
 
 
