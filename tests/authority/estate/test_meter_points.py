@@ -139,7 +139,7 @@ def test_a_report_is_bounded_and_an_import_too(workspace: Workspace, tmp_path: P
     report = import_registrations(workspace, [path])
     assert (len(report.wrong), report.wrong_count) == (MAX_WRONG, MAX_WRONG + 7)
     policy = workspace.home / "policies" / "registration.toml"
-    policy.write_text(policy.read_text().replace("largest_import = 1000000", "largest_import = 5"))
+    policy.write_text(policy.read_text().replace("largest_import = 250000", "largest_import = 5"))
     workspace.__dict__.pop("policies")
     for paths, code in (
         ([path], "intake.count"),
@@ -170,7 +170,7 @@ def test_policy_says_whether_gas_is_checked_and_who_is_taken(workspace: Workspac
 def test_no_policy_takes_more_than_a_million(value: int, workspace: Workspace) -> None:
     for name in ("registration", "inventory"):
         policy = workspace.home / "policies" / f"{name}.toml"
-        policy.write_text(policy.read_text().replace("largest_import = 1000000", f"largest_import = {value}"))
+        policy.write_text(policy.read_text().replace("largest_import = 250000", f"largest_import = {value}"))
         workspace.__dict__.pop("policies", None)
         with pytest.raises(SmkiError) as refusal:
             getattr(workspace.policies, name)
