@@ -101,7 +101,7 @@ class Auditor:
         if not entities:
             return set()
         found = self._store.certificates.in_use([item.octets for item in entities], self._workspace.clock())
-        return {EntityId(octets) for octets, _ in found}
+        return {EntityId(octets) for octets, *_ in found}
 
     def _installed(self, device: DeviceRecord, registered: Registered | None) -> Iterator[Finding]:
         expected = [name for name in self._workspace.policies.devices.get(device.kind, ()) if name.role in _WATCHED]
