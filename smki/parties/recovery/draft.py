@@ -124,7 +124,7 @@ def _from_inventory(
             return True
         believed = device.cells.values()
         if case.tier == "issuing":
-            return any(one.serial is not None and filling.is_below_affected(one.serial) for one in believed)
+            return any(filling.is_below_affected(one) for one in believed)
         return any(one.key_identifier in keys for one in believed)
 
     found = (one for one in workspace.store.estate.find(DeviceQuery()) if not one.status.has_ended and holds(one))

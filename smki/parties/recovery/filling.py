@@ -18,6 +18,7 @@ from smki.pki.keyid import key_hash
 from smki.pki.serial import Serial
 from smki.pki.status import Status
 from smki.store.certificates import Query
+from smki.store.estate_records import Believed
 from smki.store.records import AuthorityRecord, CertificateRecord
 
 _TWO = 2  # key agreement certificates of a supplier: the earlier for commands, the later for top-ups
@@ -49,7 +50,7 @@ class Filling:
         self._case = case
         self._affected = {record.der for record in affected}
         self._keys = {self.key_identifier(record.der) for record in affected}
-        self._below: dict[Serial, bool] = {}
+        self._below: dict[tuple[EntityId, bytes], bool] = {}
 
     @staticmethod
     def key_identifier(der: bytes) -> bytes:
@@ -89,13 +90,17 @@ class Filling:
             if root is not None and one.issuer == root.name and self._der(one) not in self._affected
         }
 
-    def is_below_affected(self, serial: Serial) -> bool:
-        """Whether a compromised authority issued it."""
-        if serial not in self._below:
-            found = self._workspace.store.certificates.find(Query(serial=serial))
+    def is_below_affected(self, believed: Believed) -> bool:
+        """Whether a compromised authority issued what is in a cell: a file of the inventory may leave serials out."""
+        key = (believed.holds, believed.key_identifier)
+        if key not in self._below:
             numbers = {one.number for one in self._authorities if self._der(one) in self._affected}
-            self._below[serial] = any(record.issuer in numbers for record in found)
-        return self._below[serial]
+            found = self._workspace.store.certificates.of_entity(believed.holds)
+            self._below[key] = any(
+                record.issuer in numbers and self.key_identifier(record.der) == believed.key_identifier
+                for record in found
+            )
+        return self._below[key]
 
     def path(self, certificates: Iterable[bytes]) -> tuple[bytes, ...]:
         """The authorities above, and of a new root that the present one proves, the link."""
@@ -137,8 +142,7 @@ class Filling:
 
     def newest(self, entity: EntityId, cell: CellName) -> bytes | None:
         """The newest of a party's certificates for a cell; of two for key agreement the later is for top-ups."""
-        now = self._workspace.clock()
-        query = Query(entity=entity, usage=cell.use.key_usage, status=Status.IN_USE, now=now)
+        query = Query(entity=entity, usage=cell.use.key_usage, now=self._workspace.clock())
         records = sorted(
             (one for one in self._workspace.store.certificates.find(query) if self._may_go(one)),
             key=lambda one: (one.not_before, one.serial.octets),
@@ -149,8 +153,10 @@ class Filling:
         return records[0].der if first_of_two else records[-1].der
 
     def _may_go(self, record: CertificateRecord) -> bool:
+        """What is on its way to devices may be pending still: it comes into use when they have it."""
+        serving = record.status_at(self._workspace.clock()) in {Status.IN_USE, Status.PENDING}
         good = record.issuer in self._issuers and record.der not in self._affected
-        return good and self.key_identifier(record.der) not in self._keys
+        return serving and good and self.key_identifier(record.der) not in self._keys
 
     # Cells
 

@@ -284,6 +284,28 @@ def test_the_keys_of_cos_and_broker_are_replaced_everywhere(world: World) -> Non
     assert (plan.faults, plan.devices.count, len(plan.puts)) == ((), 2, 1)
 
 
+def test_everyone_below_a_lost_issuing_authority_is_replaced(world: World) -> None:
+    world.add_homes(1)
+    world.add_homes(1, SOUTH, DeviceType.GSME)
+    serial = str(certified_root(world, "oca-issuing-1").serial)
+    world.house.hold(world.house.write("below.toml", "2", name="oca-issuing-2", subject="Z2"))
+    world.renew_all()
+    said: dict[str, Any] = {"what": "issuing OCA key", "serials": (serial,)}
+    name = CellName(ROLE.TRANSITIONAL_COS, DS)
+    old = WantedPut(name, next(iter(world.homes.values())).state.cells[name].certificate)
+    assert "recovery.same-key" in faults_of(world.draft("old", **said, puts=(old,)))
+    plan = world.draft(**said)
+    assert (plan.faults, plan.devices.count) == ((), 2)
+    assert {put.where for put in plan.puts} == {None, NORTH, SOUTH, OPERATOR}
+    assert ROOT_CELL not in {put.cell for put in plan.puts}
+    world.approve(plan, "alice", "bob")
+    for one in world.run(plan):
+        before = dict(world.homes[one.device].state.cells)
+        assert world.homes[one.device].take(one.message) == "accepted"
+        after = world.homes[one.device].state.cells
+        assert [name for name in before if after[name] == before[name]] == [ROOT_CELL]
+
+
 # One after another
 
 

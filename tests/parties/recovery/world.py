@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from smki.authority.certificates import set_status
+from smki.authority.certificates import renewal, set_status
 from smki.authority.founding import found
 from smki.authority.hierarchy import certificate_of, named
 from smki.authority.log import act
@@ -129,13 +129,19 @@ def issue(
     if key is None:
         key = ec.generate_private_key(ec.SECP256R1())
         KEYS[KeyIdentifier.of(key.public_key()).octets] = key
-    builder = x509.CertificateSigningRequestBuilder().subject_name(organisation_name(role, entity, None))
-    builder = builder.add_extension(key_usage(usage), critical=True)
-    csr = builder.sign(key, hashes.SHA256())
+    csr = organisation_request(key, entity, role, usage)
     wanted = desk.order(Kind.ORGANISATION, f"{role.word} {entity}")
-    (outcome,) = desk.issue(wanted, csr.public_bytes(Encoding.DER))
+    (outcome,) = desk.issue(wanted, csr)
     assert outcome.certificate is not None, outcome.faults
     return outcome.certificate
+
+
+def organisation_request(
+    key: ec.EllipticCurvePrivateKey, entity: EntityId, role: RemotePartyRole, usage: KeyUsage
+) -> bytes:
+    builder = x509.CertificateSigningRequestBuilder().subject_name(organisation_name(role, entity, None))
+    builder = builder.add_extension(key_usage(usage), critical=True)
+    return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
 @dataclass
@@ -195,6 +201,16 @@ class World:
     def reissue(self, entity: EntityId, role: RemotePartyRole, usage: KeyUsage) -> CertificateRecord:
         """A new key in place of what was lost."""
         return issue(self.desk, entity, role, usage)
+
+    def renew_all(self) -> None:
+        """Everyone has a new certificate, pending, beside the one in use."""
+        for entity, role, usages in PARTIES:
+            for usage in dict.fromkeys(usages):
+                for record in self.certificates(entity, usage):
+                    key = ec.generate_private_key(ec.SECP256R1())
+                    csr = organisation_request(key, entity, role, usage)
+                    (outcome,) = self.desk.issue(renewal(self.workspace, record), csr)
+                    assert outcome.certificate is not None, outcome.faults
 
     @property
     def signer(self) -> Certified:
