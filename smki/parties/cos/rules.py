@@ -258,11 +258,11 @@ def _of_before(asked: Asked, facts: Facts) -> Iterator[Fault]:
     """The last word counts: nothing that was taken back or overtaken comes again."""
     for one in facts.before:
         if one.cancels == asked.digest:
-            yield _fault("cancelled", f"{facts.device}: this was taken back", "ask for it anew")
+            yield _fault("cancelled", "this was taken back", "ask for it anew")
         elif one.cancels is None and one.digest != asked.digest and one.made >= asked.made:
             yield _fault(
                 "superseded",
-                f"{facts.device}: a request made at {utc(one.made)} has overtaken it",
+                f"a request made at {utc(one.made)} has overtaken it",
                 "ask for it anew, if it is still wanted",
             )
 
@@ -281,15 +281,15 @@ def of_cancelling(asked: Cancelling, supplier: EntityId | None) -> Iterator[Faul
 
 
 def of_order(
-    device: EntityId, at: datetime | None, answered: bool, request: bytes, before: Sequence[Before], now: datetime
+    at: datetime | None, answered: bool, request: bytes, before: Sequence[Before], now: datetime
 ) -> Iterator[Fault]:
     """What was put off, and has neither happened nor been taken back, may be taken back (GBCS 4.5)."""
     if at is None or answered:
-        yield _fault("not-pending", f"{device}: it was not put off, or is over", "ask for the supplier that is right")
+        yield _fault("not-pending", "it was not put off, or is over", "ask for the supplier that is right")
     elif at <= now:
-        yield _fault("not-pending", f"{device}: it was to happen at {utc(at)}, which is past", "see what it answered")
+        yield _fault("not-pending", f"it was to happen at {utc(at)}, which is past", "see what it answered")
     if any(one.cancels == request for one in before):
-        yield _fault("cancelled", f"{device}: this was taken back before", "see what it answered")
+        yield _fault("cancelled", "this was taken back before", "see what it answered")
 
 
 def _fault(rule: str, message: str, remedy: str) -> Fault:

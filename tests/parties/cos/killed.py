@@ -34,7 +34,7 @@ def _run(house: House, files: Path) -> list[Done]:
 def run_again(home_folder: Path, files: Path) -> None:
     from smki.parties.cos import desk
 
-    desk.PIECE = 200  # so that there are several to die between
+    vars(desk)["PIECE"] = 200  # so that there are several to die between
     house = opened(home_folder)
     _run(house, files)
     house.workspace.close()

@@ -179,14 +179,10 @@ def test_numbers_go_on_above_all_that_devices_heard(party: Party) -> None:
 
 
 def test_what_was_never_signed_and_overtaken_is_numbered_anew(party: Party) -> None:
-    from smki.parties.cos import commands
-
     first = south.request(home())
     desk = party.desk
     _, done = desk.run(party.judge(first), first)
     # It dies after the orders are made and before any is signed.
-    made = commands.make(party.workspace, [], b"")
-    made.close()
     original = SigningDesk.judge
     try:
         SigningDesk.judge = _dies  # type: ignore[method-assign]

@@ -76,7 +76,7 @@ def test_what_is_written_is_read(homes: list[Home], commands: int, top_ups: int)
 def test_a_cancellation_too() -> None:
     asked = read_content(write_cancel(SOUTH, NOW, b"\7" * 32, ["a", "b"]))
     assert isinstance(asked, Cancelling)
-    assert (asked.request, asked.references) == (b"\7" * 32, {"a", "b"})
+    assert (asked.request, asked.references) == (b"\7" * 32, frozenset({"a", "b"}))
 
 
 @settings(deadline=None, max_examples=300)
