@@ -23,6 +23,7 @@ from tests.authority.estate.people import (
     noon,
     registration,
 )
+from tests.house import founded
 
 
 def codes(report: Report) -> list[tuple[int, str]]:
@@ -175,3 +176,9 @@ def test_no_policy_takes_more_than_a_million(value: int, workspace: Workspace) -
         with pytest.raises(SmkiError) as refusal:
             getattr(workspace.policies, name)
         assert refusal.value.code == "policy.import"
+
+
+def test_a_users_workspace_believes_what_it_is_told(tmp_path: Path) -> None:
+    with founded(tmp_path / "cos", kind="user") as house:
+        report = import_registrations(house.workspace, [as_csv(tmp_path / "a.csv", [registration()])])
+        assert (report.tally, report.wrong) == (Tally(added=1), [])
