@@ -42,6 +42,7 @@ from tests.parties.people import arming
 
 _ROLE = RemotePartyRole
 _LOST, _REPEATED, _UNANSWERED, _HOSTILE = 0.08, 0.08, 0.06, 0.25
+_PIECE = 1000
 _OPERATOR = tuple(CellName(_ROLE.NETWORK_OPERATOR, use) for use in (CellUse.DIGITAL_SIGNATURE, CellUse.KEY_AGREEMENT))
 _ROLES = (_ROLE.RECOVERY, _ROLE.SUPPLIER, _ROLE.NETWORK_OPERATOR, _ROLE.ACCESS_CONTROL_BROKER, _ROLE.TRANSITIONAL_COS)
 Tell = Callable[[str], None]
@@ -175,22 +176,22 @@ class Estate:
     def read_back(self) -> None:
         """Whoever's answer was lost is asked what is in its cells, until all have said it."""
         broker = (self.people["broker"].entity, _ROLE.ACCESS_CONTROL_BROKER)
-        silent = [entity for entity, meter in self.meters.items() if not self._agrees(entity, meter)]
-        while silent:
+        while silent := self.disagreeing():
             askings = [
                 read_cells(self.house.workspace, broker, one, self.number(), (_ROLE.ROOT, *_ROLES)) for one in silent
             ]
             self.counts["read back"] += len(silent)
             self.record(self.ask(askings, None))
-            silent = [entity for entity in silent if not self._agrees(entity, self.meters[entity])]
 
-    def _agrees(self, entity: EntityId, meter: Meter) -> bool:
-        """Whether the authority believes what the meter holds: what a read-back would find."""
-        known = self.house.workspace.store.estate.device(entity)
-        return known is not None and all(
-            (known.cells[name].holds, known.cells[name].key_identifier) == (cell.entity, cell.key_identifier)
-            for name, cell in meter.state.cells.items()
-        )
+    def disagreeing(self) -> list[EntityId]:
+        """The meters that hold something else than the authority believes: what a read-back would find."""
+        entities, found = list(self.meters), list[EntityId]()
+        for start in range(0, len(entities), _PIECE):
+            known = self.house.workspace.store.estate.devices(entities[start : start + _PIECE])
+            found += [
+                one for one in entities[start : start + _PIECE] if not _agrees(known.get(one), self.meters[one])
+            ]
+        return found
 
     def wait(self, hours: int) -> list[bytes]:
         """Time passes everywhere: what was put off is done."""
@@ -219,19 +220,14 @@ def soak(folder: Path, count: int, seed: int, tell: Tell) -> list[str]:
             estate.read_back()
             told = ", ".join(f"{number:,} {what}" for what, number in sorted(estate.counts.items()))
             tell(f"{name}: {told}")
-        return estate.wrong + _audit(estate)
+        return estate.wrong + [f"{one} holds something else than is believed" for one in estate.disagreeing()]
 
 
-def _audit(estate: Estate) -> list[str]:
-    """Every device against every belief."""
-    wrong = []
-    for entity, meter in estate.meters.items():
-        known = estate.house.workspace.store.estate.device(entity)
-        for name, cell in meter.state.cells.items():
-            believed = None if known is None else known.cells.get(name)
-            if believed is None or (believed.holds, believed.key_identifier) != (cell.entity, cell.key_identifier):
-                wrong.append(f"{entity}: cell {name} holds {cell.entity}, and {believed} is believed")
-    return wrong
+def _agrees(known: DeviceRecord | None, meter: Meter) -> bool:
+    held = {name: (cell.entity, cell.key_identifier) for name, cell in meter.state.cells.items()}
+    return known is not None and held == {
+        name: (cell.holds, cell.key_identifier) for name, cell in known.cells.items()
+    }
 
 
 # Before
