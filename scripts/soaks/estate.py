@@ -36,7 +36,8 @@ from smki.parties.intake import Given
 from smki.parties.keys import certified
 from smki.parties.outcomes import OutcomeDesk
 from smki.store.estate_records import Believed, DeviceRecord, DeviceStatus
-from tests.device.home import AT, CONTINGENCY, FIRST, SECOND, Party, authority, device_certificate, policies
+from tests.device.desk import policies
+from tests.device.home import AT, CONTINGENCY, FIRST, SECOND, Party, authority, device_certificate
 from tests.house import House, founded
 from tests.parties.people import arming
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from smki.device.cells import CellUse
 from smki.entity import EntityId, RemotePartyRole
 from smki.hsm.key import HsmPrivateKey
+from smki.hsm.objects import Usage
 from smki.parties.keys import Certified, certified
 from tests.device.home import FIRST, SECOND, Party, authority
 from tests.house import House
@@ -21,7 +22,7 @@ _WHO = {
     "west": ("05-00-00", _ROLE.SUPPLIER),
     "wires": ("02-00-00", _ROLE.NETWORK_OPERATOR),
 }
-_USES = {
+_USES: dict[CellUse, Usage] = {
     CellUse.DIGITAL_SIGNATURE: "sign",
     CellUse.KEY_AGREEMENT: "agree",
     CellUse.TOP_UP: "agree",
