@@ -129,7 +129,7 @@ def _sorted_out(
                 continue  # nothing was made for it
             others = [one for one in known.before if one.digest != asked.digest]
             point = str(home.meter_point)
-            faults = tuple(rules.of_order(order.execution_at, order.is_answered, asked.request, others, now))
+            faults = tuple(rules.of_order(order.execution_at, order.is_answered, before, others, now))
             if faults:
                 refused.append(Done(home.reference, point, device, "refused", faults=faults))
                 continue

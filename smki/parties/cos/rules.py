@@ -281,15 +281,18 @@ def of_cancelling(asked: Cancelling, supplier: EntityId | None) -> Iterator[Faul
 
 
 def of_order(
-    at: datetime | None, answered: bool, request: bytes, before: Sequence[Before], now: datetime
+    at: datetime | None, answered: bool, request: Asked, before: Sequence[Before], now: datetime
 ) -> Iterator[Fault]:
     """What was put off, and has neither happened nor been taken back, may be taken back (GBCS 4.5)."""
     if at is None or answered:
         yield _fault("not-pending", "it was not put off, or is over", "ask for the supplier that is right")
     elif at <= now:
         yield _fault("not-pending", f"it was to happen at {utc(at)}, which is past", "see what it answered")
-    if any(one.cancels == request for one in before):
+    if any(one.cancels == request.digest for one in before):
         yield _fault("cancelled", "this was taken back before", "see what it answered")
+    # A device knows one change that was put off: taking back this one would take back what has replaced it there.
+    if any(one.cancels is None and one.digest != request.digest and one.made >= request.made for one in before):
+        yield _fault("superseded", "a later request has overtaken it", "nothing of it waits any more")
 
 
 def _fault(rule: str, message: str, remedy: str) -> Fault:

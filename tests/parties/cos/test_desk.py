@@ -404,6 +404,18 @@ def test_what_was_taken_back_does_not_come_again(party: Party) -> None:
     assert [one.result for one in party.run(anew)] == ["signed"]
 
 
+def test_taking_back_what_was_overtaken_takes_nothing_of_anothers(party: Party) -> None:
+    """A device knows one change that was put off: a late "never mind" must not undo who came after."""
+    party.settle(range(7, 8), NORTH, NOW - 3 * DAY)
+    first = north.request(home(7, at=LATER), made=NOW - timedelta(hours=2))
+    assert [one.result for one in party.run(first)] == ["signed"]
+    party.register(7, (NOW - DAY, SOUTH))
+    assert [one.result for one in party.run(south.request(home(7, at=LATER)))] == ["signed"]
+    late = north.cancel(party.judge(first).asked.digest)
+    (done,) = party.cancel(by_request(party.workspace, late))
+    assert (codes(done), done.message) == (["cos.superseded"], b"")
+
+
 def test_nobody_else_takes_it_back(party: Party) -> None:
     digest = _put_off(party)
     for file, code in (
