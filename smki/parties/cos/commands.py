@@ -181,7 +181,9 @@ class Commands:
         used = self._store.orders.last_counters(self._certificate.holder.entity, [one.device for one in wanted])
         last = self._store.signatures.last_counter(self._certificate.key_hash)
         # From 1: a device that heard from nobody yet takes what is above 0.
-        following = max([0, last, *used.values(), *(one.counter for one in wanted)]) + 1
+        floors = [one.counter for one in wanted]
+        # Orders of ours that wait for their signature keep their numbers.
+        following = max(0, last, *used.values(), *floors, *(order.counter for order in self._orders.values())) + 1
         if following + len(wanted) > MAX_SIGNED_COUNTER:
             raise Refused("cos.counters", "this party's counters are used up", "have its devices given another party")
         return following
