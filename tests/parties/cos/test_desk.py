@@ -199,6 +199,24 @@ def test_what_was_never_signed_and_overtaken_is_numbered_anew(party: Party) -> N
     assert [one.result for one in party.run(first)] == ["signed before"]
 
 
+def test_new_numbers_are_above_those_that_wait_for_their_signature(
+    party: Party, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from smki.parties.cos import desk
+
+    party.settle(range(1, 3))
+    request = south.request(home(0), home(1), home(2))
+    with monkeypatch.context() as patch:
+        patch.setattr(desk, "PIECE", 1)
+        _, done = party.desk.run(party.judge(request), request)
+        assert next(done).result == "signed"
+        patch.setattr(SigningDesk, "judge", _dies)
+        with pytest.raises(KeyboardInterrupt):
+            list(done)
+    again = party.run(request)
+    assert sorted(one.result for one in again) == ["signed", "signed", "signed before"]
+
+
 def _dies(*_: Any, **__: Any) -> Any:
     raise KeyboardInterrupt
 
