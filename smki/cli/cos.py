@@ -16,6 +16,7 @@ from smki.cli.cos_running import (
     run,
     tell_faults,
 )
+from smki.cli.findings import findings_option, read_findings
 from smki.cli.reading import exit_code
 from smki.cli.render import emit, json_option, table, utc
 from smki.cli.session import Session, pass_session
@@ -44,6 +45,7 @@ def command() -> None:
     type=click.Path(path_type=Path, allow_dash=True),
     help="Homes: CSV with a header or JSON lines of meter_point, reference, devices, at. Repeat it.",
 )
+@findings_option
 @click.option("--meter-point", metavar="NUMBER", help="Or one home, by its meter point.")
 @click.option("--device", "devices", multiple=True, metavar="EUI-64", help="Its devices; default: all of them.")
 @click.option("--at", metavar="TIME", help="When, as 2026-12-01T00:00:00Z, where a line does not say; default: now.")
@@ -89,20 +91,38 @@ def _asked_for(session: Session, requester: "Requester", given: dict[str, Any]) 
     from smki.parties.cos.request import counter, moment
     from smki.parties.keys import read_certified
 
-    if bool(given["sources"]) == bool(given["meter_point"]) or (given["devices"] and given["sources"]):
-        raise click.UsageError("Name homes by --from FILE, or one by --meter-point and its devices by --device.")
+    ways = (bool(given["sources"]), bool(given["findings"]), bool(given["meter_point"]))
+    if sum(ways) != 1 or (given["devices"] and not given["meter_point"]):
+        raise click.UsageError(
+            "Name homes by --from, --findings, or one by --meter-point and its devices by --device."
+        )
     files = [given[name] for name in ("ds", "ka", "top_up")]
     if None in files:
         raise click.UsageError("Give the three certificates: --ds, --ka and --top-up.")
     at = None if given["at"] is None else moment(given["at"])
-    fields = {"meter_point": given["meter_point"] or "", "devices": " ".join(given["devices"])}
-    homes = (
-        read_homes(session.workspace, given["sources"], at)
-        if given["sources"]
-        else [one_home(session.workspace, fields, at)]
-    )
+    if given["sources"]:
+        homes = read_homes(session.workspace, given["sources"], at)
+    else:
+        named = {given["meter_point"]: given["devices"]}
+        rows = _found(given["findings"], requester) if given["findings"] else named
+        fields = ({"meter_point": point, "devices": " ".join(devices)} for point, devices in rows.items())
+        homes = [one_home(session.workspace, one, at) for one in fields]
     floors = Floors(counter(given["floor"]), counter(given["top_up_floor"]))
     return requester.change([read_certified(path) for path in files], floors, homes)
+
+
+def _found(findings: Path, requester: "Requester") -> dict[str, list[str]]:
+    """The homes that an audit found in want of this supplier, with their devices."""
+    ours = requester.certificate.holder.entity
+    homes: dict[str, list[str]] = {}
+    for one in read_findings(findings):
+        if one.mend == "supplierByTransCoS" and one.should_hold == ours:
+            devices = homes.setdefault(one.meter_point, [])
+            if str(one.device) not in devices:
+                devices.append(str(one.device))
+    if not homes:
+        raise click.UsageError(f"{findings} has no home that {ours} should have.")
+    return homes
 
 
 # The change-of-supplier party

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from smki.cli.findings import findings_option, read_findings
 from smki.cli.ordering import (
     Line,
     Target,
@@ -26,7 +27,7 @@ from smki.cli.session import Session, pass_session
 
 if TYPE_CHECKING:
     from smki.device.update import Floors
-    from smki.entity import RemotePartyRole
+    from smki.entity import EntityId, RemotePartyRole
     from smki.parties.changes import Change, Place
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -46,7 +47,7 @@ def command() -> None:
     " --floor 0 --out pre.jsonl --expect-out asked.jsonl",
 )
 @click.argument("mode")
-@options(device_options, [originator_option], counter_options)
+@options(device_options, [findings_option, originator_option], counter_options)
 @click.option(
     "--certificate-for",
     "places",
@@ -82,8 +83,15 @@ def make(
     from smki.parties.credentials import Made, UpdateRequest
     from smki.parties.credentials import make as make_all
 
-    wanted = targets(*(given[name] for name in ("devices", "device_file", "kind", "counter", "first_counter")))
     change = _change(mode, EntityId.parse(originator), given)
+    wanted = targets(
+        given["devices"],
+        given["device_file"],
+        given["kind"],
+        given["counter"],
+        given["first_counter"],
+        _mended(mode, change, given["findings"]),
+    )
     requests = (UpdateRequest(change, one.device, one.counter, one.kind) for one in wanted)
     with closing(make_all(session.workspace, requests, _batch(change, wanted))) as made:
         lines = (
@@ -121,6 +129,20 @@ def _change(word: str, originator: Any, given: dict[str, Any]) -> "Change":
         handover=given["handover"],
         symmetric_key=None if key is None else read_private(key),
     )
+
+
+def _mended(word: str, change: "Change", findings: Path | None) -> "list[EntityId] | None":
+    """The devices that this change mends: in want of it, and of these certificates, and they obey who signs."""
+    from smki.device.modes import RULES
+    from smki.parties.keys import certified
+
+    if findings is None:
+        return None
+    owners = {certified(one.certificate, "a certificate").holder.entity for one in change.places}
+    authorising = RULES[change.mode].authorising
+    by_itself = authorising is not None and all(one.cell.role is authorising.role for one in change.places)
+    found = [one for one in read_findings(findings) if one.mend == word and {one.should_hold} == owners]
+    return list(dict.fromkeys(one.device for one in found if not by_itself or one.holds == change.originator))
 
 
 def _place(text: str) -> "Place":

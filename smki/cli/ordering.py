@@ -1,6 +1,6 @@
 """What the commands that make commands about credentials share: for which devices, with which counters, where to."""
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,22 +91,24 @@ def targets(
     kind: str | None,
     counter: int | None,
     first_counter: int | None,
+    found: Sequence["EntityId"] | None = None,
 ) -> list[Target]:
-    """Every device that is named, each with its counter."""
+    """Every device that is named, or was found by an audit, each with its counter."""
     from smki.entity import DeviceType, EntityId
 
-    if bool(devices) == (device_file is not None):
-        raise click.UsageError("Name devices: either --device EUI-64, repeated, or --devices FILE.")
-    rows = [(text, None) for text in devices] if device_file is None else list(_rows(device_file))
+    if sum((bool(devices), device_file is not None, found is not None)) != 1:
+        raise click.UsageError("Name devices: --device EUI-64, repeated, --devices FILE, or --findings FILE.")
+    named = devices if found is None else tuple(str(one) for one in found)
+    rows = [(text, None) for text in named] if device_file is None else list(_rows(device_file))
     for_all = None if kind is None else DeviceType.parse(kind)
     first = _first_counter(counter, first_counter, len(rows))
-    found = [
+    wanted = [
         Target(EntityId.parse(text), for_all if word is None else DeviceType.parse(word), first + place)
         for place, (text, word) in enumerate(rows)
     ]
-    if len({one.device for one in found}) != len(found):
+    if len({one.device for one in wanted}) != len(wanted):
         raise InvalidInput("credentials.device-twice", "a device is named twice", "name each once")
-    return found
+    return wanted
 
 
 def _first_counter(counter: int | None, first_counter: int | None, count: int) -> int:

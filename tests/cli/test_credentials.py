@@ -171,3 +171,45 @@ def test_what_is_about_something_else(smki: Type, tmp_path: Path) -> None:
     code, _, err = smki("credentials", "outcome", "--from", "arm")
     assert (code, "outcome.kind" in err) == (3, True)
     assert smki("credentials", "orders", "--batch", "x")[0] == 2
+
+
+OLD, NEW = EntityId.parse("90-B3-D5-1F-30-02-00-00"), EntityId.parse("90-B3-D5-1F-30-02-00-01")
+BY_OPERATOR = "networkOperatorByNetworkOperator"
+
+
+def finding(device: str, holds: EntityId, mend: str = BY_OPERATOR, should: EntityId | None = NEW) -> str:
+    told = {"device": device, "meter_point": "1312345678907", "cell": "networkOperator digitalSignature"}
+    held = {"holds": str(holds), "should_hold": None if should is None else str(should)}
+    return json.dumps({**told, **held, "code": "cell.wrong-network-operator", "mend": mend}) + "\n"
+
+
+def test_what_an_audit_found_is_mended_in_bulk(smki: Type, tmp_path: Path) -> None:
+    """One command for a device, of whoever is in its cells now; what these certificates do not mend is left."""
+    devices = [f"00-DB-12-34-56-78-90-0{number}" for number in range(6)]
+    (tmp_path / "findings").write_text(
+        finding(devices[0], OLD)
+        + finding(devices[0], OLD)
+        + finding(devices[1], OLD)
+        + finding(devices[2], SUPPLIER)
+        + finding(devices[3], OLD, "anyExceptAbnormalRootByRecovery")
+        + finding(devices[4], OLD, should=OLD)
+        + finding(devices[5], OLD, "CS02a", None)
+    )
+    given = []
+    for cell in ("networkOperator:digitalSignature", "networkOperator:keyAgreement"):
+        usage = KeyUsage(cell.partition(":")[2])
+        key = ec.generate_private_key(ec.SECP256R1()).public_key()
+        one = certificate(key, NEW, RemotePartyRole.NETWORK_OPERATOR, usage)
+        (tmp_path / f"{usage.value}.pem").write_bytes(one.certificate.public_bytes(Encoding.PEM))
+        given.append(f"--certificate-for={cell}={usage.value}.pem")
+    mending = ["credentials", "make", BY_OPERATOR, "--originator", str(OLD), *given, "--first-counter", "5"]
+    code, out, err = smki(*mending, "--findings", "findings", "--floor", "0")
+    assert (code, "2 made" in err) == (0, True), err
+    headers = [read_message(bytes.fromhex(json.loads(line)["message"])).header for line in out.splitlines()]
+    assert [(str(header.target), header.originator, header.counter) for header in headers] == [
+        (devices[0], OLD, 5),
+        (devices[1], OLD, 6),
+    ]
+    for wrong in ("not JSON\n", "[]\n", finding("00", OLD), "x" * 2000):
+        (tmp_path / "findings").write_text(wrong)
+        assert "findings.form" in smki(*mending, "--findings", "findings", "--floor", "0")[2]
