@@ -21,6 +21,7 @@ from smki.errors import Refused
 from smki.gbcs.payload.credentials import Mode
 from smki.gbcs.protection import digest_to_sign
 from smki.parties.changes import Change, Made, Place, UpdateRequest
+from smki.parties.cos.rules import MOST_FLOOR
 from smki.parties.cos.thresholds import CODE
 from smki.parties.credentials import make
 from smki.parties.intake import Given
@@ -142,10 +143,21 @@ class Commands:
         overtaken = self._overtaken(made)
         made = [one for one in made if one.request.device not in overtaken]
         again = {*overtaken, *(one.device for one in wanted if one.device not in self._orders)}
-        fresh = [one for one in wanted if one.device in again]
+        fresh, beyond = self._within_bounds([one for one in wanted if one.device in again])
         following = self._following(fresh)
         more, not_made = self._make(fresh, {one.device: number for number, one in enumerate(fresh, following)})
-        return made + more, unfit + not_made
+        return made + more, unfit + beyond + not_made
+
+    def _within_bounds(self, wanted: Sequence[Wanted]) -> tuple[list[Wanted], list[Done]]:
+        """The key counts for all homes: what one device says of its counter must not use up everybody's numbers."""
+        # What this key went past already lifts nothing, however high it is.
+        most = max(MOST_FLOOR, self._store.signatures.last_counter(self._certificate.key_hash))
+        beyond = [
+            Done(one.reference, one.meter_point, one.device, "refused", faults=(_beyond(one, most),))
+            for one in wanted
+            if one.counter > most
+        ]
+        return [one for one in wanted if one.counter <= most], beyond
 
     def _make(self, wanted: Sequence[Wanted], counters: Mapping[EntityId, int]) -> tuple[list[Made], list[Done]]:
         requests = [
@@ -220,6 +232,14 @@ class Commands:
     def _is_made(self, one: Made) -> bool:
         before = self._orders.get(one.request.device)
         return before is None or before.digest != one.digest or before.state == "made"
+
+
+def _beyond(one: Wanted, most: int) -> Fault:
+    return Fault(
+        "cos.counter-beyond",
+        f"{one.device} is believed to take no counter below {one.counter}, and {most} is the limit",
+        "look into this device: it is out of reach, or its answer was false",
+    )
 
 
 def _done(one: Wanted, outcome: Outcome) -> Done:

@@ -13,7 +13,7 @@ from smki.authority.policies import load_policies
 from smki.authority.second_officer import decide_hold
 from smki.authority.workspace import SHIPPED
 from smki.device.modes import SUPPLIER_CELLS
-from smki.device.update import CANCELLED, CredentialUpdate, Floors, Put, read_update
+from smki.device.update import CANCELLED, MAX_COUNTER, CredentialUpdate, Floors, Put, read_update
 from smki.entity import DeviceType, RemotePartyRole
 from smki.errors import Refused, SmkiError
 from smki.gbcs.header import MessageCode
@@ -22,6 +22,7 @@ from smki.gbcs.payload.credentials import Mode
 from smki.gbcs.protection import digest_to_sign, signature_holds
 from smki.parties.cos.cancelling import by_officer, by_request
 from smki.parties.cos.desk import CosDesk
+from smki.parties.cos.rules import MOST_FLOOR
 from smki.parties.signing_rules import Shown
 from smki.parties.supplier import SigningDesk
 from smki.store.estate_records import Registered
@@ -176,6 +177,28 @@ def test_numbers_go_on_above_all_that_devices_heard(party: Party) -> None:
     assert read_message(done.message).header.counter == 5001
     (done,) = party.run(south.request(home()))
     assert read_message(done.message).header.counter == 5002
+
+
+def test_one_devices_word_does_not_use_up_the_numbers_of_all(party: Party) -> None:
+    """Numbers are the key's: a meter that claims the highest counter is refused, and nobody else."""
+    party.put(device(1, counters={RemotePartyRole.TRANSITIONAL_COS: MAX_COUNTER - 10}))
+    party.settle(range(1, 3))
+    done = {one.reference: one for one in party.run(south.request(*(home(number) for number in range(3))))}
+    assert codes(done["home 1"]) == ["cos.counter-beyond"]
+    counters = {read_message(done[name].message).header.counter for name in ("home 0", "home 2")}
+    assert counters == {1, 2}
+    party.settle(range(3, 4))
+    assert [one.result for one in party.run(south.request(home(3)))] == ["signed"]
+
+
+def test_a_key_that_went_past_the_bound_goes_on(party: Party) -> None:
+    """Devices that heard a high number from us are no liars."""
+    party.put(device(1, counters={RemotePartyRole.TRANSITIONAL_COS: MOST_FLOOR}))
+    party.put(device(2, counters={RemotePartyRole.TRANSITIONAL_COS: MOST_FLOOR + 1}))
+    party.settle(range(1, 3))
+    assert [one.result for one in party.run(south.request(home(1)))] == ["signed"]
+    (done,) = party.run(south.request(home(2)))
+    assert read_message(done.message).header.counter == MOST_FLOOR + 2
 
 
 def test_what_was_never_signed_and_overtaken_is_numbered_anew(party: Party) -> None:
