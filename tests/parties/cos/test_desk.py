@@ -496,3 +496,56 @@ def test_registration_data_of_today_decides_again_at_the_run(party: Party) -> No
         tx.put_registrations([(point(0), with_north)])
     (done,) = party.run(request)
     assert codes(done) == ["cos.not-registered"]
+
+
+def _registered_meanwhile(party: Party) -> None:
+    party.register(0, (NOW - timedelta(hours=1), NORTH))
+
+
+def test_a_run_judges_each_piece_just_before_it_signs(party: Party) -> None:
+    """A long run's first verdicts are minutes old: who asked later, and has the home by now, wins."""
+    request = south.request(home())
+    _, done = party.desk.run(party.judge(request), request)
+    _registered_meanwhile(party)
+    later = north.request(home(), made=NOW + timedelta(minutes=1))
+    assert [one.result for one in party.run(later)] == ["signed"]
+    (refused,) = list(done)
+    assert (refused.result, refused.message) == ("refused", b"")
+    assert set(codes(refused)) == {"cos.not-registered", "cos.superseded"}
+    assert len(list(party.workspace.store.orders.find())) == 1
+
+
+def test_what_changes_while_orders_are_made_is_seen_before_they_are_signed(
+    party: Party, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The registration import comes between the verdict and the order; the other home is signed for."""
+    from smki.parties.cos.commands import Commands
+
+    party.settle(range(1, 2))
+    request = south.request(home(0), home(1))
+    original = Commands._made
+
+    def made(self: Commands, wanted: Any) -> Any:
+        _registered_meanwhile(party)
+        return original(self, wanted)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Commands, "_made", made)
+        done = {one.reference: one for one in party.run(request)}
+    assert (done["home 0"].result, codes(done["home 0"])) == ("refused", ["cos.not-registered"])
+    assert done["home 1"].result == "signed"
+    (given_up,) = party.workspace.store.orders.find(device=meter(0))
+    assert (given_up.state, given_up.outcome) == ("failed", "never signed: not allowed any more")
+    last = party.workspace.store.signatures.last_counter(party.certificate.key_hash)
+    assert last >= given_up.counter, "no other run signs it any more"
+    # What was never signed stands in nobody's way.
+    (ours,) = party.run(north.request(home(0), made=NOW - timedelta(minutes=1)))
+    assert ours.result == "signed"
+
+
+def test_taking_back_is_judged_again_too(party: Party) -> None:
+    digest = _put_off(party)
+    _, done = party.desk.cancel(by_request(party.workspace, south.cancel(digest, "home 0")))
+    anew = south.request(home(0, at=LATER), made=NOW + timedelta(minutes=1))
+    assert [one.result for one in party.run(anew)] == ["signed"]
+    assert [codes(one) for one in done] == [["cos.superseded"]]
