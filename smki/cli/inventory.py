@@ -222,7 +222,7 @@ def cells(session: Session, device: str, put: tuple[str, str] | None, reason: st
 
 @command.command("proven", epilog="Example: smki inventory proven responses.hex --certificates meters/")
 @click.argument("places", nargs=-1, required=True, metavar="FILE...")
-@click.option("--at", metavar="TIME", help="When they were read, such as 2026-11-21T12:00:00Z; default: now.")
+@click.option("--at", metavar="TIME", help="When those were read that nobody asked for here: 2026-11-21T12:00:00Z.")
 @own_key_options
 @certificates_option
 @json_option
@@ -239,7 +239,9 @@ def proven(
     """Write down what devices say is in their cells: answers to CS02a, however they came.
 
     A signature needs the device's certificate; a MAC the key of the one who asked. From then on what the device says
-    is believed. Exit code 0: all is as was believed; 1: something differs, or an answer was not taken; 3: none was.
+    is believed. An answer to a command that was made here is of that command's time, any other of the time that --at
+    says; what is older than what is believed is not taken. Exit code 0: all is as was believed; 1: something differs,
+    or an answer was not taken; 3: none was.
     """
     from smki.authority.log import seal
     from smki.cli.reading import exit_code, key_ring
@@ -247,8 +249,8 @@ def proven(
     from smki.parties.read_back import take_read_backs
 
     workspace = session.workspace
-    when = moment_of(at) or workspace.clock()
-    found = list(take_read_backs(workspace, key_ring(session, others, own), given(places, sys.stdin.buffer), when))
+    ring, answers = key_ring(session, others, own), given(places, sys.stdin.buffer)
+    found = list(take_read_backs(workspace, ring, answers, moment_of(at)))
     seal(workspace)
     told = [_read_back(item) for item in found]
     rows = [

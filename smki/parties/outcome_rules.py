@@ -80,7 +80,9 @@ def _replaced(order: OrderRecord, said: Replaced, at: datetime) -> Finding | Fau
     if other := [role.word for role, floors in said.floors if _floor(role, floors) not in order.floors]:
         return _contradicts(f"counters of {', '.join(other)} begin elsewhere than was ordered")
     good = [one for one in said.cells if one.succeeded]
-    since, by = said.executed_at or at, f"credentials {order.digest.hex()[:16]}"
+    # The device's clock is its own: whatever it says, it was after the order and before now.
+    since = at if said.executed_at is None else min(max(said.executed_at, order.made_at), at)
+    by = f"credentials {order.digest.hex()[:16]}"
     bad = ", ".join(f"{_name(one)}: {one.word}" for one in said.cells if not one.succeeded)
     return Finding(
         state="done" if not bad else "partly" if good else "failed",

@@ -4,10 +4,9 @@ What is believed of a device's cells changes here, and only here: when the devic
 """
 
 import hashlib
-from collections.abc import Container, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -21,12 +20,14 @@ from smki.gbcs.message import Message, Protection, read_message
 from smki.gbcs.verdict import KeyRing, Known, verify
 from smki.parties.answers import Answer, OwnKey, read_answer
 from smki.parties.asking import INSTALL_KEY, READ_KEY
+from smki.parties.freshness import Origins, names_order, read_by
 from smki.parties.intake import Given
 from smki.parties.keys import certified
 from smki.parties.outcome_rules import Finding, Row, find
 from smki.pki.status import Status
 from smki.pki.verdict import Fault
 from smki.store.certificates import Query
+from smki.store.estate_records import DeviceRecord
 from smki.store.records import OrderRecord, OrderState
 from smki.store.transaction import Transaction
 
@@ -139,12 +140,14 @@ class OutcomeDesk:
             return Told(one.reference, None, answer.device, order, faults=(found,))
         if answer.code == READ_KEY:
             found = self._compared(order, answer, found)
-        if order.state in _OVER or (order.state, found.state) == ("accepted", "accepted"):
+        # What was taken back may yet have been faster, and its device says so; it is not waiting again.
+        if order.state in _OVER or (found.state == "accepted" and order.state in {"accepted", "cancelled"}):
             return Told(one.reference, order.state, answer.device, order, found.rows, order.outcome, before=True)
+        found = self._fresh(order, found, beliefs)
         tx.answer_orders([(order.digest, found.state, found.words[:_MOST_WORDS])])
         for late in self._voided(order) if found.voids else ():
             tx.answer_orders([(late.digest, "cancelled", f"void since counter {order.counter}")])
-        beliefs.add(one, found, self._workspace.clock())
+        beliefs.add(one, order, found)
         facts.append(
             {
                 "order": order.digest.hex(),
@@ -159,6 +162,15 @@ class OutcomeDesk:
     def _order(self, answer: Answer) -> OrderRecord | None:
         known = self._orders.answered_by(answer.device, answer.originator, answer.counter)
         return next((one for one in known if one.code == answer.code), None)
+
+    def _fresh(self, order: OrderRecord, found: Finding, beliefs: "_Beliefs") -> Finding:
+        """What an answer changes: nothing that came after its order."""
+        device = beliefs.device(order.device)
+        if device is None or not (found.cells or found.read):
+            return found
+        known = any(names_order(cell) for cell in device.cells.values())
+        orders = list(self._orders.find(device=order.device)) if known else []
+        return Origins.of(device, orders).fresh(order, found)
 
     def _voided(self, order: OrderRecord) -> list[OrderRecord]:
         """What a device puts off replaces what it has put off before in the same mode (GBCS 13.3)."""
@@ -196,19 +208,28 @@ class OutcomeDesk:
 class _Beliefs:
     """What is believed after some answers: written together, because that is what databases do fastest."""
 
-    def __init__(self, tx: Transaction, known: Container[EntityId]) -> None:
+    def __init__(self, tx: Transaction, known: Mapping[EntityId, DeviceRecord]) -> None:
         self._tx = tx
         self._known = known
+        self._changed: set[EntityId] = set()
         self._rows: dict[EntityId, belief.Change] = {}
 
-    def add(self, one: Proven, found: Finding, now: datetime) -> None:
+    def device(self, entity: EntityId) -> DeviceRecord | None:
+        """What is believed now, with what came just before."""
+        if entity not in self._changed:
+            return self._known.get(entity)
+        self.write()
+        return self._tx.estate.device(entity)
+
+    def add(self, one: Proven, order: OrderRecord, found: Finding) -> None:
         device = one.answer.device
         if device not in self._known or not (found.cells or found.floors or found.read):
             return
         if device in self._rows:  # in the order of the answers
             self.write()
-        if found.read:
-            belief.prove(self._tx, device, found.read, now, one.digest)
+        self._changed.add(device)
+        if found.read:  # it was asked then: nobody knows how long the answer was under way
+            belief.prove(self._tx, device, found.read, order.made_at, one.digest, read_by(order))
         else:
             by = next((item.by for item in found.cells.values()), "credentials")
             self._rows[device] = device, found.cells, found.floors, by

@@ -18,8 +18,10 @@ from smki.store.records import FloorRecord, OrderRecord, OrderState, PutRecord
 
 _STATES: tuple[OrderState, ...] = ("made", "signed", "accepted", "done", "partly", "failed", "cancelled")
 """Written as their place here."""
+MADE = _STATES.index("made")
 _FINAL = tuple(_STATES.index(state) for state in ("done", "partly", "failed"))
 """Told by the device. A cancelled order may yet turn out to have been faster."""
+_CANCELLED = _STATES.index("cancelled")
 _COLUMNS = (
     "digest",
     "device",
@@ -144,12 +146,14 @@ class OrderActs(Acts):
         self._engine.insert("credential_order", _COLUMNS, rows)
 
     def answer_orders(self, answers: Iterable[tuple[bytes, OrderState, str]]) -> None:
-        """What became of orders. What is over stays as it was told first."""
+        """What became of orders. What is over stays as it was told first; what was cancelled does not wait again."""
         for digest, state, outcome in answers:
+            number = _STATES.index(state)
+            closed = _FINAL if number in _FINAL else (*_FINAL, _CANCELLED)
             changed = self._execute(
                 "UPDATE credential_order SET state = ?, outcome = ? WHERE digest = ?"
-                f" AND state NOT IN ({places(_FINAL)})",
-                (_STATES.index(state), outcome, digest, *_FINAL),
+                f" AND state NOT IN ({places(closed)})",
+                (number, outcome, digest, *closed),
             ).rowcount
             if changed != 1:
                 raise Refused(

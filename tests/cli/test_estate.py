@@ -32,7 +32,7 @@ from tests.authority.estate.people import (
     registration,
 )
 from tests.cli.typing_hand import Type, typing_in
-from tests.house import House
+from tests.house import NOW, House
 
 SUPPLIER_CELLS = (DS, KA, TOP_UP)
 
@@ -134,19 +134,26 @@ def test_a_list_goes_on_where_it_ended(smki: Type, tmp_path: Path) -> None:
     assert smki("inventory", "status", lines[0]["device"], "--reason", "x")[0] == 2  # says no change
 
 
+def now_read() -> list[str]:
+    """An operator's word of when an answer from elsewhere was read."""
+    return ["--at", f"{NOW:%Y-%m-%dT%H:%M:%SZ}"]
+
+
 def test_a_device_proves_what_is_in_its_cells(smki: Type, key: ec.EllipticCurvePrivateKey, tmp_path: Path) -> None:
     as_lines(tmp_path / "d.jsonl", [{**meter(1), "device": str(DEVICE)}])
     smki("inventory", "import", "d.jsonl")
     good = dict.fromkeys(SUPPLIER_CELLS, (NORTH, KEY))
     (tmp_path / "good").write_text(answer(key, good))
-    (told,) = read(smki("inventory", "proven", "good", "--json"))["responses"]
+    (told,) = read(smki("inventory", "proven", "good", "--json"), 3)["responses"]
+    assert told["fault"]["code"] == "read-back.time"
+    (told,) = read(smki("inventory", "proven", "good", *now_read(), "--json"))["responses"]
     assert (told["device"], told["differences"], told["fault"]) == (str(DEVICE), [], None)
-    assert "as believed" in smki("inventory", "proven", "good")[1]
+    assert "as believed" in smki("inventory", "proven", "good", *now_read())[1]
     shown = read(smki("inventory", "show", str(DEVICE), "--json"))
     assert shown["proven_at"].endswith("Z")
     assert {name for name, cell in shown["cells"].items() if cell["proven_at"]} == {str(n) for n in SUPPLIER_CELLS}
     (tmp_path / "other").write_text(answer(key, {**good, DS: (SOUTH, "00" * 8)}))
-    (told,) = read(smki("inventory", "proven", "other", "--json"), 1)["responses"]
+    (told,) = read(smki("inventory", "proven", "other", *now_read(), "--json"), 1)["responses"]
     assert told["differences"] == [
         {"cell": str(DS), "believed": f"{NORTH} {KEY}", "read": f"{SOUTH} {'00' * 8}"},
     ]
@@ -167,7 +174,7 @@ def test_what_anybody_could_have_said_is_not_taken(
         ("00", "gbcs.form"),
     ):
         (tmp_path / "said").write_text(octets)
-        told = read(smki("inventory", "proven", "said", "--json"), 3)["responses"]
+        told = read(smki("inventory", "proven", "said", *now_read(), "--json"), 3)["responses"]
         assert [item["fault"]["code"] for item in told] == [code]
     assert read(smki("inventory", "show", str(DEVICE), "--json"))["proof"] is None
 

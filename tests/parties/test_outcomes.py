@@ -1,6 +1,7 @@
 """Answers that lie, come twice, or belong to nobody; cells that are read; a device's own keys."""
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 from cryptography import x509
@@ -10,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from smki.device.cells import CellName
 from smki.device.modes import SUPPLIER_CELLS
-from smki.device.update import MAX_COUNTER, Floors, counter_change
+from smki.device.update import CANCELLED, MAX_COUNTER, Floors, counter_change
 from smki.entity import EntityId, KeyUsage, RemotePartyRole
 from smki.gbcs.agreement import Agreement
 from smki.gbcs.message import Message, read_message
@@ -24,8 +25,9 @@ from smki.parties.intake import Given
 from smki.parties.issued import Requested, requests_in
 from smki.parties.keys import certified
 from smki.parties.outcomes import OutcomeDesk, Told
+from smki.parties.read_back import take_read_backs
 from tests.device.desk import filled, key, keys, own, with_mac
-from tests.house import House
+from tests.house import NOW, House
 from tests.parties.changing import BATCH, COS, OTHER, Meter, in_inventory, made, places, ring, rotation, told
 from tests.parties.people import BROKER, METER, SUPPLIER, believe, certificate
 
@@ -145,6 +147,122 @@ def test_counters_that_nobody_ordered_are_not_believed(world: House, lie: str) -
     believed = world.workspace.store.estate.device(METER)
     assert believed is not None
     assert believed.counters == {_ROLE.SUPPLIER: 7}
+
+
+# Answers that were kept back
+
+
+DS = SUPPLIER_CELLS[0]
+LATER = NOW + timedelta(days=3)
+
+
+def to_other(**more: object) -> Change:
+    """A change of supplier."""
+    floors = ((_ROLE.SUPPLIER, Floors(0, 0)),)
+    plain = Change(Mode.SUPPLIER_BY_TRANS_COS, COS, places(SUPPLIER_CELLS, OTHER), other_floors=floors)
+    return replace(plain, **more)  # type: ignore[arg-type]
+
+
+def holder_of(house: House) -> EntityId:
+    device = house.workspace.store.estate.device(METER)
+    assert device is not None
+    return device.cells[DS].holds
+
+
+@pytest.mark.parametrize("seconds", [0, 5], ids=["in the same second", "later"])
+def test_an_old_answer_closes_its_order_and_changes_nothing(world: House, seconds: int) -> None:
+    """The supplier's own renewal, told after the change to another supplier was."""
+    meter = Meter()
+    in_inventory(world, meter.state)
+    old = meter.obey(made(world, rotation()).message)
+    world.workspace.clock = lambda: NOW + timedelta(seconds=seconds)
+    new = meter.obey(made(world, to_other(), 5).message, _ROLE.TRANSITIONAL_COS)
+    assert [one.state for one in told(world, new)] == ["done"]
+    before = world.workspace.store.estate.device(METER)
+    (answer,) = told(world, old)
+    assert (answer.state, "older than what is believed" in answer.words) == ("done", True)
+    assert world.workspace.store.estate.device(METER) == before
+    assert holder_of(world) == OTHER
+
+
+def test_answers_of_one_chunk_are_held_against_each_other(world: House) -> None:
+    meter = Meter()
+    in_inventory(world, meter.state)
+    first = meter.obey(made(world, to_other(), 5).message, _ROLE.TRANSITIONAL_COS)
+    back = to_other(places=places(SUPPLIER_CELLS, SUPPLIER))
+    second = meter.obey(made(world, back, 6).message, _ROLE.TRANSITIONAL_COS)
+    assert [one.state for one in told(world, second, first)] == ["done", "done"]
+    assert holder_of(world) == SUPPLIER
+    assert meter.state.cells[DS].entity == SUPPLIER
+
+
+def test_answers_in_their_order_are_believed_one_after_another(world: House) -> None:
+    meter = Meter()
+    in_inventory(world, meter.state)
+    first = meter.obey(made(world, rotation()).message)
+    second = meter.obey(made(world, to_other(), 5).message, _ROLE.TRANSITIONAL_COS)
+    told(world, first, second)
+    assert holder_of(world) == OTHER
+
+
+def test_what_was_taken_back_does_not_wait_again(world: House) -> None:
+    meter = Meter()
+    in_inventory(world, meter.state)
+    order = made(world, to_other(at=LATER), 5)
+    waits = meter.obey(order.message, _ROLE.TRANSITIONAL_COS)
+    kept = meter.wait(to_other(at=LATER))
+    assert told(world, waits)[0].state == "accepted"
+    taken = Meter(keys=meter.keys)
+    taken.obey(order.message, _ROLE.TRANSITIONAL_COS)
+    told(world, taken.obey(made(world, to_other(at=CANCELLED), 6).message, _ROLE.TRANSITIONAL_COS))
+    (again,) = told(world, waits)
+    assert (again.state, again.before) == ("cancelled", True)
+    assert holder_of(world) == SUPPLIER
+    (faster,) = told(world, kept)
+    assert (faster.state, holder_of(world)) == ("done", OTHER)
+
+
+def asked_of(world: House, meter: Meter, counter: int) -> bytes:
+    """The meter's answer to what is in its supplier's cells."""
+    asking = read_cells(world.workspace, (COS, _ROLE.TRANSITIONAL_COS), METER, counter, (_ROLE.SUPPLIER,))
+    return meter.obey(asked(world, asking), _ROLE.TRANSITIONAL_COS, mac=False)
+
+
+@pytest.mark.parametrize("way", ["outcome", "proven"])
+def test_cells_that_were_read_before_they_changed(world: House, way: str) -> None:
+    meter = Meter()
+    in_inventory(world, meter.state)
+    old = asked_of(world, meter, 4)
+    told(world, meter.obey(made(world, to_other(), 5).message, _ROLE.TRANSITIONAL_COS))
+    before = world.workspace.store.estate.device(METER)
+    new = asked_of(world, meter, 6)
+    if way == "outcome":
+        assert [one.state for one in told(world, old)] == ["done"]
+    else:
+        (found,) = take_read_backs(world.workspace, ring(), iter([Given("old", old)]), NOW)
+        assert found.fault is not None
+        assert found.fault.code == "inventory.older-proof"
+    assert world.workspace.store.estate.device(METER) == before
+    assert told(world, new)[0].words == "read"
+    after = world.workspace.store.estate.device(METER)
+    assert after is not None
+    assert after.cells[DS].proven_at == NOW
+
+
+def test_an_answer_from_elsewhere_needs_a_word_of_its_time(world: House) -> None:
+    meter = Meter()
+    in_inventory(world, meter.state)
+    asking = read_cells(world.workspace, (COS, _ROLE.TRANSITIONAL_COS), METER, 4, (_ROLE.SUPPLIER,))
+    octets = meter.obey(asking.message, _ROLE.TRANSITIONAL_COS, mac=False)
+
+    def taken(at: datetime | None) -> str:
+        (found,) = take_read_backs(world.workspace, ring(), iter([Given("it", octets)]), at)
+        return "" if found.fault is None else found.fault.code
+
+    assert taken(None) == "read-back.time"
+    assert taken(NOW + timedelta(seconds=1)) == "read-back.time"
+    assert taken(NOW - timedelta(seconds=1)) == "inventory.older-proof"
+    assert taken(NOW) == ""
 
 
 # Reading cells

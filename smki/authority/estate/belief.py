@@ -62,11 +62,17 @@ def check_floors(counters: Mapping[RemotePartyRole, int]) -> None:
 
 
 def prove(
-    tx: Transaction, entity: EntityId, cells: Mapping[CellName, tuple[EntityId, bytes]], at: datetime, proof: bytes
+    tx: Transaction,
+    entity: EntityId,
+    cells: Mapping[CellName, tuple[EntityId, bytes]],
+    at: datetime,
+    proof: bytes,
+    by: str = "",
 ) -> tuple[Difference, ...]:
     """Record what a device answered: every cell of each role that was read, by organisation and key identifier.
 
-    `proof` is the SHA-256 of the response. What the device says is believed from now on; what differed is given back.
+    `proof` is the SHA-256 of the response; a change is by that, or as `by` says. What the device says is believed
+    from now on; what differed is given back.
     """
     if len(proof) != _PROOF_OCTETS:
         raise InvalidInput(
@@ -87,7 +93,7 @@ def prove(
             found[name] = replace(before, proven_at=at)
         else:
             differences.append(Difference(name, before, read))
-            found[name] = Believed(holds, key, None, at, f"read {proof.hex()[:16]}", at)
+            found[name] = Believed(holds, key, None, at, by or f"read {proof.hex()[:16]}", at)
     roles = {name.role for name in cells}
     gone = [name for name in device.cells if name.role in roles and name not in cells]
     differences += [Difference(name, device.cells[name], None) for name in gone]
