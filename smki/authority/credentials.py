@@ -16,6 +16,9 @@ from smki.settings import Table
 _FILE = "credentials.toml"
 _HANDED_OVER = {Mode.SUPPLIER_BY_SUPPLIER, Mode.NETWORK_OPERATOR_BY_NETWORK_OPERATOR}
 """The modes in which a device leaves the broker's hands (DUIS 6.21)."""
+_OWN_ALONE = frozenset({Mode.SUPPLIER_BY_SUPPLIER})
+"""Who may put no certificates but its own: a home goes to another when the registration data say so, by the change of
+supplier, and never as its supplier likes."""
 _IN_CONTROL = frozenset({RemotePartyRole.SUPPLIER, RemotePartyRole.LOAD_CONTROLLER})
 """Who comes into control begins to count anew: without a floor, the home would hear from nobody, or from whoever kept
 an old command (GBCS 13.3)."""
@@ -121,6 +124,8 @@ def _refuse_wider(found: ModePolicy, authorising: CellName | None) -> None:
         raise _refused(rule, "hands nothing over")
     if found.broker_elsewhere and not rule.puts_broker:
         raise _refused(rule, "puts no broker into the cells of others")
+    if rule.mode in _OWN_ALONE and not found.own_certificates:
+        raise _refused(rule, "puts its originator's own certificates alone: own_certificates = true")
     if lacking:
         raise _refused(rule, f"gives floors to {_words(lacking)}, who come into control")
 

@@ -50,6 +50,8 @@ WIDER = {
     "none at all": ("supplierBySupplier", '["signature+mac"]', '["none"]'),
     "an unnamed authority": ("supplierBySupplier", "", "unnamed = true"),
     "a handover by another": ("transCoSByTransCoS", "", "handover = true"),
+    "another's home without registration data": ("supplierBySupplier", "own_certificates = true\n", ""),
+    "the same, said": ("supplierBySupplier", "own_certificates = true", "own_certificates = false"),
     "the broker elsewhere": ("supplierByTransCoS", "", "broker_elsewhere = true"),
     "control without a floor": ("supplierByTransCoS", 'floors = ["supplier"]', "floors = []"),
     "load control without a floor": ("loadControllerBySupplier", 'floors = ["loadController"]', "floors = []"),
