@@ -130,7 +130,7 @@ def _work(start: "Callable[[], tuple[int, Any]]", out: Path | None, report: Path
                 advance()
     said = ", ".join(f"{count} {word}" for word, count in counts.items())
     click.echo(f"{total} devices: {said or 'nothing to do'}", err=True)
-    good = counts.get("signed", 0) + counts.get("signed before", 0)
+    good = counts.get("signed", 0) + counts.get("signed before", 0) + counts.get("taken back", 0)
     return exit_code(good, total - good) if total else exit_code(0, 1)
 
 

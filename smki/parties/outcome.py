@@ -1,11 +1,11 @@
 """What became of one message that was handed in."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from smki.pki.verdict import Fault
 
-Result = Literal["signed", "signed before", "held", "MAC added", "refused"]
+Result = Literal["signed", "signed before", "held", "taken back", "MAC added", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,7 @@ class Outcome:
 
     reference: str
     result: Result
-    message: bytes = b""
+    message: bytes = field(default=b"", repr=False)
     faults: tuple[Fault, ...] = ()
 
     def as_json(self) -> dict[str, Any]:

@@ -33,6 +33,18 @@ class Holds:
         rows = self._engine.execute("SELECT item, words FROM held WHERE hold = ? ORDER BY words", (hold,)).fetchall()
         return tuple((bytes(item), str(words)) for item, words in rows)
 
+    def about(self, items: Sequence[bytes]) -> dict[bytes, tuple[bytes, ...]]:
+        """Of these items, those that were ever held, with the holds they are in."""
+        found: dict[bytes, tuple[bytes, ...]] = {}
+        for start in range(0, len(items), _PIECE):
+            piece = items[start : start + _PIECE]
+            rows = self._engine.execute(
+                f"SELECT item, hold FROM held WHERE item IN ({places(piece)})", tuple(piece)
+            ).fetchall()
+            for item, hold in rows:
+                found[bytes(item)] = (*found.get(bytes(item), ()), bytes(hold))
+        return found
+
     def refused(self, items: Sequence[bytes]) -> frozenset[bytes]:
         """Those of these items that an officer refused, whatever they came with."""
         found: set[bytes] = set()

@@ -11,6 +11,7 @@ from smki.store.engine import Engine
 
 _COLUMNS = ("digest", "supplier", "made", "seen_at", "cancels", "file")
 _PIECE = 500  # values in one question
+_MADE = 0  # the state of an order that nobody signed yet, as it is written
 # Why an order was given up before the key was asked, as its outcome: no device ever heard of it.
 RENUMBERED = "never signed: numbered anew"
 WITHDRAWN = "never signed: not allowed any more"
@@ -41,10 +42,11 @@ class EarlierChange:
     cancels: bytes | None
     put_off: bool
     """Whether its command waits, or waited, on the device for its time."""
+    signed: bool
 
 
 class SupplierChanges:
-    """Every request that something was made for."""
+    """Every request that something was to be made for."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -68,24 +70,35 @@ class SupplierChanges:
         for start in range(0, len(devices), _PIECE):
             piece = devices[start : start + _PIECE]
             rows = self._engine.execute(
-                "SELECT DISTINCT device, supplier_change.digest, made, cancels, execution_at IS NOT NULL"
+                "SELECT DISTINCT device, supplier_change.digest, made, cancels, execution_at IS NOT NULL, state <> ?"
                 " FROM credential_order JOIN supplier_change ON supplier_change.digest = batch"
                 f" WHERE outcome NOT IN ({places(NEVER_SIGNED)}) AND device IN ({places(piece)}) ORDER BY made",
-                (*NEVER_SIGNED, *(device.octets for device in piece)),
+                (_MADE, *NEVER_SIGNED, *(device.octets for device in piece)),
             ).fetchall()
-            for device, digest, made, cancels, put_off in rows:
+            for device, digest, made, cancels, put_off, signed in rows:
                 back = None if cancels is None else bytes(cancels)
-                earlier = EarlierChange(bytes(digest), _moment(made), back, bool(put_off))
+                earlier = EarlierChange(bytes(digest), _moment(made), back, bool(put_off), bool(signed))
                 found.setdefault(EntityId(bytes(device)), []).append(earlier)
         return {device: tuple(items) for device, items in found.items()}
 
-    def count_since(self, supplier: EntityId | None, code: int, since: datetime) -> int:
-        """How many commands of a use case were made after a moment, for a supplier or for all."""
+    def cancelling(self, digest: bytes) -> tuple[SupplierChangeRecord, ...]:
+        """Every request that takes this one back, or some of its homes; with the files."""
+        rows = self._engine.execute(
+            f"SELECT {', '.join(_COLUMNS)} FROM supplier_change WHERE cancels = ?", (digest,)
+        ).fetchall()
+        return tuple(_record(row) for row in rows)
+
+    def count_since(self, supplier: EntityId | None, code: int, since: datetime, run: bytes) -> int:
+        """How many commands of a use case were made after a moment, for a supplier or for all.
+
+        Without those of one request that are not signed yet: whoever runs it counts them apart.
+        """
         condition, values = ("", ()) if supplier is None else (" AND supplier = ?", (supplier.octets,))
         row = self._engine.execute(
             "SELECT COUNT(*) FROM supplier_change JOIN credential_order ON batch = supplier_change.digest"
-            f" WHERE code = ? AND made_at > ? AND outcome NOT IN ({places(NEVER_SIGNED)}){condition}",
-            (code, int(since.timestamp()), *NEVER_SIGNED, *values),
+            f" WHERE code = ? AND made_at > ? AND outcome NOT IN ({places(NEVER_SIGNED)})"
+            f" AND NOT (batch = ? AND state = ?){condition}",
+            (code, int(since.timestamp()), *NEVER_SIGNED, run, _MADE, *values),
         ).fetchone()
         return int(row[0])
 
@@ -94,7 +107,7 @@ class SupplierChangeActs(Acts):
     """Changes to requests."""
 
     def put_supplier_change(self, record: SupplierChangeRecord) -> None:
-        """A request, the first time something is made for it."""
+        """A request, the first time something is to be made for it."""
         self._execute(
             f"INSERT INTO supplier_change ({', '.join(_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (digest) DO NOTHING",

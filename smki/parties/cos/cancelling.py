@@ -38,7 +38,20 @@ class Cancellation:
     refused: tuple[Done, ...] = ()
     certificates: tuple[bytes, ...] = ()
     floors: Floors = _NO_FLOORS
+    unmade: tuple[Home, ...] = ()
+    """Homes for which nothing was made: nothing will be."""
     retaking: "Retaking | None" = None
+
+    def stopped(self) -> Iterator[Done]:
+        """What becomes of those for which nothing was made. Ask when this is on record: no run goes past it then."""
+        assert self.retaking is not None, "somebody asked for them"
+        for home in self.unmade:
+            point = str(home.meter_point)
+            if self.retaking.orders_of(self.retaking.evidence.devices_of(home)):
+                meanwhile = Fault("cos.run-meanwhile", "it was run meanwhile", "take it back again")
+                yield Done(home.reference, point, None, "refused", faults=(meanwhile,))
+            else:
+                yield Done(home.reference, point, None, "taken back")
 
     def against(self, wanted: Sequence[Wanted]) -> dict[EntityId, tuple[Fault, ...]]:
         """What speaks against taking some of it back as things stand now."""
@@ -107,7 +120,7 @@ def by_officer(
     if judged.fault is not None:
         raise Refused("cos.officer", f"{name}: {judged.fault}", "have an officer on the roll order it")
     found = _cancellation(workspace, Evidence(workspace), asked, content, ())
-    if found.fit:
+    if found.fit or found.unmade:
         facts = {"request": asked.digest.hex(), "cancels": record.digest.hex(), "reason": reason}
         with act(workspace, "cos.cancel-ordered", **facts, **approval.as_json()):
             pass
@@ -146,7 +159,10 @@ def _cancellation(
     assert isinstance(before, Asked), "it cancels nothing"
     retaking = Retaking(workspace, evidence, asked, before)
     fit, refused = _sorted_out(retaking)
-    return Cancellation(record, (), tuple(fit), tuple(refused), before.certificates, before.floors, retaking)
+    told = {one.reference for one in fit} | {one.reference for one in refused}
+    unmade = tuple(home for home in retaking.homes() if home.reference not in told)
+    what = (before.certificates, before.floors)
+    return Cancellation(record, (), tuple(fit), tuple(refused), *what, unmade, retaking)
 
 
 def _sorted_out(retaking: Retaking) -> tuple[list[Wanted], list[Done]]:

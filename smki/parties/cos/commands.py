@@ -26,7 +26,6 @@ from smki.gbcs.payload.credentials import Mode
 from smki.gbcs.protection import digest_to_sign
 from smki.parties.changes import Change, Made, Place, UpdateRequest
 from smki.parties.cos.rules import MOST_FLOOR
-from smki.parties.cos.thresholds import CODE
 from smki.parties.credentials import make
 from smki.parties.intake import Given
 from smki.parties.keys import Certified
@@ -38,6 +37,8 @@ from smki.store.records import OrderRecord
 from smki.store.store import Store
 from smki.store.supplier_changes import NEVER_SIGNED, RENUMBERED, WITHDRAWN
 
+CODE = 0x0107
+"""CS02b in mode supplierByTransCoS, whether it puts a change off, does it or takes it back."""
 PIECE = 4000  # commands judged, made and signed before the next are looked at: what a run holds in memory
 
 
@@ -115,9 +116,10 @@ class Commands:
         self._changes: dict[tuple[tuple[CellName, ...], datetime | None], Change] = {}
         self._orders = under_way(workspace.store, batch)
 
-    def is_ordered(self, device: EntityId) -> bool:
-        """Whether something was made for it before: it is no new command."""
-        return device in self._orders
+    def is_signed(self, device: EntityId) -> bool:
+        """Whether its command was signed before: it is no new one."""
+        order = self._orders.get(device)
+        return order is not None and order.state != "made"
 
     def piece(self, wanted: Sequence[Wanted], doubts: Doubts) -> Generator[Done]:
         """Make and sign some: those against which nothing speaks, now and when they are on record."""
@@ -289,7 +291,8 @@ def under_way(store: Store, batch: bytes, device: EntityId | None = None) -> dic
 
 
 def _refused(one: Wanted, faults: tuple[Fault, ...]) -> Done:
-    return Done(one.reference, one.meter_point, one.device, "refused", faults=faults)
+    result: Result = "held" if faults[0].code == "approve.needed" else "refused"
+    return Done(one.reference, one.meter_point, one.device, result, faults=faults)
 
 
 def _beyond(one: Wanted, most: int) -> Fault:

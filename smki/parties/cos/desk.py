@@ -1,23 +1,21 @@
 """The change-of-supplier desk: a request is judged again, held where it is many, and only then made and signed."""
 
 import hashlib
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from itertools import islice
 
 from smki.authority.log import act
 from smki.authority.workspace import Workspace
-from smki.device.update import CANCELLED, Floors
-from smki.entity import EntityId, RemotePartyRole
+from smki.device.update import Floors
+from smki.entity import RemotePartyRole
 from smki.errors import Refused
 from smki.parties.cos.cancelling import Cancellation
 from smki.parties.cos.commands import PIECE, Commands, Done, Doubts, Wanted
 from smki.parties.cos.judgement import Judgement, Verdict
 from smki.parties.cos.request import utc
-from smki.parties.cos.thresholds import Items, Run, hold
+from smki.parties.cos.thresholds import Gate, Run
 from smki.parties.keys import Certified
-from smki.parties.outcome import Result
 from smki.parties.supplier import SigningDesk
-from smki.pki.verdict import Fault
 from smki.store.supplier_changes import SupplierChangeRecord
 
 
@@ -56,14 +54,16 @@ class CosDesk:
 
     def cancel(self, cancellation: Cancellation) -> "tuple[int, Generator[Done]]":
         """The same for what is taken back."""
-        total = len(cancellation.fit) + len(cancellation.refused)
+        total = len(cancellation.fit) + len(cancellation.refused) + len(cancellation.unmade)
         return total, self._cancel(cancellation)
 
     def _cancel(self, cancellation: Cancellation) -> Generator[Done]:
         yield from cancellation.refused
-        what = (cancellation.certificates, cancellation.floors)
+        what, refused = (cancellation.certificates, cancellation.floors), len(cancellation.refused)
+        if cancellation.unmade:
+            self._take(cancellation.record, len(cancellation.fit) + len(cancellation.unmade), refused)
+            yield from cancellation.stopped()
         if cancellation.fit:
-            refused = len(cancellation.refused)
             yield from self._command(cancellation.record, cancellation.fit, what, refused, cancellation.against)
 
     def _command(
@@ -75,24 +75,24 @@ class CosDesk:
         doubts: Doubts,
     ) -> Generator[Done]:
         """Make and sign what is fit, unless there is so much of it that an officer looks first."""
+        if not fit:
+            return
+        self._take(record, len(fit), refused)  # before it is held: what waits for an officer can be taken back too
         commands = Commands(self._workspace, (self._signing, self._certificate), record.digest, *what)
         act_word = "changes" if record.cancels is None else "cancellations"
         run = Run(
             self._certificate.key_hash, record.digest, record.supplier, f"{act_word} of supplier to {record.supplier}"
         )
-        left = sum(not commands.is_ordered(one.device) for one in fit)
-        held = hold(self._workspace, run, left, _items(fit))
-        if fit and held is None:
-            self._take(record, len(fit), refused)
+        gate = Gate(self._workspace, run, [one for one in fit if not commands.is_signed(one.device)])
+        gate.against(fit)  # all of it at once, so that an officer is shown all of it
+        gate.ask()
         source = iter(fit)
         while piece := list(islice(source, PIECE)):
-            # Asked again for each piece: other runs may have used up what was left.
-            held = held or hold(self._workspace, run, left, _items(fit))
-            if held is not None:
-                yield from _held(piece, held)
-                continue
-            left -= sum(not commands.is_ordered(one.device) for one in piece)
-            yield from commands.piece(piece, doubts)
+            # Both are asked again for each piece: other runs may have used up what was left, or had the last word.
+            for done in commands.piece(piece, lambda some: {**gate.against(some), **doubts(some)}):
+                gate.passed(done)
+                yield done
+            gate.ask()
 
     def _take(self, record: SupplierChangeRecord, fit: int, refused: int) -> None:
         """The request is on record before anything is made for it."""
@@ -110,22 +110,3 @@ class CosDesk:
             refused=refused,
         ) as tx:
             tx.put_supplier_change(record)
-
-
-def _items(fit: Sequence[Wanted]) -> Items:
-    def items() -> list[tuple[EntityId, str]]:
-        return [(one.device, _words(one)) for one in fit]
-
-    return items
-
-
-def _words(one: Wanted) -> str:
-    """One line for the officer who looks."""
-    when = "now" if one.at is None else "taken back" if one.at == CANCELLED else f"at {utc(one.at)}"
-    return f"{one.reference}: meter point {one.meter_point}, {one.kind.value} {one.device}, {when}"
-
-
-def _held(piece: Iterable[Wanted], fault: Fault) -> Iterator[Done]:
-    result: Result = "held" if fault.code == "approve.needed" else "refused"
-    for one in piece:
-        yield Done(one.reference, one.meter_point, one.device, result, faults=(fault,))

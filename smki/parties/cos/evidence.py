@@ -13,7 +13,7 @@ from smki.authority.workspace import Workspace
 from smki.device.cells import CellName
 from smki.entity import DeviceType, EntityId, KeyUsage
 from smki.errors import InvalidInput
-from smki.parties.cos.request import USES, Asked, Home, Received
+from smki.parties.cos.request import USES, Asked, Cancelling, Home, Received, read_kept
 from smki.parties.cos.rules import Before, Facts, Presented, Signer, Terms
 from smki.parties.keys import Certified, certified, register_faults
 from smki.pki.chain import verify_chain
@@ -118,6 +118,11 @@ class Evidence:
         """Past, present and pending, oldest first."""
         return self._store.registrations.of(home.meter_point)
 
+    def taken_back(self, request: bytes) -> tuple[frozenset[str], ...]:
+        """The homes of each order to take a request back; an empty one means all."""
+        read = (read_kept(one.file) for one in self._store.supplier_changes.cancelling(request))
+        return tuple(one.references for one in read if isinstance(one, Cancelling))
+
     def _has_supplier(self, record: DeviceRecord) -> bool:
         return not record.status.has_ended and bool(
             Facts(record.entity, record, self.cells(record.kind)).supplier_cells
@@ -134,7 +139,9 @@ class Evidence:
         found = {}
         for device in wanted:
             record = records.get(device)
-            before = tuple(Before(one.digest, one.made, one.cancels, one.put_off) for one in earlier.get(device, ()))
+            before = tuple(
+                Before(one.digest, one.made, one.cancels, one.put_off, one.signed) for one in earlier.get(device, ())
+            )
             cells = () if record is None else self.cells(record.kind)
             found[device] = Facts(device, record, cells, before)
         return found

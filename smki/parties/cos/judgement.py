@@ -76,6 +76,7 @@ class Judgement:
         devices = {id(home): self.evidence.devices_of(home) for home in piece if isinstance(home, Home)}
         facts = self.evidence.facts(device for found in devices.values() for device in found)
         terms = self.evidence.terms
+        back = self.evidence.taken_back(self.asked.digest)
         for home in piece:
             if isinstance(home, Misread):
                 yield Verdict(home.reference, "", None, faults=(*self.faults, home.fault))
@@ -87,6 +88,7 @@ class Judgement:
             if not devices[id(home)]:
                 fault = Fault("cos.no-device", f"no device stands behind {point}", "have its devices notified first")
                 yield Verdict(home.reference, point, None, home.at, faults=(*shared, fault))
+            is_back = any(not names or home.reference in names for names in back)
             for device in devices[id(home)]:
                 one = facts[device]
                 record = one.record
@@ -98,7 +100,7 @@ class Judgement:
                     kind=None if record is None else record.kind,
                     cells=one.supplier_cells,
                     counter=-1 if record is None else record.counters.get(RemotePartyRole.TRANSITIONAL_COS, -1),
-                    faults=(*shared, *rules.of_device(home, self.asked, one, seen)),
+                    faults=(*shared, *rules.of_device(home, self.asked, one, seen, is_back)),
                 )
 
 

@@ -8,9 +8,8 @@ from typing import Any
 from smki.authority.workspace import Workspace
 from smki.device.update import CANCELLED
 from smki.entity import EntityId
-from smki.errors import InvalidInput
 from smki.parties.cos.evidence import Evidence
-from smki.parties.cos.request import Asked, Cancelling, Home, read_content, read_request
+from smki.parties.cos.request import Asked, Cancelling, Home, read_kept
 from smki.store.records import OrderRecord
 from smki.store.supplier_changes import SupplierChangeRecord
 
@@ -56,21 +55,13 @@ def _line(reference: str, order: OrderRecord) -> Line:
 
 
 def _named(workspace: Workspace, record: SupplierChangeRecord) -> Iterator[tuple[str, EntityId]]:
-    asked = _asked(record)
+    asked = read_kept(record.file)
     if isinstance(asked, Cancelling):
         original = workspace.store.supplier_changes.one(asked.request)
-        asked = asked if original is None else _asked(original)
+        asked = asked if original is None else read_kept(original.file)
     if not isinstance(asked, Asked):
         return
     evidence = Evidence(workspace)
     for home in asked.homes():
         if isinstance(home, Home):
             yield from ((home.reference, device) for device in evidence.devices_of(home))
-
-
-def _asked(record: SupplierChangeRecord) -> Asked | Cancelling:
-    """A supplier's request is signed data; an officer's order is its content alone."""
-    try:
-        return read_request(record.file).asked
-    except InvalidInput:
-        return read_content(record.file)

@@ -155,6 +155,14 @@ def read_request(data: bytes) -> Received:
     return Received(read_content(signed.content), signed)
 
 
+def read_kept(file: bytes) -> Asked | Cancelling:
+    """One from the store: a supplier's is signed data; an officer's order is its content alone."""
+    try:
+        return read_request(file).asked
+    except InvalidInput:
+        return read_content(file)
+
+
 def read_content(content: bytes) -> Asked | Cancelling:
     if content.count(b"\n") > MOST_HOMES + 1:
         raise _form(f"more than {MOST_HOMES} homes", "size")

@@ -68,6 +68,7 @@ class Before:
     """The request it takes back, if that is what it does."""
     put_off: bool = False
     """Whether what was made for it is to happen later, or never."""
+    signed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,11 +233,12 @@ def _of_registration(
 # Of one device
 
 
-def of_device(home: Home, asked: Asked, facts: Facts, seen: Seen) -> Iterator[Fault]:
+def of_device(home: Home, asked: Asked, facts: Facts, seen: Seen, taken_back: bool = False) -> Iterator[Fault]:
+    """`taken_back`: whether somebody who may has asked to have the home's change back."""
     if facts.device in seen.devices:
         yield _fault("device-twice", f"{facts.device} comes twice in this request", "name each device once")
     seen.devices.add(facts.device)
-    yield from _of_before(asked, facts)
+    yield from _of_before(asked, facts, taken_back)
     record = facts.record
     if record is None:
         yield _fault("device-unknown", f"{facts.device} is not in the inventory", "have it notified first")
@@ -256,8 +258,11 @@ def of_device(home: Home, asked: Asked, facts: Facts, seen: Seen) -> Iterator[Fa
         )
 
 
-def _of_before(asked: Asked, facts: Facts) -> Iterator[Fault]:
+def _of_before(asked: Asked, facts: Facts, taken_back: bool) -> Iterator[Fault]:
     """The last word counts: nothing that was taken back or overtaken comes again."""
+    # What was signed before was not stopped by that word: what stops it is the command that takes it back.
+    if taken_back and not any(one.digest == asked.digest and one.signed for one in facts.before):
+        yield _fault("cancelled", "this was taken back before it was signed", "ask for it anew")
     for one in facts.before:
         if one.cancels == asked.digest:
             yield _fault("cancelled", "this was taken back", "ask for it anew")
