@@ -4,7 +4,7 @@ Five forms: a pre-command, a message signed, one with a MAC, one with both; and 
 signed alone cannot be told from. What a payload says is none of this module's business.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 
@@ -34,7 +34,8 @@ class Message:
     """A message; equal to another exactly when their octets are."""
 
     header: Header
-    payload: bytes
+    payload: bytes = field(repr=False)
+    """In no text that is made of a message by the way: one kind of command has a secret in it (GBCS 13.3)."""
     signature: bytes | None = None
     """r and s, 32 octets each; b"" is the null signature; None is a message that ends with its payload."""
     mac: bytes | None = None

@@ -17,7 +17,7 @@ from smki.gbcs.payload.dlms import read_dlms
 from smki.gbcs.payload.gbz import read_gbz
 from smki.gbcs.payload.names import Names
 from smki.gbcs.payload.operations import Operation, operations
-from smki.gbcs.payload.security import DECLARED, security_words
+from smki.gbcs.payload.security import DECLARED, HAS_SECRET, hidden, security_words
 from smki.gbcs.payload.tree import EncryptedBlock, Node, Payload, leaves
 from smki.gbcs.protection import digest_to_sign
 from smki.gbcs.use_case import UseCase, UseCases
@@ -94,9 +94,14 @@ def read(message: Message, vocabulary: Vocabulary, decrypted: Mapping[int, bytes
         payload = _payload(message, kind, vocabulary.names, decrypted or {})
         asked = operations(message.payload) if header.cra is Cra.COMMAND else ()
     except InvalidInput as fault:
-        octets = Node("octets", message.payload.hex())
+        octets = Node("octets", _octets(message))
         return Reading(message, use_case, kind, Payload((octets,)), fault)
     return Reading(message, use_case, kind, payload, None, asked)
+
+
+def _octets(message: Message) -> str:
+    """All there is to show of what cannot be read; where a secret belongs in it, by its hash."""
+    return hidden(message.payload) if message.header.code == HAS_SECRET else message.payload.hex()
 
 
 def payload_kind(message: Message) -> str:

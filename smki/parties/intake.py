@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,7 +26,7 @@ class Given:
     """One message as handed in: under which reference, which octets."""
 
     reference: str
-    octets: bytes
+    octets: bytes = field(repr=False)
 
 
 class _Line(msgspec.Struct, frozen=True):

@@ -1,7 +1,7 @@
 """May this command be signed by this user? Each rule with its code; all that are broken are told."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
 
@@ -74,7 +74,7 @@ class Fit:
     """A command that may be signed."""
 
     reference: str
-    grouped: bytes
+    grouped: bytes = field(repr=False)
     """Header and payload: the signature goes behind them."""
     digest: bytes
     counter: int

@@ -1,6 +1,7 @@
 """Which use case has which declared payload, and what such a payload says in words (GBCS 11, 13)."""
 
 import dataclasses
+import hashlib
 from collections.abc import Iterator
 from contextlib import suppress
 from enum import IntEnum
@@ -68,6 +69,9 @@ DECLARED: dict[tuple[int, Cra], type] = {
 }
 """Declared payloads by message code and kind of message."""
 
+HAS_SECRET = MessageCode(0x0109)
+"""CS02b by the contingency: it brings the symmetric key that opens the contingency key."""
+_SECRETS = {"symmetric_key"}
 EXPLICIT_DEFAULT = "explicit default cell usage"
 """Hubs and meters in service write `management` out in responses to CS02a, which DER leaves out (X.690 11.5)."""
 LONG_LENGTHS = "lengths of two octets"
@@ -151,12 +155,23 @@ def _leaf(name: str, words: str, value: Any, code: MessageCode) -> Node:
         case asn1.Null():
             return Node(words, "nothing more")
         case bytes():
-            return Node(words, str(EntityId(value)) if _is_entity(name, value) else value.hex())
+            return Node(words, _octets(name, value))
         case x509.Certificate():
             return _certificate(words, value.public_bytes(Encoding.DER))
         case asn1.TLV():
             return _element(words, name, value, code)
     raise unfit(f"{words} is of a kind that has no words")
+
+
+def hidden(secret: bytes) -> str:
+    """A secret in words: whoever compares sees another one, and nobody sees it."""
+    return f"hidden, {len(secret)} octets, SHA-256 {hashlib.sha256(secret).hexdigest()}"
+
+
+def _octets(name: str, value: bytes) -> str:
+    if name in _SECRETS:
+        return hidden(value)
+    return str(EntityId(value)) if _is_entity(name, value) else value.hex()
 
 
 def _is_entity(name: str, value: bytes) -> bool:

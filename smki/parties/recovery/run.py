@@ -12,7 +12,7 @@ same commands again, hands out what was signed before, and signs the rest. How f
 import json
 from collections import Counter
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -55,7 +55,7 @@ class Told:
     device: EntityId
     counter: int
     result: Result
-    message: bytes = b""
+    message: bytes = field(default=b"", repr=False)
     faults: tuple[Fault, ...] = ()
 
     def as_json(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,18 @@ from smki.device.cells import CellUse
 from smki.device.modes import ROOT_CELL
 from smki.device.update import read_update
 from smki.gbcs.message import read_message
+from smki.gbcs.words import as_json, read, tree_of
+from smki.parties.credentials_words import words_of
+from smki.parties.intake import Given
+from smki.parties.outcome import Outcome
 from smki.parties.recovery.approval import quorate
 from smki.parties.recovery.draft import WantedPut
 from smki.parties.recovery.plan import Plan
 from smki.parties.recovery.report import progress
 from smki.parties.recovery.run import rehearse_plan
 from smki.parties.recovery.words import show
+from smki.parties.signing_rules import Fit
+from smki.parties.supplier import vocabulary
 from tests.house import NOW, OFFICERS
 from tests.parties.recovery.test_recovery import certified_root, code_of, entries, faults_of
 from tests.parties.recovery.world import NORTH, SOUTH, World
@@ -78,6 +85,28 @@ def test_the_symmetric_key_is_in_the_commands_and_nowhere_else(other: World, pla
         assert secret not in octets
         assert secret.hex().encode() not in octets.lower()
     assert any(secret.hex() in one.message.hex() for one in told)
+
+
+def test_the_symmetric_key_is_in_no_words(other: World, plan: Plan) -> None:
+    """Not in what a log, a traceback or a person at a screen has of a command: only in its octets."""
+    other.approve(plan, *OFFICERS)
+    told = other.run(plan)
+    secret = open_contingency(other.workspace, "oca-root").secret
+    message, words = read_message(told[0].message), vocabulary(other.workspace)
+    update, reading = read_update(message.payload), read(message, words)
+    cut = read(replace(message, payload=message.payload[:-1]), words)
+    assert cut.fault is not None
+    outcome, given = Outcome("it", "signed", told[0].message), Given("it", told[0].message)
+    fit = Fit("it", message.grouped, b"", 1, reading, None)
+    shown = [repr(one) for one in (*told, message, update, reading, cut, outcome, given, fit)]
+    for one in (reading, cut):
+        shown += [json.dumps(as_json(one, words)), str(tree_of(one, words)), str(one.values)]
+    shown.append(json.dumps(words_of(message, words).as_json()))
+    for text in shown:
+        assert secret.hex() not in text.lower()
+        assert repr(secret)[2:-1] not in text
+    another = replace(update, symmetric_key=bytes(32)).command(message.header.originator, message.header.target)
+    assert read(another, words).values != reading.values, "whoever compares sees that it is another"
 
 
 def written(home: Path) -> Iterator[bytes]:
