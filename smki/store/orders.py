@@ -18,7 +18,6 @@ from smki.store.records import FloorRecord, OrderRecord, OrderState, PutRecord
 
 _STATES: tuple[OrderState, ...] = ("made", "signed", "accepted", "done", "partly", "failed", "cancelled")
 """Written as their place here."""
-MADE = _STATES.index("made")
 _FINAL = tuple(_STATES.index(state) for state in ("done", "partly", "failed"))
 """Told by the device. A cancelled order may yet turn out to have been faster."""
 _CANCELLED = _STATES.index("cancelled")
