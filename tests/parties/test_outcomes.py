@@ -1,11 +1,11 @@
 """Answers that lie, come twice, or belong to nobody; cells that are read; a device's own keys."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.asn1 import Null
+from cryptography.hazmat.asn1 import GeneralizedTime, Null
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -15,7 +15,7 @@ from smki.device.update import CANCELLED, MAX_COUNTER, Floors, counter_change
 from smki.entity import EntityId, KeyUsage, RemotePartyRole
 from smki.gbcs.agreement import Agreement
 from smki.gbcs.message import Message, read_message
-from smki.gbcs.payload.credentials import Mode, UpdateAnswer, UpdateOutcome, UpdateResponse
+from smki.gbcs.payload.credentials import Mode, UpdateAlert, UpdateAnswer, UpdateNotice, UpdateOutcome, UpdateResponse
 from smki.gbcs.payload.declared import read_declared, write_declared
 from smki.gbcs.protection import sign
 from smki.gbcs.verdict import KeyRing
@@ -220,6 +220,26 @@ def test_what_was_taken_back_does_not_wait_again(world: House) -> None:
     assert holder_of(world) == SUPPLIER
     (faster,) = told(world, kept)
     assert (faster.state, holder_of(world)) == ("done", OTHER)
+
+
+@pytest.mark.parametrize("year", [1, 9999])
+def test_a_devices_clock_does_not_date_what_is_believed(world: House, year: int) -> None:
+    """What is believed since a time to come could be proven by no later answer."""
+    meter = Meter()
+    in_inventory(world, meter.state)
+    change = to_other(at=LATER)
+    told(world, meter.obey(made(world, change, 5).message, _ROLE.TRANSITIONAL_COS))
+    message = read_message(meter.wait(change))
+    said = read_declared(UpdateAlert, message.payload).payload
+    at = GeneralizedTime(datetime(year, 12, 31, tzinfo=UTC))
+    notice = UpdateNotice(alert_code=said.alert_code, execution_date_time=at, outcome=said.outcome)
+    payload = write_declared(UpdateAlert(payload=notice))
+    lie = sign(Message(message.header, payload), keys().signing).encode()
+    world.workspace.clock = lambda: LATER
+    assert [one.state for one in told(world, lie)] == ["done"]
+    device = world.workspace.store.estate.device(METER)
+    assert device is not None
+    assert NOW <= device.cells[DS].since <= LATER
 
 
 def asked_of(world: House, meter: Meter, counter: int) -> bytes:

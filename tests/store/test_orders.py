@@ -59,6 +59,9 @@ def test_an_order_is_answered_once(store: Store) -> None:
     with store.act(Act("test", "tester", NOW)) as tx:
         tx.answer_orders([(first, "accepted", "waits"), (second, "cancelled", "")])
     assert store.orders.counts(BATCH) == {"accepted": 1, "cancelled": 1}
+    for state in ("accepted", "signed"):
+        with pytest.raises(Refused, match=r"order\.answered"), store.act(Act("test", "tester", NOW)) as tx:
+            tx.answer_orders([(second, state, "an old answer")])
     with store.act(Act("test", "tester", NOW)) as tx:
         tx.answer_orders([(first, "partly", "one failed"), (second, "done", "it was faster")])
     assert store.orders.counts(BATCH) == {"partly": 1, "done": 1}
