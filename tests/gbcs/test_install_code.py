@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from smki.errors import InvalidInput
 from smki.gbcs.install_code import InstallCode, crc, mmo_hash
 
-PUBLISHED = {  # code with its CRC: the ZigBee specification's own example, and one of eight octets that stacks test with
+PUBLISHED = {  # with CRCs: the ZigBee specification's own example, and one that stacks test with
     "83FED3407A939723A5C639B26916D505C3B5": "66B6900981E1EE3CA4206B6B861C02BB",
     "11223344556677884AF7": "41618FC0C83B0E14A589954B16E31466",
 }
