@@ -25,6 +25,7 @@ _COMMANDS = {
     "chain": ("smki.cli.chain", "Verify certification paths."),
     "completion": ("smki.cli.completion", "Print the shell's completion script."),
     "device": ("smki.cli.device", "Requests and certificates of devices; a device on the desk."),
+    "han": ("smki.cli.han", "Plan a home; join and part its devices, list them, read their logs, top up."),
     "inventory": ("smki.cli.inventory", "Keep the inventory of devices: state, place, trust anchor cells; audit it."),
     "message": ("smki.cli.message", "Show, verify, sign and decrypt messages; add MACs; run vectors."),
     "hsm": ("smki.cli.hsm", "See HSMs and tokens, and test what they can do."),
