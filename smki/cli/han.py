@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 _FILE = click.Path(path_type=Path, dir_okay=False)
+_MAX_LABEL_OCTETS = 256
 _SECONDS = 90  # in the published messages
 _EXAMPLE = "--supplier 90-B3-D5-1F-30-01-00-00 --broker 90-B3-D5-1F-30-00-00-02 --counter 1000"
 
@@ -186,9 +187,12 @@ def _code(path: Path) -> Any:
     from smki.errors import InvalidInput
     from smki.gbcs.install_code import InstallCode
 
-    most = 256
     try:
-        data = sys.stdin.buffer.read(most) if path == Path("-") else path.open("rb").read(most)
+        if path == Path("-"):
+            data = sys.stdin.buffer.read(_MAX_LABEL_OCTETS)
+        else:
+            with path.open("rb") as file:
+                data = file.read(_MAX_LABEL_OCTETS)
         return InstallCode.parse(data.decode("ascii"))
     except OSError as error:
         raise InvalidInput("install-code.file", f"{path}: {error.strerror}", "name a file you can read") from None

@@ -134,9 +134,7 @@ def plan(home: Home, policies: Policies) -> Plan:
 def _joinings(members: Sequence[Member], policies: Policies) -> Iterator[Joining]:
     """In one order whatever the file's: meters with their own first, then with what stands in the home."""
     policy = policies.joins
-    pairs = sorted(
-        policy.rules.pairs, key=lambda one: (one.second is DeviceType.TYPE_2, _NUMBERS[one.method], str(one))
-    )
+    pairs = sorted(policy.rules.pairs, key=_rank)
     number = 0
     for pair in pairs:
         for first in members:
@@ -145,6 +143,12 @@ def _joinings(members: Sequence[Member], policies: Policies) -> Iterator[Joining
                     number += 1
                     commands = tuple(_commanded(policies, part) for part in joining(pair, first, second))
                     yield Joining(number, pair, first, second, policy.known[pair], commands)
+
+
+def _rank(pair: Pair) -> tuple[bool, bool, int, str]:
+    """Meters first, then the proxy, displays last; among them what needs least said first."""
+    display = pair.second is DeviceType.TYPE_2
+    return display, pair.first is DeviceType.GPF, _NUMBERS[pair.method], str(pair)
 
 
 def _commanded(policies: Policies, part: Part) -> Told:
