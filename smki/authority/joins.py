@@ -1,7 +1,7 @@
 """Which joins on a home's network are permitted (joins.toml), inside the limit that devices hold (GBCS 13.7.1.2)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from smki.device.join_rules import MAX_CAPACITY, JoinRules, Method, Pair
@@ -36,6 +36,12 @@ class _Removed(Table, frozen=True):
     kept: int
 
 
+class _Whitelist(Table, frozen=True):
+    known: Known
+    not_listed: int
+    full: int
+
+
 @dataclass(frozen=True)
 class JoinsPolicy:
     """What joins.toml says: the rules as devices are given them, and how surely each pair is known."""
@@ -45,7 +51,7 @@ class JoinsPolicy:
 
     def given_to_devices(self, issuers: Sequence[bytes]) -> JoinRules:
         """With the authorities whose device certificates they are to believe over the network."""
-        return JoinRules(self.rules.pairs, self.rules.capacity, self.rules.removed, tuple(issuers))
+        return replace(self.rules, issuers=tuple(issuers))
 
 
 class JoinsFile(Table, frozen=True):
@@ -54,6 +60,7 @@ class JoinsFile(Table, frozen=True):
     pair: list[_Pair]
     capacity: _Capacity
     removed: _Removed
+    whitelist: _Whitelist
 
     def checked(self) -> JoinsPolicy:
         known: dict[Pair, Known] = {}
@@ -76,4 +83,7 @@ class JoinsFile(Table, frozen=True):
                 raise InvalidInput(
                     "policy.joins", f"{_FILE}: key `capacity.{kind.name}` = {size}", f"give 0 to {MAX_CAPACITY}"
                 )
-        return JoinsPolicy(JoinRules(frozenset(known), capacity, self.removed.kept), known)
+        rules = JoinRules(
+            frozenset(known), capacity, self.removed.kept, self.whitelist.not_listed, self.whitelist.full
+        )
+        return JoinsPolicy(rules, known)

@@ -214,7 +214,7 @@ def receive(session: Session, places: tuple[str, ...], state: Path, near: tuple[
     verdicts = []
     with ExitStack() as held:
         now, keys, keep = held.enter_context(kept(state))
-        air = Air(held.enter_context(kept(path)) for path in near)
+        air = Air(now.device, (held.enter_context(kept(path)) for path in near))
         lines = held.enter_context(output(out))
         for item in given(places, sys.stdin.buffer):
             found = obey(now, keys, item.octets, session.clock(), Surroundings(air))

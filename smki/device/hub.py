@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from smki.device.answer import date_time, send_notice
+from smki.device.join_rules import JoinRules
 from smki.device.joins import Joined
 from smki.device.network import Hub, Listed, Removed
 from smki.device.state import DeviceKeys, DeviceState
@@ -39,9 +40,7 @@ from smki.gbcs.payload.hub import (
 )
 
 CODES = frozenset({CCS01, CCS02, CCS03, CCS06})
-# Results of access (Green Book 9.5). A hub's `hardware fault` for a device it does not list is a reading of the
-# published error; the log being full has none, so it is `other reason`.
-_SUCCESS, _NOT_LISTED, _UNDEFINED, _OTHER = 0, 1, 4, 250
+_SUCCESS, _UNDEFINED = 0, 4  # results of access (Green Book 9.5)
 _NULL = b"\0"
 _AUTHORISED, _REPORTING = 0x80, 0x40  # status of an active device (Blue Book 4.14.2)
 _UNMEASURED = bytes.fromhex("0f00 0f00 0f00 1100 1100 1100")
@@ -77,13 +76,13 @@ def _act(state: DeviceState, hub: Hub, item: Asked, at: datetime) -> tuple[Hub, 
 def _change(
     state: DeviceState, hub: Hub, what: tuple[Access, int], value: Value, at: datetime
 ) -> tuple[Hub, int, str] | None:
-    capacity = state.network.rules.capacity.get(DeviceType.CHF, 0)
+    rules = state.network.rules
     if what == (Access.ACTION, REGISTER):
-        return _register(hub, value, capacity)
+        return _register(hub, value, rules)
     if what == (Access.ACTION, UNREGISTER):
-        return _unregister(hub, entity(value), state.network.rules.removed)
+        return _unregister(hub, entity(value), rules)
     if what == (Access.ACTION, RESTORE):
-        return _restore(Backup.of(value), capacity, hub)
+        return _restore(hub, Backup.of(value), rules)
     if what == (Access.SET, JOIN_TIMEOUT):
         seconds = read_seconds(value)
         return replace(hub, joining=seconds), _SUCCESS, f"joining takes {seconds} seconds"
@@ -92,33 +91,37 @@ def _change(
     return None
 
 
-def _register(hub: Hub, value: Value, capacity: int) -> tuple[Hub, int, str]:
+def _room(rules: JoinRules) -> int:
+    return rules.capacity.get(DeviceType.CHF, 0)
+
+
+def _register(hub: Hub, value: Value, rules: JoinRules) -> tuple[Hub, int, str]:
     """A device that is listed stays as it is, and the key that came is thrown away."""
     asked = read_registration(value)
     if hub.find(asked.device) is not None:
         return hub, _SUCCESS, f"{asked.device} was on the whitelist"
-    if len(hub.listed) >= capacity:
-        return hub, _OTHER, f"no room for {asked.device} on the whitelist"
+    if len(hub.listed) >= _room(rules):
+        return hub, rules.full, f"no room for {asked.device} on the whitelist"
     listed = Listed(asked.device, mmo_hash(asked.code.link_key))
     return replace(hub, listed=(*hub.listed, listed)), _SUCCESS, f"put {asked.device} on the whitelist"
 
 
-def _unregister(hub: Hub, device: EntityId, kept: int) -> tuple[Hub, int, str]:
+def _unregister(hub: Hub, device: EntityId, rules: JoinRules) -> tuple[Hub, int, str]:
     found = hub.find(device)
     if found is None:
-        return hub, _NOT_LISTED, f"{device} is not on the whitelist"
+        return hub, rules.not_listed, f"{device} is not on the whitelist"
     removed = tuple(one for one in hub.removed if one.device != device)
     if found.key_hash:
         removed = (*removed, Removed(device, found.key_hash))
     listed = tuple(one for one in hub.listed if one.device != device)
-    after = replace(hub, listed=listed, removed=removed[-kept:] if kept else ())
+    after = replace(hub, listed=listed, removed=removed[-rules.removed :] if rules.removed else ())
     return after, _SUCCESS, f"took {device} off the whitelist"
 
 
-def _restore(backup: Backup, capacity: int, hub: Hub) -> tuple[Hub, int, str]:
+def _restore(hub: Hub, backup: Backup, rules: JoinRules) -> tuple[Hub, int, str]:
     """All of another hub's whitelist, or nothing of it."""
-    if len(backup.devices) > capacity:
-        return hub, _OTHER, f"no room for {len(backup.devices)} devices on the whitelist"
+    if len(backup.devices) > _room(rules):
+        return hub, rules.full, f"no room for {len(backup.devices)} devices on the whitelist"
     listed = tuple(Listed(one.device, key_hash=one.key_hash) for one in backup.devices)
     after = replace(hub, network=backup.network, listed=listed)
     return after, _SUCCESS, f"has the whitelist of network {backup.network.hex()}: {len(listed)} devices"

@@ -15,6 +15,8 @@ from smki.pki.holder import load_certificate
 MAX_CAPACITY = 64  # entries of a device log: more than a home has devices; bounds every answer
 MAX_REMOVED = 15  # whose link keys a hub still knows (mapping table, CCS02)
 MAX_ISSUERS = 32
+REFUSALS = frozenset({1, 2, 3, 4, 9, 11, 12, 13, 14, 15, 16, 17, 18, 250})
+"""Results of access that are no success (Green Book 9.5, Data-Access-Result)."""
 
 
 class Method(Enum):
@@ -76,6 +78,10 @@ class JoinRules:
     capacity: Mapping[DeviceType, int] = field(default_factory=dict)
     """How many entries the log of each kind takes; for a hub, how many devices it lists."""
     removed: int = MAX_REMOVED
+    not_listed: int = 1
+    """What a hub answers when it is to remove a device that it does not list (Green Book 9.5: hardware fault)."""
+    full: int = 250
+    """And when its whitelist has no room (other reason)."""
     issuers: tuple[bytes, ...] = ()
     """Authorities' certificates: those that device certificates shown over the network must come from."""
 
@@ -84,6 +90,8 @@ class JoinRules:
             raise Refused("policy.joins", f"joins.toml: {pair}", "no file joins these: take the row out")
         if not all(0 <= size <= MAX_CAPACITY for size in self.capacity.values()):
             raise InvalidInput("policy.joins", "joins.toml: a capacity out of range", f"give 0 to {MAX_CAPACITY}")
+        if not {self.not_listed, self.full} <= REFUSALS:
+            raise InvalidInput("policy.joins", "joins.toml: no result of access", f"give one of {sorted(REFUSALS)}")
         if not 0 <= self.removed <= MAX_REMOVED or len(self.issuers) > MAX_ISSUERS:
             raise InvalidInput("policy.joins", "joins.toml: removed", f"give 0 to {MAX_REMOVED}")
 

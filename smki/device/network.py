@@ -125,6 +125,8 @@ def rules_as_json(rules: JoinRules) -> dict[str, Any]:
         "pairs": sorted([pair.method.value, pair.first.value, pair.second.value] for pair in rules.pairs),
         "capacity": {kind.value: size for kind, size in rules.capacity.items()},
         "removed": rules.removed,
+        "not_listed": rules.not_listed,
+        "full": rules.full,
         "issuers": [_text(der) for der in rules.issuers],
     }
 
@@ -137,6 +139,8 @@ def rules_from_json(told: Mapping[str, Any]) -> JoinRules:
         ),
         capacity={DeviceType.parse(kind): int(size) for kind, size in told["capacity"].items()},
         removed=int(told["removed"]),
+        not_listed=int(told["not_listed"]),
+        full=int(told["full"]),
         issuers=tuple(_octets(text) for text in told["issuers"]),
     )
 

@@ -88,6 +88,17 @@ def test_leaving_ends_the_secret_on_both_sides(home: Family) -> None:
     assert home.unjoin(KIND.GSME, C, DEVICES[KIND.PPMID]) is UnjoinCode.NOT_IN_DEVICE_LOG
 
 
+def test_a_secret_is_overwritten_when_its_join_ends(home: Family) -> None:
+    home.join_gas()
+    with shared_with(home.states[KIND.GSME], home.keys[KIND.GSME], DEVICES[KIND.PPMID]) as secret:
+        kept = secret
+    assert kept is not None
+    assert kept.derive(b"", b"", 16)
+    assert home.unjoin(KIND.GSME, C, DEVICES[KIND.PPMID]) is UnjoinCode.SUCCESS
+    with pytest.raises(Refused):
+        kept.derive(b"", b"", 16)
+
+
 def test_a_join_that_took_a_signature_is_not_undone_without_one(home: Family) -> None:
     home.join_gas()
     assert home.unjoin(KIND.GSME, B, DEVICES[KIND.PPMID]) is UnjoinCode.OTHER_FAILURE

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from smki.device.establishment import Party, Peer, Responder, Surroundings
 from smki.device.household import PCS01, PCS02
-from smki.device.join_rules import NAMED, JoinRules
+from smki.device.join_rules import NAMED
 from smki.device.joins import act_on
 from smki.device.network import Entry, Hub, Listed, Network
 from smki.device.receive import receive
@@ -204,7 +204,7 @@ def ready(case: dict[str, Any], message: Message, response: Message) -> tuple[De
         keys = DeviceKeys(keys.signing, mine)
         state = replace(state, own={KeyUsage.KEY_AGREEMENT: certified(mine, EntityId.parse(entity))})
     rules = policies().joins.rules
-    network = Network(JoinRules(rules.pairs, rules.capacity, rules.removed, (issuing().der,)))
+    network = Network(replace(rules, issuers=(issuing().der,)))
     return replace(state, network=before(network, message, response)), keys
 
 

@@ -155,6 +155,7 @@ def test_the_shipped_rules_are_the_limit() -> None:
         ("ESME = 16", "ESME = 65"),
         ("ESME = 16", "ESME = -1"),
         ("kept = 15", "kept = 16"),
+        ("full = 250", "full = 0"),
         ('known = "V"', 'known = "yes"'),
         ("kept = 15", "kept = 15\nmore = 1"),
         ('first = "GSME"\nsecond = "GPF"', 'first = "ESME"\nsecond = "type 2"'),
