@@ -93,6 +93,19 @@ def _block() -> Target:
     return target
 
 
+def _update() -> Target:
+    from smki.device.replacing import judge
+    from smki.device.update import read_update
+    from tests.device.home import cells
+
+    def target(octets: bytes) -> None:
+        update = read_update(octets)
+        assert update.encode() == octets, "read, and written otherwise"
+        judge(cells(), update, NOW)
+
+    return target
+
+
 TARGETS: dict[str, Callable[[], Target]] = {
     "message": _message,
     "words": _words,
@@ -103,6 +116,7 @@ TARGETS: dict[str, Callable[[], Target]] = {
     "signed-data": _signed_data,
     "state": _state,
     "block": _block,
+    "update": _update,
 }
 
 
@@ -135,6 +149,8 @@ def seeds(name: str) -> Iterator[bytes]:
             yield path.read_bytes()
     if name == "signed-data":
         yield _signed_example()
+    if name == "update":
+        yield from _updates()
     if name == "state":
         from smki.device.state import write_state
         from tests.device.desk import esme, keys
@@ -146,6 +162,19 @@ def _messages() -> Iterator[bytes]:
     for path in sorted(VECTORS.glob("gbcs/*.json")):
         for case in json.loads(path.read_text()).get("vectors", []):
             yield bytes.fromhex(case["message_hex"])
+
+
+def _updates() -> Iterator[bytes]:
+    from smki.device.modes import RULES_BY_CODE
+    from smki.errors import InvalidInput
+    from smki.gbcs.header import Cra
+    from smki.gbcs.message import read_message
+
+    for octets in _messages():
+        with suppress(InvalidInput):
+            message = read_message(octets)
+            if message.header.cra is Cra.COMMAND and message.header.code in RULES_BY_CODE:
+                yield message.payload
 
 
 def _signed_example() -> bytes:

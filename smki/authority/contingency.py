@@ -1,8 +1,9 @@
 """The contingency: the keys that can replace a root on every device after it was compromised."""
 
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -17,9 +18,24 @@ from smki.errors import IntegrityFailure, Refused
 from smki.pki.contingency import WRAPPED_APEX_CONTINGENCY_KEY, unwrap
 from smki.pki.public_key import spki_of
 
+if TYPE_CHECKING:
+    from smki.hsm.key import HsmPrivateKey
 
-def rehearse(workspace: Workspace, name: str, reveal_to: Path | None) -> dict[str, Any]:
-    """Open the wrapped key in a root's certificate, sign with the contingency key, verify with what was opened."""
+
+@dataclass(frozen=True)
+class Opened:
+    """The contingency of a root, opened: what a device needs to believe it, and the key that signs."""
+
+    token: str
+    key: "HsmPrivateKey"
+    public_key: ec.EllipticCurvePublicKey
+    """Out of the root's own certificate, where devices find it."""
+    secret: bytes = field(repr=False)
+    """The symmetric key. Whoever has it in hand puts it into commands, and nowhere else."""
+
+
+def open_contingency(workspace: Workspace, name: str) -> Opened:
+    """Read the symmetric key out of its token, and open the wrapped key in a root's certificate with it."""
     root = named(workspace, name)
     record = workspace.store.contingency(name)
     if record is None:
@@ -38,16 +54,22 @@ def rehearse(workspace: Workspace, name: str, reveal_to: Path | None) -> dict[st
         raise IntegrityFailure(
             "contingency.key", "the contingency key is not the one the root names", "restore its token"
         ) from None
+    return Opened(record.token, key, public_key, secret)
+
+
+def rehearse(workspace: Workspace, name: str, reveal_to: Path | None) -> dict[str, Any]:
+    """Open the wrapped key in a root's certificate, sign with the contingency key, verify with what was opened."""
+    opened = open_contingency(workspace, name)
     kind = "contingency.rehearsed" if reveal_to is None else "contingency.revealed"
-    with act(workspace, kind, authority=name, token=record.token):
+    with act(workspace, kind, authority=name, token=opened.token):
         pass
     if reveal_to is not None:
-        write_new(reveal_to, secret.hex().encode() + b"\n", 0o600)
+        write_new(reveal_to, opened.secret.hex().encode() + b"\n", 0o600)
     seal(workspace)
     return {
         "authority": name,
-        "token": record.token,
-        "contingency_public_key": spki_of(public_key).hex(),
+        "token": opened.token,
+        "contingency_public_key": spki_of(opened.public_key).hex(),
         "opens": True,
         "signs": True,
     }

@@ -1,19 +1,29 @@
 """`smki inventory`: the devices there are, and what is believed of each."""
 
 import json
+import sys
+from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from smki.cli.importing import files_argument, tell
+from smki.cli.importing import files_argument, moment_of, tell
+from smki.cli.issuing import output
+from smki.cli.keys import certificates_option, own_key_options
 from smki.cli.render import emit, fields, json_option, table, utc
 from smki.cli.session import Session, pass_session
+
+if TYPE_CHECKING:
+    from smki.parties.read_back import ReadBack
 
 _device = click.argument("device", metavar="EUI-64")
 _statuses = (
     "pre-notified, whitelisted, 'installed not commissioned', commissioned, suspended, decommissioned, withdrawn."
 )
+
+_FINDING = ("code", "device", "meter_point", "cell", "holds", "should_hold", "mend")
 
 
 @click.group("inventory", epilog="Example: smki inventory list --status commissioned")
@@ -208,3 +218,97 @@ def cells(session: Session, device: str, put: tuple[str, str] | None, reason: st
         put_certificate(workspace, entity, CellName.parse(name), Path(file), reason)
     data = words(workspace, known(workspace, entity))["cells"]
     emit({"device": str(entity), "cells": data}, as_json, lambda: _cells_table(data))
+
+
+@command.command("proven", epilog="Example: smki inventory proven responses.hex --certificates meters/")
+@click.argument("places", nargs=-1, required=True, metavar="FILE...")
+@click.option("--at", metavar="TIME", help="When they were read, such as 2026-11-21T12:00:00Z; default: now.")
+@own_key_options
+@certificates_option
+@json_option
+@pass_session
+def proven(
+    session: Session,
+    /,
+    places: tuple[str, ...],
+    at: str | None,
+    others: tuple[Path, ...],
+    as_json: bool,
+    **own: Any,
+) -> int:
+    """Write down what devices say is in their cells: answers to CS02a, however they came.
+
+    A signature needs the device's certificate; a MAC the key of the one who asked. From then on what the device says
+    is believed. Exit code 0: all is as was believed; 1: something differs, or an answer was not taken; 3: none was.
+    """
+    from smki.authority.log import seal
+    from smki.cli.reading import exit_code, key_ring
+    from smki.parties.intake import given
+    from smki.parties.read_back import take_read_backs
+
+    workspace = session.workspace
+    when = moment_of(at) or workspace.clock()
+    found = list(take_read_backs(workspace, key_ring(session, others, own), given(places, sys.stdin.buffer), when))
+    seal(workspace)
+    told = [_read_back(item) for item in found]
+    rows = [
+        (item["reference"], item["device"] or "", cell["cell"], cell["believed"] or "-", cell["read"] or "-")
+        for item in told
+        for cell in item["differences"] or [{"cell": _verdict(item), "believed": "", "read": ""}]
+    ]
+    emit({"responses": told}, as_json, lambda: table(["Response", "Device", "Cell", "Believed", "Read"], rows))
+    taken = sum(item.fault is None for item in found)
+    return exit_code(taken, len(found) - taken) or int(any(item.differences for item in found))
+
+
+def _verdict(item: dict[str, Any]) -> str:
+    fault = item["fault"]
+    return "as believed" if fault is None else f"not taken: {fault['message']} [{fault['code']}]"
+
+
+def _read_back(item: "ReadBack") -> dict[str, Any]:
+    return {
+        "reference": item.reference,
+        "device": None if item.device is None else str(item.device),
+        "differences": [
+            {
+                "cell": str(one.cell),
+                "believed": one.believed and f"{one.believed.holds} {one.believed.key_identifier.hex().upper()}",
+                "read": one.read and f"{one.read[0]} {one.read[1].hex().upper()}",
+            }
+            for one in item.differences
+        ],
+        "fault": None if item.fault is None else item.fault.as_json(),
+    }
+
+
+@command.command("audit", epilog="Example: smki inventory audit --at 2026-12-01 --out findings.jsonl")
+@click.option("--at", metavar="TIME", help="Against who is registered at this time; default: now.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write findings here, as JSON lines.")
+@click.option("--json", "as_json", is_flag=True, help="Print findings as JSON lines.")
+@pass_session
+def audit(session: Session, at: str | None, out: Path | None, as_json: bool) -> int:
+    """Hold the cells of every device against registration data.
+
+    Exit code 0: nothing is wrong; 1: there are findings.
+    """
+    from smki.authority.estate.audit import Auditor
+
+    workspace = session.workspace
+    auditor = Auditor(workspace, moment_of(at) or workspace.clock())
+    codes: Counter[str] = Counter()
+    with output(out) if out else nullcontext() as file:
+        for finding in auditor.findings():
+            codes[finding.code] += 1
+            data = finding.as_json()
+            if file is not None:
+                file.write(json.dumps(data).encode() + b"\n")
+            if as_json:
+                click.echo(json.dumps(data))
+            elif file is None:
+                click.echo(" ".join(data[key] or "-" for key in _FINDING))
+    if not as_json:
+        click.echo(f"{auditor.seen} devices: {codes.total()} findings")
+        for code, count in sorted(codes.items()):
+            click.echo(f"  {count} {code}")
+    return 1 if codes else 0

@@ -15,7 +15,7 @@ from smki.authority.log import seal
 from smki.authority.workspace import Workspace
 from smki.device.cells import CellName, CellUse
 from smki.device.modes import identifier, key_usage_bits
-from smki.entity import EntityId, KeyUsage, RemotePartyRole
+from smki.entity import DeviceType, EntityId, KeyUsage, RemotePartyRole
 from smki.errors import SmkiError
 from smki.gbcs.header import Cra, Header, MessageCode
 from smki.gbcs.message import Message
@@ -75,11 +75,12 @@ def read_cells(
     device: EntityId,
     counter: int,
     roles: tuple[RemotePartyRole, ...],
+    kind: DeviceType | None = None,
 ) -> Asking:
     """Ask what is in the cells of some roles. The broker asks by its MAC, others by their signature (GBCS 13.2)."""
     originator, role = who
     use = CellUse.KEY_AGREEMENT if role is RemotePartyRole.ACCESS_CONTROL_BROKER else CellUse.DIGITAL_SIGNATURE
-    with_load = RemotePartyRole.LOAD_CONTROLLER in (role, *roles)
+    with_load = RemotePartyRole.LOAD_CONTROLLER in (role, *roles) or kind is DeviceType.SAPC
     code = READ_CELLS_WITH_LOAD if with_load else READ_CELLS
     wanted = DetailsRequest(authorising_cell=identifier(CellName(role, use)), roles=list(roles))
     message = _message(originator, device, counter, code, write_declared(DetailsCommand(payload=wanted)))
@@ -132,7 +133,7 @@ def _of_own_certificate(workspace: Workspace, one: Certified) -> Iterator[Fault]
         yield Fault("credentials.own", f"certificate {one.serial} is no device's", "give the one it asked for")
         return
     for record in workspace.store.certificates.find(Query(key_hash=one.key_hash, now=now)):
-        if record.der == der and record.status_at(now) is not Status.IN_USE:
+        if record.der == der and record.status_at(now) not in {Status.PENDING, Status.IN_USE}:
             yield Fault("key.status", f"certificate {one.serial} is {record.status_at(now).value}", "have it renewed")
     roots, between = authorities(workspace, Kind.DEVICE.value)
     verdict = verify_chain(

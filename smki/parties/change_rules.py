@@ -182,7 +182,9 @@ def _of_cells(change: Change, mode: ModePolicy) -> Iterator[Fault]:
         yield _fault("handover", f"{rule.word} hands nothing over", "make it for the originator of that mode")
     if (change.symmetric_key is None) is (change.mode is Mode.ANY_BY_CONTINGENCY):
         yield _fault(
-            "contingency", "the contingency's key goes with the contingency, and with nothing else", "see to it"
+            "contingency",
+            "the contingency's key goes with the contingency, and with nothing else",
+            "leave --symmetric-key out, or give it",
         )
 
 

@@ -102,25 +102,29 @@ def _octets(path: Path) -> bytes:
     return data
 
 
-def refuse_unless_in_use(workspace: Workspace, one: Certified, usage: KeyUsage) -> None:
-    """A certificate serves while it is in use: by the register, where this workspace keeps it, and by its dates."""
+def refuse_unless_in_use(workspace: Workspace, one: Certified, usage: KeyUsage, *, or_pending: bool = False) -> None:
+    """A certificate serves while it is in use: by the register, where this workspace keeps it, and by its dates.
+
+    What is on its way to devices may be pending: it comes into use when they have it, and the one before goes out.
+    """
     name, now = f"certificate {one.serial} of {one.holder.entity}", workspace.clock()
     if one.holder.usage is not usage:
         raise Refused("key.usage", f"{name} is for {one.holder.usage.value}", f"name the one for {usage.value}")
     if not one.certificate.not_valid_before_utc <= now <= one.certificate.not_valid_after_utc:
         raise Refused("key.expired", f"{name} is not valid now", "have it renewed, or correct the clock")
-    for fault in register_faults(workspace, one):
+    for fault in register_faults(workspace, one, or_pending=or_pending):
         raise Refused(fault.code, fault.message, fault.remedy)
     _refuse_unless_certified(workspace, one.certificate.public_bytes(Encoding.DER), name, usage)
 
 
-def register_faults(workspace: Workspace, one: Certified) -> Iterator[Fault]:
+def register_faults(workspace: Workspace, one: Certified, *, or_pending: bool = False) -> Iterator[Fault]:
     """What the register has against a certificate, where this workspace keeps one."""
     name, now = f"certificate {one.serial} of {one.holder.entity}", workspace.clock()
     der = one.certificate.public_bytes(Encoding.DER)
+    serving = {Status.IN_USE, Status.PENDING} if or_pending else {Status.IN_USE}
     registered = list(workspace.store.certificates.find(Query(key_hash=one.key_hash, now=now)))
     for record in registered:
-        if record.der == der and record.status_at(now) is not Status.IN_USE:
+        if record.der == der and record.status_at(now) not in serving:
             yield Fault("key.status", f"{name} is {record.status_at(now).value}", "use one that is in use")
     if registered and not any(record.der == der for record in registered):
         yield Fault("key.unregistered", f"{name} is not the one registered for its key", "use the registered one")

@@ -62,16 +62,16 @@ class Ordering:
     def place(self, drafts: Sequence[Draft], devices: Mapping[EntityId, DeviceRecord]) -> list[Placed]:
         """What becomes of each; what is made of them is on record when this returns."""
         digests = [one.digest for one in drafts]
-        known = self._orders.known(digests)
-        if known.issuperset(digests):
-            return self._numbered(drafts, known, devices)
+        placed = self._numbered(drafts, self._orders.known(digests), devices)
+        if not any(_is_fresh(one) for one in placed):
+            return placed
         kinds: dict[str, int] = {}
         sums: list[str] = []
         with act(self._workspace, "credentials.made", batch=self._batch.hex(), kinds=kinds, orders_sha256=sums) as tx:
             tx.lock()
             # Another run may have been here since: what it made is not made again.
             placed = self._numbered(drafts, self._orders.known(digests), devices)
-            fresh = [one.draft for one in placed if one.fault is None and not one.before]
+            fresh = [one.draft for one in placed if _is_fresh(one)]
             now = self._workspace.clock()
             tx.put_orders(self._record(one, now) for one in fresh)
             kinds |= Counter(one.word for one in fresh)
@@ -123,6 +123,10 @@ class Ordering:
             batch=self._batch,
             made_at=now,
         )
+
+
+def _is_fresh(one: Placed) -> bool:
+    return one.fault is None and not one.before
 
 
 def _used(one: Draft, before: int) -> Fault:

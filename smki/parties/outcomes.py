@@ -4,26 +4,29 @@ What is believed of a device's cells changes here, and only here: when the devic
 """
 
 import hashlib
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Container, Generator, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from smki.authority.estate.belief import believe, prove
+from smki.authority.estate import belief
 from smki.authority.log import acts, seal
 from smki.authority.workspace import Workspace
 from smki.device.update import CANCELLED
-from smki.entity import EntityId, KeyUsage
+from smki.entity import EntityId
 from smki.errors import InvalidInput, SmkiError
 from smki.gbcs.message import Message, Protection, read_message
-from smki.gbcs.verdict import KeyRing, verify
+from smki.gbcs.verdict import KeyRing, Known, verify
 from smki.parties.answers import Answer, OwnKey, read_answer
 from smki.parties.asking import INSTALL_KEY, READ_KEY
 from smki.parties.intake import Given
-from smki.parties.keys import certified, issued_to
+from smki.parties.keys import certified
 from smki.parties.outcome_rules import Finding, Row, find
+from smki.pki.status import Status
 from smki.pki.verdict import Fault
+from smki.store.certificates import Query
 from smki.store.records import OrderRecord, OrderState
 from smki.store.transaction import Transaction
 
@@ -100,8 +103,7 @@ class OutcomeDesk:
         device = message.header.originator
         if device not in self._asked:
             self._asked.add(device)
-            for usage in KeyUsage:
-                self._ring.add(one.known for one in issued_to(self._workspace, device, usage))
+            self._ring.add(_issued(self._workspace, device))
         if message.protection is Protection.NONE:
             yield Fault("outcome.unproven", "it carries neither signature nor MAC", "give it as the device sent it")
         for check in verify(message, self._workspace.policies.use_cases, self._ring):
@@ -117,9 +119,12 @@ class OutcomeDesk:
         facts: list[dict[str, Any]] = []
         with acts(self._workspace, "credentials.outcome", facts) as tx:
             tx.lock()
-            return [one if isinstance(one, Told) else self._record(tx, one, facts) for one in proven]
+            beliefs = _Beliefs(tx, self._workspace.store.estate.devices(_devices(proven)))
+            told = [one if isinstance(one, Told) else self._record(tx, one, facts, beliefs) for one in proven]
+            beliefs.write()
+            return told
 
-    def _record(self, tx: Transaction, one: Proven, facts: list[dict[str, Any]]) -> Told:
+    def _record(self, tx: Transaction, one: Proven, facts: list[dict[str, Any]], beliefs: "_Beliefs") -> Told:
         answer = one.answer
         order = self._order(answer)
         if order is None:
@@ -139,7 +144,7 @@ class OutcomeDesk:
         tx.answer_orders([(order.digest, found.state, found.words[:_MOST_WORDS])])
         for late in self._voided(order) if found.voids else ():
             tx.answer_orders([(late.digest, "cancelled", f"void since counter {order.counter}")])
-        self._believe(tx, one, found)
+        beliefs.add(one, found, self._workspace.clock())
         facts.append(
             {
                 "order": order.digest.hex(),
@@ -166,16 +171,6 @@ class OutcomeDesk:
             and one.state in {"made", "signed", "accepted"}
         ]
 
-    def _believe(self, tx: Transaction, one: Proven, found: Finding) -> None:
-        device = one.answer.device
-        if not (found.cells or found.floors or found.read) or self._workspace.store.estate.device(device) is None:
-            return
-        if found.read:
-            prove(tx, device, found.read, self._workspace.clock(), one.digest)
-        else:
-            by = next((item.by for item in found.cells.values()), "credentials")
-            believe(tx, device, found.cells, found.floors, by)
-
     def _compared(self, order: OrderRecord, answer: Answer, found: Finding) -> Finding:
         """A certificate that was read back, with those that were issued or given to the device."""
         if not isinstance(answer.said, OwnKey) or answer.said.octets is None:
@@ -184,7 +179,7 @@ class OutcomeDesk:
             read = certified(answer.said.octets, "the certificate that was read back")
         except InvalidInput as error:
             return Finding("failed", error.message, (Row("own certificate", "cannot be read"),))
-        issued = {one.serial for one in issued_to(self._workspace, answer.device, read.holder.usage)}
+        issued = {one.name for one in _issued(self._workspace, answer.device)}
         given = {
             put.serial
             for one in self._orders.find(device=order.device, state="done")
@@ -196,3 +191,40 @@ class OutcomeDesk:
             return Finding("failed", words, (Row(f"own {read.holder.usage.value}", words),))
         words = f"{read.serial}, as issued"
         return Finding("done", words, (Row(f"own {read.holder.usage.value}", words),))
+
+
+class _Beliefs:
+    """What is believed after some answers: written together, because that is what databases do fastest."""
+
+    def __init__(self, tx: Transaction, known: Container[EntityId]) -> None:
+        self._tx = tx
+        self._known = known
+        self._rows: dict[EntityId, belief.Change] = {}
+
+    def add(self, one: Proven, found: Finding, now: datetime) -> None:
+        device = one.answer.device
+        if device not in self._known or not (found.cells or found.floors or found.read):
+            return
+        if device in self._rows:  # in the order of the answers
+            self.write()
+        if found.read:
+            belief.prove(self._tx, device, found.read, now, one.digest)
+        else:
+            by = next((item.by for item in found.cells.values()), "credentials")
+            self._rows[device] = device, found.cells, found.floors, by
+
+    def write(self) -> None:
+        belief.believe_many(self._tx, self._rows.values())
+        self._rows.clear()
+
+
+def _devices(proven: list[Proven | Told]) -> list[EntityId]:
+    return list({one.answer.device for one in proven if isinstance(one, Proven)})
+
+
+def _issued(workspace: Workspace, device: EntityId) -> Iterator[Known]:
+    """The certificates of a device that stand: of a rotation the new one too, which nobody has seen in use yet."""
+    now = workspace.clock()
+    for record in workspace.store.certificates.find(Query(entity=device, now=now)):
+        if record.status_at(now) is not Status.REVOKED:
+            yield certified(record.der, f"certificate {record.serial}").known

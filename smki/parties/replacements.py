@@ -78,7 +78,7 @@ class Replacements:
         who = holder(certificate, f"the certificate for cell {place.cell}")
         faults: tuple[Fault, ...] = ()
         try:
-            refuse_unless_in_use(self._workspace, Certified(certificate, who), usage)
+            refuse_unless_in_use(self._workspace, Certified(certificate, who), usage, or_pending=True)
         except SmkiError as error:
             faults = (Fault(error.code, error.message, error.remedy),)
         return Replacement(place, certificate, cell, who.role, certificate.not_valid_after_utc, faults)

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from datetime import datetime
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -18,6 +19,7 @@ from smki.pki.usages import usages_in
 from smki.pki.validity import NEVER
 
 
+@lru_cache(maxsize=32)  # of some 700 octets each: a run puts the same four certificates onto every device
 def describe(der: bytes) -> tuple[tuple[str, str], ...]:
     """Field and value, ready to be read."""
     return tuple(_lines(read_certificate(der), der))

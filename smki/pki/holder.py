@@ -18,6 +18,7 @@ UNREADABLE = (
     x509.UnsupportedGeneralNameType,
     x509.DuplicateExtension,
     UnsupportedAlgorithm,
+    TypeError,  # a name's attribute that is a BIT STRING and may not be one
 )
 """What pyca raises besides ValueError on certificates and requests that it does not read."""
 MAX_CERTIFICATE_OCTETS = 16_384  # the largest profile makes some 700

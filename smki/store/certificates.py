@@ -16,6 +16,8 @@ from smki.store.records import CertificateRecord, Reservation
 LEASE_SECONDS = 3600
 """How long a reserved serial number may be used. A process that died leaves numbers that are nobody's after this."""
 _USAGES = (KeyUsage.DIGITAL_SIGNATURE, KeyUsage.KEY_AGREEMENT)
+Use = tuple[bytes, KeyUsage, RemotePartyRole | None]
+"""What a certificate serves for: whose it is, for which usage, in which role; a device has none."""
 _COLUMNS = (
     "issuer",
     "serial",
@@ -124,14 +126,17 @@ class Certificates:
             for key, issuer, serial, subscriber, request in rows
         }
 
-    def in_use(self, entities: Sequence[bytes], now: datetime) -> dict[tuple[bytes, KeyUsage], int]:
-        """How many certificates in use each entity has for each usage."""
+    def in_use(self, entities: Sequence[bytes], now: datetime) -> dict[Use, int]:
+        """How many certificates in use each entity has for each usage, in each role: one EUI-64 may have several."""
         rows = self._engine.execute(
-            f"SELECT entity, usage, COUNT(*) FROM certificate WHERE entity IN ({places(entities)})"
-            " AND status = ? AND not_after >= ? AND usage IS NOT NULL GROUP BY entity, usage",
+            f"SELECT entity, usage, role, COUNT(*) FROM certificate WHERE entity IN ({places(entities)})"
+            " AND status = ? AND not_after >= ? AND usage IS NOT NULL GROUP BY entity, usage, role",
             (*entities, Status.IN_USE.number, _seconds(now)),
         ).fetchall()
-        return {(bytes(entity), _USAGES[usage]): count for entity, usage, count in rows}
+        return {
+            (bytes(entity), _USAGES[usage], None if role is None else RemotePartyRole(role)): count
+            for entity, usage, role, count in rows
+        }
 
     def count(self) -> int:
         return int(self._engine.execute("SELECT COUNT(*) FROM certificate").fetchone()[0])

@@ -5,7 +5,8 @@ Devices come in pages by their EUI-64, so that no list is longer in memory than 
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from smki.entity import DeviceType, EntityId, RemotePartyRole
@@ -100,14 +101,15 @@ class Estate:
 
     def _cells(self, devices: Sequence[bytes]) -> "dict[bytes, dict[CellName, Believed]]":
         found: dict[bytes, dict[CellName, Believed]] = {}
-        for since, proven, number, device, holds, key, serial, by in self._of("cell", _CELL, "device", devices):
+        rows = sorted(self._of("cell", _CELL, "device", devices), key=itemgetter(_CELL.index("cell")))
+        for since, proven, number, device, holds, key, serial, by in rows:
             found.setdefault(bytes(device), {})[_name(number)] = Believed(
-                EntityId(bytes(holds)),
+                _holder(bytes(holds)),
                 bytes(key),
                 None if serial is None else Serial(bytes(serial)),
-                datetime.fromtimestamp(since, UTC),
+                _at(since),
                 by,
-                _moment(proven),
+                None if proven is None else _at(proven),
             )
         return found
 
@@ -237,8 +239,17 @@ def _seconds(moment: datetime | None) -> int | None:
     return None if moment is None else int(moment.timestamp())
 
 
-def _moment(seconds: int | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+# A million devices have few organisations in their cells, and few moments at which they came there.
+
+
+@lru_cache(maxsize=4096)
+def _at(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+@lru_cache(maxsize=4096)
+def _holder(octets: bytes) -> EntityId:
+    return EntityId(octets)
 
 
 @cache
@@ -267,8 +278,8 @@ def _record(
         kind=_KINDS[kind],
         status=_STATUSES[status],
         meter_point=None if point is None else MeterPoint(point),
-        cells=dict(sorted(cells.get(octets, {}).items(), key=lambda item: _number(item[0]))),
+        cells=cells.get(octets, {}),
         counters=floors.get(octets, {}),
-        proven_at=_moment(proven_at),
+        proven_at=None if proven_at is None else _at(proven_at),
         proof=None if proof is None else bytes(proof),
     )

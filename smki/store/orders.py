@@ -99,8 +99,8 @@ class Orders:
         for start in range(0, len(devices), _PIECE):
             piece = devices[start : start + _PIECE]
             rows = self._engine.execute(
-                "SELECT device, MAX(counter) FROM credential_order WHERE originator = ?"
-                f" AND device IN ({places(piece)}) GROUP BY device",
+                "SELECT device, counter FROM credential_order WHERE originator = ?"
+                f" AND device IN ({places(piece)}) ORDER BY counter",
                 (originator.octets, *(device.octets for device in piece)),
             ).fetchall()
             found.update((EntityId(bytes(device)), int.from_bytes(counter)) for device, counter in rows)

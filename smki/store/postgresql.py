@@ -143,7 +143,9 @@ class PostgresqlEngine:
         self._once("SELECT pg_advisory_xact_lock(%s)", (_SCHEMA_LOCK,))
 
     def has_schema(self) -> bool:
-        return self.execute("SELECT to_regclass('meta')").fetchone()[0] is not None
+        # From the catalogue as it is now: to_regclass answers from memory, which may be older than a lock just taken.
+        tables = "SELECT 1 FROM pg_catalog.pg_tables WHERE tablename = 'meta'"
+        return self.execute(f"{tables} AND schemaname = ANY (current_schemas(false))").fetchone() is not None
 
     def close(self) -> None:
         if self._connection is not None:

@@ -235,6 +235,14 @@ def test_the_same_request_answered_by_another_meanwhile_is_handed_out_once(desk:
     assert [item.burnt for item in desk.workspace.store.certificates.reservations()] == [True]
 
 
+def test_an_eui_64_has_its_certificates_in_each_of_its_roles(desk: Desk) -> None:
+    desk.enrol("North Supply", RemotePartyRole.SUPPLIER, RemotePartyRole.XML_SIGN)
+    wanted = desk.order(Kind.ORGANISATION, "North Supply")
+    roles = (RemotePartyRole.XML_SIGN, RemotePartyRole.SUPPLIER, RemotePartyRole.XML_SIGN)
+    outcomes = [desk.issue(wanted, organisation_csr(role))[0] for role in roles]
+    assert [codes(outcome) for outcome in outcomes] == [set(), set(), {"entity.in-use"}]
+
+
 def test_the_limit_of_certificates_in_use_holds_against_another_administrator(desk: Desk) -> None:
     desk.enrol("North Supply", RemotePartyRole.SUPPLIER)
     wanted = desk.order(Kind.ORGANISATION, "North Supply")

@@ -422,3 +422,22 @@ def test_what_waits_and_who_went_survive_the_file() -> None:
 def test_a_cell_takes_no_certificate_whose_key_has_another_name() -> None:
     with pytest.raises(InvalidInput, match="usage"):
         Cell.of(NORTH.certificate(CellUse.KEY_AGREEMENT), SUPPLIER_SIGNS)
+
+
+def test_a_name_of_a_kind_that_nobody_knows_is_a_bad_certificate() -> None:
+    """A BIT STRING where text belongs, under a name that a library refuses with an error of its own."""
+    good = operator_set(OTHER_OPERATOR)
+    unique = bytes.fromhex("060355042d0309")  # the unique identifier's name, and its BIT STRING
+    der = good[0].certificate
+    assert der.count(unique) == 1
+    name = good[0].name
+    assert name is not None
+    odd = Put.into(name, der.replace(unique, bytes.fromhex("060355040a0309")))
+    found = Home().order(OPERATOR, update(Mode.NETWORK_OPERATOR_BY_NETWORK_OPERATOR, 1, [odd, good[1]]))
+    assert statuses(found) == [StatusCode.BAD_CERTIFICATE, StatusCode.SUCCESS]
+
+
+def test_an_element_whose_tag_has_several_octets_is_no_certificate() -> None:
+    odd = bytes.fromhex("bf814803020101")
+    found = Home().order(COS, change_of_supplier(1, path=(odd,)))
+    assert (found.verdict.code, "tag of several octets" in found.verdict.message) == (rules.PAYLOAD.code, True)

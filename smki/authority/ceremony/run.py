@@ -29,7 +29,7 @@ from smki.store.records import AuthorityRecord, CeremonyRecord, OfficerRecord
 
 def run_ceremony(workspace: Workspace, ceremony: CeremonyFile) -> Iterator[str]:
     """Do what the file says, yielding a line a step."""
-    with _alone(workspace):
+    with alone(workspace):
         record = workspace.store.ceremony(ceremony.sha256)
         if record is None or record.state != "done":
             approvals = quorate(workspace, ceremony)
@@ -47,8 +47,8 @@ def run_ceremony(workspace: Workspace, ceremony: CeremonyFile) -> Iterator[str]:
 
 
 @contextmanager
-def _alone(workspace: Workspace) -> Iterator[None]:
-    """One ceremony at a time in a workspace."""
+def alone(workspace: Workspace) -> Iterator[None]:
+    """One ceremony, or one plan that key custodians approved, at a time in a workspace."""
     descriptor = os.open(workspace.home / ".ceremony-lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         try:

@@ -31,6 +31,12 @@ Packed = tuple[str, int, bytes, str, str, str, list[tuple[str, str]]]
 """A row as it waits in the spool."""
 
 
+_kind, _status = (
+    functools.lru_cache(maxsize=256)(DeviceType.parse),
+    functools.lru_cache(maxsize=256)(DeviceStatus.parse),
+)
+
+
 @functools.lru_cache(maxsize=4096)
 def cell_content(text: str) -> _Content:
     """Read `EUI-64 KEYIDENTIFIER [SERIAL]`: a million devices have few organisations in their cells."""
@@ -63,7 +69,7 @@ class Row:
     meter_point: MeterPoint | None
     unplaced: bool
     """That it stands behind no meter point."""
-    cells: Mapping[CellName, _Content]
+    cells: tuple[tuple[CellName, _Content], ...]
     counters: Mapping[RemotePartyRole, int]
 
     @classmethod
@@ -78,11 +84,13 @@ class Row:
             file,
             line,
             entity,
-            DeviceType.parse(kind) if kind else None,
-            DeviceStatus.parse(status) if status else None,
+            _kind(kind) if kind else None,
+            _status(status) if status else None,
             point(place) if place and place != _NOTHING else None,
             place == _NOTHING,
-            {_CELLS[name]: cell_content(value) for name, value in fields.items() if name in _CELLS and value},
+            tuple(
+                [(_CELLS[name], cell_content(value)) for name, value in fields.items() if value and name in _CELLS]
+            ),
             counters,
         )
 
@@ -99,16 +107,16 @@ class Row:
             file,
             line,
             EntityId(octets),
-            DeviceType.parse(kind) if kind else None,
-            DeviceStatus.parse(status) if status else None,
+            _kind(kind) if kind else None,
+            _status(status) if status else None,
             MeterPoint(point) if point and point != _NOTHING else None,
             point == _NOTHING,
-            {_CELLS[name]: cell_content(value) for name, value in more if name in _CELLS},
+            tuple([(_CELLS[name], cell_content(value)) for name, value in more if name in _CELLS]),
             {_COUNTERS[name]: int(value) for name, value in more if name in _COUNTERS},
         )
 
     def believed(self, at: datetime, by: str) -> dict[CellName, Believed]:
-        return {name: Believed(holds, key, serial, at, by) for name, (holds, key, serial) in self.cells.items()}
+        return {name: Believed(holds, key, serial, at, by) for name, (holds, key, serial) in self.cells}
 
 
 def new_device(row: Row, at: datetime, by: str) -> DeviceRecord:

@@ -1,7 +1,7 @@
 """Registration data: which supplier and network operator are registered for a meter point, and from when.
 
 It comes from the industry's registration systems as files, and decides who may take over a meter: so it is taken
-whole or not at all, and only of those who are enrolled here.
+whole or not at all, and by an authority only of those who are enrolled.
 """
 
 from collections.abc import Callable, Sequence
@@ -81,7 +81,8 @@ def _reader(workspace: Workspace, spool: Spool, report: Report) -> Callable[[Fie
 def _parties(workspace: Workspace) -> Callable[[str, RemotePartyRole], bytes | None]:
     """Reads an EUI-64 that may be registered in a role; there are a few hundred, in millions of rows."""
     organisations = workspace.store.organisations
-    enrolled_only = workspace.policies.registration.enrolled_only
+    # A user's workspace enrols nobody: what it is told it believes, and certificates say who is who.
+    enrolled_only = workspace.policies.registration.enrolled_only and workspace.kind == "authority"
 
     @cache
     def read(text: str, role: RemotePartyRole) -> tuple[bytes | None, InvalidInput | None]:
@@ -158,7 +159,7 @@ def as_json(workspace: Workspace, point: MeterPoint, at: datetime) -> dict[str, 
                 "until": following.since if following else None,
                 "state": "present" if item == current else "past" if item.since <= at else "pending",
             }
-            for item, following in zip(history, [*history[1:], None], strict=True)
+            for item, following in zip(history, (*history[1:], None), strict=False)
         ],
     }
 

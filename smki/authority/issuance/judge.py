@@ -6,11 +6,10 @@ from datetime import datetime
 
 from smki.authority.issuance.order import Order
 from smki.authority.registration import ineligible
-from smki.entity import KeyUsage
 from smki.pki.request import Request, Unfit
 from smki.pki.status import Status
 from smki.pki.verdict import Fault
-from smki.store.certificates import Certificates, Certified
+from smki.store.certificates import Certificates, Certified, Use
 from smki.store.records import CertificateRecord, OrganisationRecord
 
 _REMEDIES = {
@@ -31,7 +30,7 @@ class Judge:
         self.first_status = order.rule.first_status if order.renews is None else Status.PENDING
         self._counts = self.first_status is Status.IN_USE
         self._keys: set[bytes] = set()
-        self._uses: Counter[tuple[bytes, KeyUsage]] = Counter()
+        self._uses: Counter[Use] = Counter()
 
     def look_again(self, subscriber: OrganisationRecord | None) -> None:
         """The subscriber as it is now: it may be suspended at any time."""
@@ -42,7 +41,7 @@ class Judge:
         """Which of their keys are certified already."""
         return self._certificates.certified([request.key_hash for request in requests]) if requests else {}
 
-    def in_use(self, requests: Iterable[Request], now: datetime) -> dict[tuple[bytes, KeyUsage], int]:
+    def in_use(self, requests: Iterable[Request], now: datetime) -> dict[Use, int]:
         entities = {request.entity.octets for request in requests if request.entity is not None}
         return self._certificates.in_use(list(entities), now) if entities else {}
 
@@ -57,7 +56,7 @@ class Judge:
         self,
         request: Request | Unfit,
         certified: dict[bytes, Certified],
-        in_use: dict[tuple[bytes, KeyUsage], int],
+        in_use: dict[Use, int],
     ) -> tuple[Fault, ...]:
         """Every rule a request breaks; with none, it is counted as being answered."""
         if isinstance(request, Unfit):
@@ -70,7 +69,7 @@ class Judge:
         if not found:
             self._keys.add(request.key_hash)
             if self._counts and request.entity is not None:
-                self._uses[request.entity.octets, request.usage] += 1
+                self._uses[request.entity.octets, request.usage, request.role] += 1
         return tuple(found)
 
     def forget(self, requests: Iterable[Request]) -> None:
@@ -78,21 +77,21 @@ class Judge:
         for request in requests:
             self._keys.discard(request.key_hash)
             if self._counts and request.entity is not None:
-                self._uses[request.entity.octets, request.usage] -= 1
+                self._uses[request.entity.octets, request.usage, request.role] -= 1
                 self._uses += Counter()  # drops what is down to nothing
 
     def _of_record(
         self,
         request: Request,
         certified: dict[bytes, Certified],
-        in_use: dict[tuple[bytes, KeyUsage], int],
+        in_use: dict[Use, int],
     ) -> list[Fault]:
         found = []
         key_hash = request.key_hash
         if key_hash in certified or key_hash in self._keys:
             found.append(_fault("key.certified", "the key is certified already"))
         if request.entity is not None and self._order.renews is None:
-            place = (request.entity.octets, request.usage)
+            place = (request.entity.octets, request.usage, request.role)
             count = in_use.get(place, 0) + self._uses[place]
             if count and count >= self._order.rule.in_use_limit(request.role, request.usage):
                 found.append(

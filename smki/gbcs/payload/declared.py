@@ -46,6 +46,8 @@ def element(der: bytes) -> asn1.TLV:
 
 
 def element_octets(value: asn1.TLV) -> bytes:
+    if len(value.tag_bytes) != 1:
+        raise unfit("an element has a tag of several octets, which nothing here has")
     return tlv(value.tag_bytes[0], bytes(value.data))
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Self, TypeVar
 
@@ -27,6 +28,7 @@ from smki.pki.path.structure import (
 
 MAX_CERTIFICATE_OCTETS = 16_384  # the largest profile makes some 700; the largest NIST path test has 1200
 _V3 = 2
+_KEPT = 64  # certificates as they were read last
 _POLICY_MAPPINGS = x509.ObjectIdentifier("2.5.29.33")
 _T = TypeVar("_T", bound=x509.ExtensionType)
 Mappings = tuple[tuple[x509.ObjectIdentifier, x509.ObjectIdentifier], ...]
@@ -58,6 +60,12 @@ class PathCertificate:
         """Parse a certificate from outside: bounded, strict, and never another exception than InvalidInput."""
         if len(der) > MAX_CERTIFICATE_OCTETS:
             raise fault("size", f"a certificate of {len(der)} octets, and {MAX_CERTIFICATE_OCTETS} is the limit")
+        return cls._read(der)
+
+    @classmethod
+    @lru_cache(maxsize=_KEPT)
+    def _read(cls, der: bytes) -> Self:
+        """The same few authorities stand above every certificate that is judged: a frozen value may serve again."""
         raw = read_structure(der)
         # Before pyca sees it: what follows is what it warns about or takes more kindly than we do.
         point = _checked(raw)

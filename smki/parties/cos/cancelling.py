@@ -1,0 +1,151 @@
+"""Taking back what was put off: the same command again, to happen never (GBCS 4.5).
+
+Only the supplier that asked for it may have that, by a signed request; or an officer of this party.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from smki.authority.log import act
+from smki.authority.officers import Officer, approve, judge, read_public_key
+from smki.authority.workspace import Workspace
+from smki.device.update import CANCELLED, Floors
+from smki.entity import EntityId, RemotePartyRole
+from smki.errors import InvalidInput, Refused
+from smki.parties.cos import rules
+from smki.parties.cos.commands import RENUMBERED, Done, Wanted
+from smki.parties.cos.evidence import Evidence
+from smki.parties.cos.judgement import faults_of_signer
+from smki.parties.cos.request import Asked, Cancelling, Home, read_content, read_request, write_cancel
+from smki.pki.path import PathCrl
+from smki.pki.verdict import Fault
+from smki.store.records import OrderRecord
+from smki.store.supplier_changes import SupplierChangeRecord
+
+_NO_FLOORS = Floors(0)
+
+
+@dataclass(frozen=True)
+class Cancellation:
+    """What is to be taken back, and what speaks against it."""
+
+    record: SupplierChangeRecord
+    faults: tuple[Fault, ...]
+    fit: tuple[Wanted, ...] = ()
+    refused: tuple[Done, ...] = ()
+    certificates: tuple[bytes, ...] = ()
+    floors: Floors = _NO_FLOORS
+
+
+def by_request(workspace: Workspace, data: bytes, crls: Sequence[PathCrl] = ()) -> Cancellation:
+    """As the supplier asks that asked for the change."""
+    received = read_request(data)
+    asked = received.asked
+    if not isinstance(asked, Cancelling):
+        raise InvalidInput("cos.form", "it asks for a change, and takes none back", "give it to `smki cos run`")
+    evidence = Evidence(workspace, crls)
+    faults = (*faults_of_signer(evidence, received), *rules.of_age(asked, evidence.terms))
+    return _cancellation(workspace, evidence, asked, data, faults)
+
+
+def by_officer(
+    workspace: Workspace,
+    start: str,
+    references: Iterable[str],
+    officer: tuple[str, ec.EllipticCurvePrivateKey],
+    reason: str,
+) -> Cancellation:
+    """As an officer on the roll orders, whose signature is in the log."""
+    record = find(workspace, start)
+    content = write_cancel(record.supplier, workspace.clock(), record.digest, references)
+    asked = read_content(content)
+    assert isinstance(asked, Cancelling), "that is what was written"
+    name, key = officer
+    approval = approve(name, key, asked.digest, workspace.store.workspace_id, workspace.clock())
+    roll = [Officer(one.name, read_public_key(one.public_key, one.name)) for one in workspace.store.officers()]
+    (judged,) = judge([approval], roll, asked.digest, workspace.store.workspace_id)
+    if judged.fault is not None:
+        raise Refused("cos.officer", f"{name}: {judged.fault}", "have an officer on the roll order it")
+    found = _cancellation(workspace, Evidence(workspace), asked, content, ())
+    if found.fit:
+        facts = {"request": asked.digest.hex(), "cancels": record.digest.hex(), "reason": reason}
+        with act(workspace, "cos.cancel-ordered", **facts, **approval.as_json()):
+            pass
+    return found
+
+
+def find(workspace: Workspace, start: str) -> SupplierChangeRecord:
+    """The request whose digest begins so, file and all."""
+    changes = workspace.store.supplier_changes
+    found = [one.digest for one in changes.all() if one.digest.hex().startswith(start.lower())]
+    if len(start) < 8 or len(found) != 1:
+        raise InvalidInput(
+            "cos.unknown-request",
+            f"{len(found)} requests begin with {start[:64]!r}",
+            "give 8 digits or more of one in `smki cos report`",
+        )
+    record = changes.one(found[0])
+    assert record is not None, "it was there a moment ago"
+    return record
+
+
+def _cancellation(
+    workspace: Workspace, evidence: Evidence, asked: Cancelling, file: bytes, faults: tuple[Fault, ...]
+) -> Cancellation:
+    record = SupplierChangeRecord(
+        asked.digest, asked.supplier, asked.made, workspace.clock(), cancels=asked.request, file=file
+    )
+    if faults:
+        return Cancellation(record, faults)
+    original = workspace.store.supplier_changes.one(asked.request)
+    whose = None if original is None or original.cancels is not None else original.supplier
+    faults = tuple(rules.of_cancelling(asked, whose))
+    if faults or original is None:
+        return Cancellation(record, faults)
+    before = read_request(original.file).asked
+    assert isinstance(before, Asked), "it cancels nothing"
+    fit, refused = _sorted_out(workspace, evidence, asked, before)
+    return Cancellation(record, (), tuple(fit), tuple(refused), before.certificates, before.floors)
+
+
+def _sorted_out(
+    workspace: Workspace, evidence: Evidence, asked: Cancelling, before: Asked
+) -> tuple[list[Wanted], list[Done]]:
+    """What waits for its time and may be taken back; and what may not."""
+    orders = _orders(workspace, asked.request)
+    facts = evidence.facts(orders)
+    now = evidence.terms.now
+    fit, refused = list[Wanted](), list[Done]()
+    names = set(asked.references)
+    for home in before.homes():
+        if not isinstance(home, Home) or (asked.references and home.reference not in asked.references):
+            continue
+        names.discard(home.reference)
+        for device in evidence.devices_of(home):
+            order, known = orders.get(device), facts.get(device)
+            if order is None or known is None or known.record is None:
+                continue  # nothing was made for it
+            others = [one for one in known.before if one.digest != asked.digest]
+            point = str(home.meter_point)
+            faults = tuple(rules.of_order(order.execution_at, order.is_answered, before, others, now))
+            if faults:
+                refused.append(Done(home.reference, point, device, "refused", faults=faults))
+                continue
+            counter = known.record.counters.get(RemotePartyRole.TRANSITIONAL_COS, -1)
+            cells = known.supplier_cells
+            fit.append(Wanted(home.reference, point, device, known.record.kind, cells, CANCELLED, counter))
+    unknown = Fault("cos.unknown-reference", "the request names no such home", "see `smki cos report --batch`")
+    refused += [Done(name, "", None, "refused", faults=(unknown,)) for name in sorted(names)]
+    return fit, refused
+
+
+def _orders(workspace: Workspace, batch: bytes) -> dict[EntityId, OrderRecord]:
+    """What was made for a request, the last order of each device."""
+    found: dict[EntityId, OrderRecord] = {}
+    for order in workspace.store.orders.find(batch=batch):
+        before = found.get(order.device)
+        if order.outcome != RENUMBERED and (before is None or order.counter > before.counter):
+            found[order.device] = order
+    return found

@@ -1,0 +1,128 @@
+"""The change-of-supplier desk: a request is judged again, held where it is many, and only then made and signed."""
+
+import hashlib
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from itertools import islice
+
+from smki.authority.log import act
+from smki.authority.workspace import Workspace
+from smki.device.update import CANCELLED, Floors
+from smki.entity import EntityId, RemotePartyRole
+from smki.errors import Refused
+from smki.parties.cos.cancelling import Cancellation
+from smki.parties.cos.commands import PIECE, Commands, Done, Wanted
+from smki.parties.cos.judgement import Judgement, Verdict
+from smki.parties.cos.request import utc
+from smki.parties.cos.thresholds import Items, Run, hold
+from smki.parties.keys import Certified
+from smki.parties.outcome import Result
+from smki.parties.supplier import SigningDesk
+from smki.pki.verdict import Fault
+from smki.store.supplier_changes import SupplierChangeRecord
+
+
+class CosDesk:
+    """Where the change-of-supplier party's key signs."""
+
+    def __init__(self, workspace: Workspace, token: str, label: str, certificate: Certified) -> None:
+        role = certificate.holder.role
+        if role is not RemotePartyRole.TRANSITIONAL_COS:
+            said = "a device" if role is None else role.word
+            raise Refused("cos.role", f"the key is of {said}", "name the change-of-supplier party's key")
+        self._workspace = workspace
+        self._certificate = certificate
+        self._signing = SigningDesk(workspace, token, label, certificate)
+
+    def run(self, judgement: Judgement, file: bytes) -> "tuple[int, Generator[Done]]":
+        """How many devices it is about, and what becomes of each as it comes. Close it at the end."""
+        verdicts = list(judgement.verdicts())
+        return len(verdicts), self._run(judgement, file, verdicts)
+
+    def _run(self, judgement: Judgement, file: bytes, verdicts: Sequence[Verdict]) -> Generator[Done]:
+        asked = judgement.asked
+        fit: list[Wanted] = []
+        for one in verdicts:
+            if one.faults or one.device is None or one.kind is None:
+                yield Done(one.reference, one.meter_point, one.device, "refused", faults=one.faults)
+            else:
+                fit.append(
+                    Wanted(one.reference, one.meter_point, one.device, one.kind, one.cells, one.at, one.counter)
+                )
+        record = SupplierChangeRecord(
+            digest=asked.digest, supplier=asked.supplier, made=asked.made, seen_at=self._workspace.clock(), file=file
+        )
+        yield from self._command(record, fit, (asked.certificates, asked.floors), len(verdicts) - len(fit))
+
+    def cancel(self, cancellation: Cancellation) -> "tuple[int, Generator[Done]]":
+        """The same for what is taken back."""
+        total = len(cancellation.fit) + len(cancellation.refused)
+        return total, self._cancel(cancellation)
+
+    def _cancel(self, cancellation: Cancellation) -> Generator[Done]:
+        yield from cancellation.refused
+        what = (cancellation.certificates, cancellation.floors)
+        if cancellation.fit:
+            yield from self._command(cancellation.record, cancellation.fit, what, len(cancellation.refused))
+
+    def _command(
+        self,
+        record: SupplierChangeRecord,
+        fit: Sequence[Wanted],
+        what: tuple[tuple[bytes, ...], Floors],
+        refused: int,
+    ) -> Generator[Done]:
+        """Make and sign what is fit, unless there is so much of it that an officer looks first."""
+        commands = Commands(self._workspace, (self._signing, self._certificate), record.digest, *what)
+        act_word = "changes" if record.cancels is None else "cancellations"
+        run = Run(
+            self._certificate.key_hash, record.digest, record.supplier, f"{act_word} of supplier to {record.supplier}"
+        )
+        left = sum(not commands.is_ordered(one.device) for one in fit)
+        held = hold(self._workspace, run, left, _items(fit))
+        if fit and held is None:
+            self._take(record, len(fit), refused)
+        source = iter(fit)
+        while piece := list(islice(source, PIECE)):
+            # Asked again for each piece: other runs may have used up what was left.
+            held = held or hold(self._workspace, run, left, _items(fit))
+            if held is not None:
+                yield from _held(piece, held)
+                continue
+            left -= sum(not commands.is_ordered(one.device) for one in piece)
+            yield from commands.piece(piece)
+
+    def _take(self, record: SupplierChangeRecord, fit: int, refused: int) -> None:
+        """The request is on record before anything is made for it."""
+        if self._workspace.store.supplier_changes.one(record.digest) is not None:
+            return
+        with act(
+            self._workspace,
+            "cos.taken" if record.cancels is None else "cos.cancelling",
+            request=record.digest.hex(),
+            supplier=str(record.supplier),
+            made=utc(record.made),
+            cancels="" if record.cancels is None else record.cancels.hex(),
+            file_sha256=hashlib.sha256(record.file).hexdigest(),
+            fit=fit,
+            refused=refused,
+        ) as tx:
+            tx.put_supplier_change(record)
+
+
+def _items(fit: Sequence[Wanted]) -> Items:
+    def items() -> list[tuple[EntityId, str]]:
+        return [(one.device, _words(one)) for one in fit]
+
+    return items
+
+
+def _words(one: Wanted) -> str:
+    """One line for the officer who looks."""
+    when = "now" if one.at is None else "taken back" if one.at == CANCELLED else f"at {utc(one.at)}"
+    return f"{one.reference}: meter point {one.meter_point}, {one.kind.value} {one.device}, {when}"
+
+
+def _held(piece: Iterable[Wanted], fault: Fault) -> Iterator[Done]:
+    result: Result = "held" if fault.code == "approve.needed" else "refused"
+    for one in piece:
+        yield Done(one.reference, one.meter_point, one.device, result, faults=(fault,))

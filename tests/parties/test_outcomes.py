@@ -1,0 +1,195 @@
+"""Answers that lie, come twice, or belong to nobody; cells that are read; a device's own keys."""
+
+from dataclasses import replace
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from smki.device.cells import CellName
+from smki.device.modes import SUPPLIER_CELLS
+from smki.entity import EntityId, KeyUsage, RemotePartyRole
+from smki.gbcs.agreement import Agreement
+from smki.gbcs.message import Message, read_message
+from smki.gbcs.protection import sign
+from smki.gbcs.verdict import KeyRing
+from smki.parties.asking import Asked, Asking, ask, install_key, read_cells, read_key, request_key
+from smki.parties.intake import Given
+from smki.parties.issued import Requested, requests_in
+from smki.parties.keys import certified
+from smki.parties.outcomes import OutcomeDesk, Told
+from tests.device.desk import filled, key, keys, own, with_mac
+from tests.house import House
+from tests.parties.changing import BATCH, COS, Meter, in_inventory, made, ring, rotation, told
+from tests.parties.people import BROKER, METER, SUPPLIER, believe, certificate
+
+_ROLE = RemotePartyRole
+BROKER_KA = CellName.parse("accessControlBroker keyAgreement")
+
+
+@pytest.fixture
+def world(house: House) -> House:
+    believe(house.home)
+    return house
+
+
+def asked(house: House, asking: Asking) -> Message:
+    (one,) = ask(house.workspace, [asking], BATCH)
+    assert isinstance(one, Asked)
+    assert one.faults == ()
+    return one.asking.message
+
+
+def codes(answers: list[Told]) -> set[str]:
+    return {fault.code for one in answers for fault in one.faults}
+
+
+def forged(answer: bytes) -> bytes:
+    """The same answer by a key that is not the device's."""
+    message = read_message(answer)
+    return sign(replace(message, signature=None), ec.generate_private_key(ec.SECP256R1())).encode()
+
+
+def test_an_answer_that_the_device_did_not_sign(world: House) -> None:
+    meter = Meter()
+    in_inventory(world, meter.state)
+    before = world.workspace.store.estate.device(METER)
+    answer = meter.obey(made(world, rotation()).message)
+    size = world.workspace.store.audit_size()
+    assert codes(told(world, forged(answer))) == {"outcome.unproven"}
+    assert world.workspace.store.estate.device(METER) == before
+    assert world.workspace.store.orders.counts(BATCH) == {"made": 1}
+    assert world.workspace.store.audit_size() == size
+
+
+def test_an_answer_to_nothing_that_was_asked(world: House) -> None:
+    meter = Meter()
+    believe_nothing = rotation()
+    one = made(world, believe_nothing)
+    with_other_counter = Message(replace(one.message.header, counter=2000), one.message.payload)
+    assert with_other_counter.header.counter == 2000
+    answer = meter.obey(one.message)
+    message = read_message(answer)
+    moved = sign(Message(replace(message.header, counter=1999), message.payload), keys().signing).encode()
+    assert codes(told(world, moved)) == {"outcome.no-order"}
+    command = one.message.encode()
+    assert codes(told(world, command)) == {"outcome.kind"}
+    assert codes(told(world, b"\xdf\x09")) == {"gbcs.form"}
+
+
+def test_an_answer_about_other_certificates(world: House) -> None:
+    """A device that says it put what nobody sent: its counter and mode are right, what it holds is not."""
+    first, second = rotation(), rotation()
+    made(world, first, 1000)
+    other = made(world, second, 1001)
+    message = read_message(Meter().obey(other.message))
+    payload = message.payload.replace((1001).to_bytes(2), (1000).to_bytes(2))
+    lie = sign(Message(replace(message.header, counter=1000), payload), keys().signing).encode()
+    assert codes(told(world, lie)) == {"outcome.contradicts"}
+
+
+def test_answers_are_recorded_once(world: House) -> None:
+    answer = Meter().obey(made(world, rotation()).message)
+    found = told(world, answer, answer)
+    assert [(one.state, one.before) for one in found] == [("done", False), ("done", True)]
+    entries = [entry.body for entry in world.workspace.store.audit_entries()]
+    assert sum(b'"credentials.outcome"' in body for body in entries) == 1
+
+
+# Reading cells
+
+
+def test_cells_that_are_read_are_believed(world: House) -> None:
+    meter = Meter()
+    in_inventory(world, meter.state)
+    roles = (_ROLE.SUPPLIER, _ROLE.TRANSITIONAL_COS)
+    asking = read_cells(world.workspace, (COS, _ROLE.TRANSITIONAL_COS), METER, 10, roles)
+    (answer,) = told(world, meter.obey(asked(world, asking), _ROLE.TRANSITIONAL_COS, mac=False))
+    assert (answer.state, len(answer.rows)) == ("done", 4)
+    believed = world.workspace.store.estate.device(METER)
+    assert believed is not None
+    assert believed.proof is not None
+    assert believed.cells[SUPPLIER_CELLS[0]].proven_at is not None
+
+
+def test_a_role_that_a_device_does_not_hold(world: House) -> None:
+    asking = read_cells(world.workspace, (COS, _ROLE.TRANSITIONAL_COS), METER, 10, (_ROLE.WAN_PROVIDER,))
+    (answer,) = told(world, Meter().obey(asked(world, asking), _ROLE.TRANSITIONAL_COS, mac=False))
+    assert (answer.state, answer.words) == ("failed", "wanProvider: trust anchor not found")
+
+
+def test_a_mac_is_checked_with_our_own_key(world: House) -> None:
+    asking = read_cells(world.workspace, (BROKER, _ROLE.ACCESS_CONTROL_BROKER), METER, 10, (_ROLE.SUPPLIER,))
+    given = [Given("it", Meter().take(with_mac(asked(world, asking))))]
+    assert codes(list(OutcomeDesk(world.workspace, ring()).take(given))) == {"outcome.unproven"}
+    broker = certified(filled(BROKER_KA).certificate, "the broker's").known
+    known = [*(certified(der, "the meter's").known for der in own().values()), broker]
+    (answer,) = OutcomeDesk(world.workspace, KeyRing(known, {BROKER: Agreement(key(BROKER_KA))})).take(given)
+    assert answer.state == "done"
+
+
+def test_who_may_not_read(world: House) -> None:
+    asking = read_cells(world.workspace, (COS, _ROLE.RECOVERY), METER, 10, (_ROLE.SUPPLIER, _ROLE.SUPPLIER))
+    assert {fault.code for fault in asking.faults} == {"credentials.role", "credentials.roles"}
+    (one,) = ask(world.workspace, [asking], BATCH)
+    assert one.faults == asking.faults
+    assert list(world.workspace.store.orders.find()) == []
+
+
+# A device's own keys
+
+
+def test_a_rotation_of_a_devices_own_key(world: House) -> None:
+    usage, meter = KeyUsage.KEY_AGREEMENT, Meter()
+    response = meter.obey(asked(world, request_key(SUPPLIER, METER, 1000, usage)))
+    (request,) = requests_in(world.workspace, ring(), [Given("it", response)])
+    assert isinstance(request, Requested)
+    assert told(world, response)[0].state == "done"
+    public_key = x509.load_der_x509_csr(request.request).public_key()
+    assert isinstance(public_key, ec.EllipticCurvePublicKey)
+    der = certificate(public_key, METER, None, usage).certificate.public_bytes(Encoding.DER)
+    answer = meter.obey(asked(world, install_key(world.workspace, SUPPLIER, 1001, der)))
+    assert told(world, answer)[0].words == "success"
+    back = meter.take(with_new_mac(meter, asked(world, read_key(SUPPLIER, METER, 1002, usage))))
+    (answered,) = told(world, back)
+    assert answered.state == "done"
+    assert answered.words.endswith("as issued")
+
+
+def with_new_mac(meter: Meter, message: Message) -> Message:
+    """The broker's MAC for the key that the meter has now."""
+    from smki.gbcs.agreement import agree
+    from smki.gbcs.protection import add_mac
+    from tests.device.desk import signer
+
+    with agree(key(BROKER_KA), meter.keys.agreement.public_key()) as secret:
+        return add_mac(sign(message, signer()), secret)
+
+
+def test_a_certificate_that_nobody_issued(world: House) -> None:
+    response = Meter().obey(asked(world, read_key(SUPPLIER, METER, 1000, KeyUsage.DIGITAL_SIGNATURE)))
+    (answer,) = told(world, response)
+    assert (answer.state, "not issued" in answer.words) == ("failed", True)
+
+
+def test_a_request_by_another_device(world: House) -> None:
+    response = Meter().obey(asked(world, request_key(SUPPLIER, METER, 1000, KeyUsage.DIGITAL_SIGNATURE)))
+    message = read_message(response)
+    other = EntityId.parse("00-DB-12-34-56-78-90-A1")
+    mine = ec.generate_private_key(ec.SECP256R1())
+    moved = sign(Message(replace(message.header, originator=other), message.payload), mine).encode()
+    known = certificate(mine.public_key(), other, None).known
+    (found,) = requests_in(world.workspace, KeyRing([known]), [Given("it", moved)])
+    assert isinstance(found, Told)
+    assert codes([found]) == {"outcome.other-device"}
+    (found,) = requests_in(world.workspace, ring(), [Given("it", forged(response))])
+    assert isinstance(found, Told)
+    assert codes([found]) == {"outcome.unproven"}
+
+
+def test_only_a_devices_own_certificate_is_installed(world: House) -> None:
+    mine = ec.generate_private_key(ec.SECP256R1()).public_key()
+    der = certificate(mine, SUPPLIER, _ROLE.SUPPLIER).certificate.public_bytes(Encoding.DER)
+    asking = install_key(world.workspace, BROKER, 1000, der)
+    assert {fault.code for fault in asking.faults} == {"credentials.own"}
