@@ -218,20 +218,15 @@ class Meddler:
 
 
 @dataclass
-class Between:
+class Between(Air):
     """A radio with somebody in it."""
 
-    air: Air
     change: Callable[[Answer], Answer] = lambda answer: answer
     proof: Callable[[bytes], bytes] = lambda proof: proof
     offer: Callable[[Offer], Offer] = lambda offer: offer
-    reached: list[object] = None  # type: ignore[assignment]
-
-    def __post_init__(self) -> None:
-        self.reached = self.air.reached  # type: ignore[assignment]
 
     def reach(self, device: EntityId) -> Peer | JoinCode:
-        found = self.air.reach(device)
+        found = super().reach(device)
         return found if isinstance(found, JoinCode) else Meddler(found, self.change, self.proof, self.offer)
 
 
@@ -271,8 +266,8 @@ def test_whoever_meddles_gets_no_key(home: Family, name: str) -> None:
     """Codes 8, 9 and 10, and neither side holds a secret after them."""
     code, how = BETWEEN[name]
     assert home.join(KIND.HCALCS, A2, KIND.ESME) is JoinCode.SUCCESS
-    air = Between(Air(home), **how)  # type: ignore[arg-type]
-    assert home.join(KIND.ESME, A1, KIND.HCALCS, air=air) is code  # type: ignore[arg-type]
+    air = Between(home, **how)  # type: ignore[arg-type]
+    assert home.join(KIND.ESME, A1, KIND.HCALCS, air=air) is code
     assert home.states[KIND.ESME].network.log == ()
     entry = home.states[KIND.HCALCS].network.find(DEVICES[KIND.ESME])
     assert entry == Entry(DEVICES[KIND.ESME], KIND.ESME, A2)
