@@ -85,6 +85,39 @@ def test_method_c_carries_the_certificate_of_each_to_the_other(certified: Type) 
     )
 
 
+def test_certificates_are_found_in_the_store_once_they_are_in_use(certified: Type) -> None:
+    pair = [f"GSME={GSME}", f"PPMID={PPMID}"]
+    assert refused(certified("han", "join", *pair, *PARTIES)) == "han.certificate"
+    for device in (GSME, PPMID):
+        found = json.loads(certified("cert", "find", "--entity", device, "--usage", "keyAgreement", "--json")[1])
+        assert certified("cert", "status", found["certificates"][0]["serial"], "--to", "in-use")[0] == 0
+    made = commands(certified("han", "join", *pair, *PARTIES, "--json"))
+    carried = [
+        read_declared(JoinCommand, read_message(bytes.fromhex(one["message"])).payload).payload for one in made
+    ]
+    assert all(one.other_device_certificate is not None for one in carried)
+
+
+def test_a_log_goes_from_alert_to_command(smki: Type) -> None:
+    """What an old hub and an old proxy told is given to the new ones."""
+    from smki.gbcs.payload.joins import GCS59, JoinMethod, RestoreCommand
+    from tests.device.family import KIND, Family
+    from tests.device.test_hub import listing
+
+    home = Family()
+    alert = listing(home).alerts[0]
+    Path("hub-alert").write_text(alert.hex())
+    (one,) = commands(smki("han", "whitelist", f"CHF={HUB}", "--restore", "hub-alert", *PARTIES, "--json"))
+    assert one["use_case"] == "0x0003"
+    found = home.try_to_join(KIND.GPF, JoinMethod.B, KIND.TYPE_2)
+    Path("proxy-alert").write_text(found.alerts[0].hex())
+    (one,) = commands(smki("han", "log", f"GPF={HUB}", "--restore", "proxy-alert", *PARTIES, "--json"))
+    assert one["use_case"] == str(GCS59)
+    entries = read_declared(RestoreCommand, read_message(bytes.fromhex(one["message"])).payload).payload.entries
+    assert len(entries) == 1
+    assert refused(smki("han", "log", f"GPF={HUB}", "--restore", "hub-alert", *PARTIES)) == "han.alert"
+
+
 def test_what_a_signer_expects_is_what_it_is_shown(certified: Type) -> None:
     made = commands(
         certified(
