@@ -2,8 +2,7 @@
 
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -12,7 +11,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from smki.authority.hierarchy import certificate_of, named
 from smki.authority.log import act, seal
-from smki.authority.safe_files import write_new
 from smki.authority.workspace import Workspace
 from smki.errors import IntegrityFailure, Refused
 from smki.pki.contingency import WRAPPED_APEX_CONTINGENCY_KEY, unwrap
@@ -57,14 +55,20 @@ def open_contingency(workspace: Workspace, name: str) -> Opened:
     return Opened(record.token, key, public_key, secret)
 
 
-def rehearse(workspace: Workspace, name: str, reveal_to: Path | None) -> dict[str, Any]:
+def refuse_to_reveal() -> NoReturn:
+    """One person with the symmetric key in a file needs nobody else: it goes from its token into commands alone."""
+    raise Refused(
+        "contingency.reveal",
+        "the symmetric key is given to nobody",
+        "have key custodians approve a plan: `smki contingency run` puts the key into its commands",
+    )
+
+
+def rehearse(workspace: Workspace, name: str) -> dict[str, Any]:
     """Open the wrapped key in a root's certificate, sign with the contingency key, verify with what was opened."""
     opened = open_contingency(workspace, name)
-    kind = "contingency.rehearsed" if reveal_to is None else "contingency.revealed"
-    with act(workspace, kind, authority=name, token=opened.token):
+    with act(workspace, "contingency.rehearsed", authority=name, token=opened.token):
         pass
-    if reveal_to is not None:
-        write_new(reveal_to, opened.secret.hex().encode() + b"\n", 0o600)
     seal(workspace)
     return {
         "authority": name,

@@ -101,18 +101,19 @@ def export(session: Session, name: str, chain: bool, links: bool, der: bool, out
 @click.option(
     "--reveal-to",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Also write the symmetric key (secret!) here, for the command that replaces the root on devices.",
+    help="Refused: the symmetric key is given to nobody; `smki contingency run` uses it.",
 )
 @json_option
 @pass_session
 def contingency(session: Session, name: str, reveal_to: Path | None, as_json: bool) -> None:
     """Prove that the contingency keys of root NAME still work: open its wrapped key, sign with it, verify.
-
-    With --reveal-to, this is the first step of a recovery: once a device has seen the symmetric key, it is public.
+    Nothing is revealed: `smki contingency run` uses the keys, once key custodians approved its plan.
     """
-    from smki.authority.contingency import rehearse
+    from smki.authority.contingency import refuse_to_reveal, rehearse
 
-    result = rehearse(session.workspace, name, reveal_to)
+    if reveal_to is not None:
+        refuse_to_reveal()
+    result = rehearse(session.workspace, name)
     emit(
         result,
         as_json,

@@ -67,7 +67,7 @@ def state_new(
 def state_update(session: Session, bundle: Path, anchors: tuple[Path, ...], state: Path) -> None:
     """Give a device a newer bundle; an older one is refused, and counters never go back."""
     from smki.cli.bundle import open_file
-    from smki.device.state import apply_bundle
+    from smki.device.holders import apply_bundle
 
     with kept(state) as (device, keys, keep):
         updated = apply_bundle(device, open_file(session, bundle, anchors, session.clock()), keys)

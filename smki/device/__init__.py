@@ -11,8 +11,9 @@ Nothing here needs more than `cryptography`: no HSM, no database, no network, no
 from smki.device.bundle import Bundle, open_bundle
 from smki.device.cells import Cell, CellName, CellUse
 from smki.device.credentials import Advanced, advance
+from smki.device.holders import apply_bundle
 from smki.device.receive import Received, receive
-from smki.device.state import DeviceKeys, DeviceState, apply_bundle, new_state
+from smki.device.state import DeviceKeys, DeviceState, new_state
 from smki.device.verdict import Verdict
 
 __all__ = [

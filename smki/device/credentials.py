@@ -7,8 +7,6 @@ After the checks that every command goes through, in this order:
   c. each certificate is judged for itself (`smki.device.replacing`): one that fails keeps none of the others out
   d. put off: it is kept until its time, in place of what was put off before in the same mode
   e. done: new certificates are stored with their counters in one step, in which the old ones go
-
-Counters are of a role and whoever has it. One who comes back goes on above all that was ever heard from them.
 """
 
 from collections.abc import Mapping
@@ -21,7 +19,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from smki.device import verdict as rules
 from smki.device.answer import send_alert
-from smki.device.cells import NOBODY, Cell, CellName, Cells, CellUse
+from smki.device.cells import NOBODY, Cell, Cells
+from smki.device.holders import with_cells
 from smki.device.modes import (
     CONTINGENCY_ROLE,
     ROOT_CELL,
@@ -30,10 +29,10 @@ from smki.device.modes import (
     ModeRule,
 )
 from smki.device.replacing import Judged, judge
-from smki.device.state import DeviceKeys, DeviceState, Past, Pending
+from smki.device.state import DeviceKeys, DeviceState, Pending
 from smki.device.update import CANCELLED, CredentialUpdate, Floors, counter_change, read_update
 from smki.device.verdict import Failed
-from smki.entity import EntityId, RemotePartyRole
+from smki.entity import RemotePartyRole
 from smki.errors import IntegrityFailure, InvalidInput
 from smki.gbcs.message import Message
 from smki.gbcs.payload.credentials import (
@@ -170,7 +169,7 @@ def _carry_out(
     judged = judge(state.cells, update, at)
     new = {one.name: one.cell for one in judged if one.name is not None and one.cell is not None}
     floors = _floors(update, rule, {name.role for name in new})
-    after = _count_from({**state.cells, **new}, state, floors)
+    after = with_cells(state, {**state.cells, **new}, floors)
     outcome = UpdateOutcome(
         originator_counter=update.counter,
         mode=update.mode,
@@ -189,57 +188,6 @@ def _floors(
     if update.own_floor is not None and (own in replaced or own not in rule.targets or len(rule.targets) > 1):
         floors[own] = Floors(update.own_floor, update.own_top_up_floor)
     return floors | {role: one for role, one in update.other_floors or () if role in replaced}
-
-
-def _count_from(cells: Cells, state: DeviceState, floors: Mapping[RemotePartyRole, Floors]) -> DeviceState:
-    """The state with other cells. What was put off under a key that goes is void; counters of who goes are kept."""
-    past, counters = dict(state.past), dict(state.counters)
-    tokens, token_floor = state.tokens, state.token_floor
-    for role in sorted({name.role for name in cells} | set(floors)):
-        before, now = party(state.cells, role), party(cells, role)
-        heard = Floors(counters.get(role, 0), max((*tokens, token_floor)) if role is _TOKENS_OF else None)
-        asked = floors.get(role)
-        if before == now:
-            if asked is not None:
-                counters[role] = max(heard.counter, asked.counter)
-                token_floor = max(token_floor, asked.top_up or 0) if role is _TOKENS_OF else token_floor
-            continue
-        past.pop(Past(role, before), None)
-        known = past.pop(Past(role, now), Floors(0, 0))
-        past[Past(role, before)] = heard
-        start = heard if asked is None else asked
-        counters[role] = max(start.counter, known.counter)
-        if role is _TOKENS_OF:
-            asked_top_up = heard.top_up if start.top_up is None else start.top_up
-            tokens, token_floor = (), max(asked_top_up or 0, known.top_up or 0)
-    return replace(
-        state,
-        cells=cells,
-        counters=counters,
-        past=dict(list(past.items())[-PAST_KEPT:]),
-        pending=tuple(one for one in state.pending if _authority(one, cells) == _authority(one, state.cells)),
-        tokens=tuple(one for one in tokens if one > token_floor),
-        token_floor=token_floor,
-    )
-
-
-_TOKENS_OF = RemotePartyRole.SUPPLIER
-PAST_KEPT = 64  # former holders of roles that a device remembers; no home sees more suppliers than that
-
-
-def party(cells: Cells, role: RemotePartyRole) -> EntityId:
-    """Who has a role here: by its signing cell, else by the one it agrees keys with."""
-    for use in (CellUse.DIGITAL_SIGNATURE, CellUse.KEY_AGREEMENT):
-        cell = cells.get(CellName(role, use))
-        if cell is not None:
-            return cell.entity
-    return NOBODY
-
-
-def _authority(waiting: Pending, cells: Cells) -> Cell | None:
-    """The cell that what waits has its authority from: with another key in it, it was ordered by nobody we know."""
-    authorising = RULES[read_update(waiting.payload).mode].authorising
-    return cells.get(ROOT_CELL if authorising is None else authorising)
 
 
 def _answer(outcome: UpdateOutcome | None) -> bytes:

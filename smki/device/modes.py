@@ -15,6 +15,8 @@ from smki.gbcs.payload.credentials import Cell, CellUsage, Mode
 from smki.gbcs.payload.declared import DIGITAL_SIGNATURE, KEY_AGREEMENT, KEY_CERT_SIGN
 
 ROOT_CELL = CellName(RemotePartyRole.ROOT, CellUse.KEY_CERT_SIGN)
+BROKER_CELL = CellName(RemotePartyRole.ACCESS_CONTROL_BROKER, CellUse.KEY_AGREEMENT)
+"""Whose MAC lets commands pass."""
 SUPPLIER_CELLS = tuple(
     CellName(RemotePartyRole.SUPPLIER, use)
     for use in (CellUse.DIGITAL_SIGNATURE, CellUse.KEY_AGREEMENT, CellUse.TOP_UP)

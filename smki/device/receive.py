@@ -13,7 +13,8 @@ from smki.device.answer import alert, respond, response_header, sealer
 from smki.device.cells import CellName, CellUse, roles_of
 from smki.device.credentials import advance, contingency_key
 from smki.device.establishment import ALONE, Surroundings
-from smki.device.modes import CONTINGENCY_ROLE, RULES
+from smki.device.holders import heard
+from smki.device.modes import BROKER_CELL, CONTINGENCY_ROLE, RULES, RULES_BY_CODE
 from smki.device.prepayment import is_used
 from smki.device.state import DeviceKeys, DeviceState
 from smki.device.verdict import Failed, Step, Verdict
@@ -27,7 +28,6 @@ from smki.gbcs.use_case import UseCase
 
 PREPAYMENT = "SME.C.NC+UTRN"
 _CONTINGENCY = RULES[Mode.ANY_BY_CONTINGENCY].code
-_BROKER = CellName(RemotePartyRole.ACCESS_CONTROL_BROKER, CellUse.KEY_AGREEMENT)
 
 
 @dataclass(frozen=True)
@@ -148,8 +148,12 @@ def _role(state: DeviceState, message: Message, use_case: UseCase) -> RemotePart
     known = roles_of(state.cells, originator, use)
     if not known:
         raise Failed(rules.ORIGINATOR, f"no {use.value} cell holds {originator}")
+    # Credentials are replaced in the one role that the mode names, whatever others its originator has (GBCS 13.3).
+    replacing = RULES_BY_CODE.get(message.header.code)
+    one = None if replacing is None else replacing.authorising
+    allowed = use_case.senders if one is None else (one.role,)
     for role in known:
-        if role in use_case.senders:
+        if role in allowed:
             return role
     words = ", ".join(role.word for role in known)
     raise Failed(rules.ROLE, f"{originator} is {words} here, which may not send {use_case.label}")
@@ -170,7 +174,7 @@ def _check_counter(state: DeviceState, message: Message, use_case: UseCase, role
 
 
 def _check_mac(state: DeviceState, keys: DeviceKeys, message: Message) -> None:
-    cell = state.cells.get(_BROKER)
+    cell = state.cells.get(BROKER_CELL)
     if cell is None:
         raise Failed(rules.MAC, "no cell holds an access control broker")
     with keys.secrets.with_peer(cell.public_key, cell.certificate) as secret:
@@ -191,7 +195,7 @@ def _count(state: DeviceState, passed: Passed, role: RemotePartyRole) -> DeviceS
     counter = passed.message.header.counter
     if passed.use_case.category == PREPAYMENT:
         return state  # a token's number is used up by the token, once it is found good
-    return replace(state, counters={**state.counters, role: counter})
+    return heard(state, role, passed.message.header.originator, counter)
 
 
 def _failed(state: DeviceState, keys: DeviceKeys, found: Verdict, at: datetime) -> Received:

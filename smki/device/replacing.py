@@ -11,6 +11,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from smki.device.cells import Cell, CellName, Cells
 from smki.device.modes import RULES, SUPPLIER_CELLS, ModeRule
@@ -23,7 +24,6 @@ from smki.pki.holder import holder, load_certificate
 from smki.pki.kind import Kind
 from smki.pki.path import (
     ANY_POLICY,
-    InvalidPath,
     Options,
     PathCertificate,
     TrustAnchor,
@@ -34,6 +34,8 @@ from smki.pki.public_key import read_point
 from smki.pki.usages import usages_in
 
 _HANDED_OVER_LATER = {RemotePartyRole.SUPPLIER, RemotePartyRole.NETWORK_OPERATOR}
+_UNIT = NameOID.ORGANIZATIONAL_UNIT_NAME.dotted_string
+_ROOT_UNIT = RemotePartyRole.ROOT.organisational_unit
 _ANY = frozenset({ANY_POLICY})
 """A device knows no policy of its own: it holds the path to those that its root's authority states."""
 
@@ -61,7 +63,7 @@ class _Case:
 def judge(cells: Cells, update: CredentialUpdate, at: datetime) -> tuple[Judged, ...]:
     """A status for each, in the update's order. A new root comes first: the others may hang from it."""
     case = _Case(RULES[update.mode], update.path, at, update.disapply_time)
-    roots = {place: _root(cells, put, case) for place, put in enumerate(update.puts) if _is_root(put)}
+    roots = {place: _root(cells, put, case) for place, put in enumerate(update.puts) if _is_for_root(put)}
     anchors = [_anchor(cell.certificate) for name, cell in cells.items() if name.role is RemotePartyRole.ROOT]
     new = [_anchor(one.cell.certificate) for one in roots.values() if one.cell is not None]
     anchors = new if new and update.mode is Mode.ANY_BY_CONTINGENCY else [*new, *anchors]
@@ -69,7 +71,7 @@ def judge(cells: Cells, update: CredentialUpdate, at: datetime) -> tuple[Judged,
     return _one_supplier(cells, tuple(found))
 
 
-def _is_root(put: Put) -> bool:
+def _is_for_root(put: Put) -> bool:
     return put.name is not None and put.name.role is RemotePartyRole.ROOT
 
 
@@ -141,10 +143,8 @@ def _root(cells: Cells, put: Put, case: _Case) -> Judged:
 
 def _is_sound_root(root: PathCertificate, case: _Case) -> bool:
     """It signs itself, is an authority for certificates, and is valid now."""
-    usage = root.value(x509.KeyUsage)
-    bits = set() if usage is None else set(usages_in(usage))
     valid = case.disapply_time or root.not_before <= case.at <= root.not_after
-    if not (valid and root.is_self_issued and root.is_authority and "key_cert_sign" in bits):
+    if not (valid and root.is_self_issued and _is_root(root)):
         return False
     key = read_point(root.point)
     try:
@@ -156,19 +156,28 @@ def _is_sound_root(root: PathCertificate, case: _Case) -> bool:
 
 
 def _follows(held: Cell, new: PathCertificate, case: _Case) -> bool:
-    """Whether a certificate came along in which the root that is held names the new one's key and name (a link)."""
+    """Whether a link came along: the root that is held, and nobody below it, names the new one's key and name."""
     if held.certificate == new.der:
         return True
-    links, others = list[PathCertificate](), list[PathCertificate]()
+    options = Options(max_depth=MAX_DEPTH, disapply_time=case.disapply_time)
+    anchor = _anchor(held.certificate)
     for der in case.path:
         try:
-            read = PathCertificate.read(der)
+            link = PathCertificate.read(der)
         except InvalidInput:
             continue
-        (links if read.subject == new.subject and read.point == new.point else others).append(read)
-    options = Options(max_depth=MAX_DEPTH, disapply_time=case.disapply_time)
-    anchor = [_anchor(held.certificate)]
-    return any(not isinstance(find_path(link, anchor, others, case.at, options), InvalidPath) for link in links)
+        names_it = (link.subject, link.point) == (new.subject, new.point) and link.issuer == anchor.name
+        if names_it and _is_root(link) and isinstance(find_path(link, [anchor], [], case.at, options), ValidPath):
+            return True
+    return False
+
+
+def _is_root(certificate: PathCertificate) -> bool:
+    """An authority for certificates, in the role of a root: no issuing authority and no party is one (GBCS 12)."""
+    usage = certificate.value(x509.KeyUsage)
+    bits = set() if usage is None else set(usages_in(usage))
+    unit = {value for rdn in certificate.subject.rdns for kind, _, value in rdn if kind == _UNIT}
+    return certificate.is_authority and "key_cert_sign" in bits and unit == {_ROOT_UNIT}
 
 
 # The supplier's cells

@@ -123,7 +123,7 @@ class DeviceState:
 
 def new_state(bundle: Bundle, keys: DeviceKeys, first_counter: int = 1) -> DeviceState:
     """A device that was just given its first bundle."""
-    _refuse_others(bundle, keys)
+    refuse_others(bundle, keys)
     return DeviceState(
         device=bundle.device,
         kind=bundle.kind,
@@ -139,36 +139,8 @@ def new_state(bundle: Bundle, keys: DeviceKeys, first_counter: int = 1) -> Devic
     )
 
 
-def apply_bundle(state: DeviceState, bundle: Bundle, keys: DeviceKeys) -> DeviceState:
-    """Give a device a newer bundle. Counters never go back, whatever the bundle says."""
-    _refuse_others(bundle, keys)
-    if (bundle.device, bundle.kind) != (state.device, state.kind):
-        raise Refused(
-            "bundle.device", f"the bundle is for {bundle.kind.value} {bundle.device}", "give it to that device"
-        )
-    if bundle.version <= state.bundle:
-        raise Refused(
-            "bundle.older",
-            f"the bundle has version {bundle.version}, and the device has {state.bundle}",
-            "export a new one",
-        )
-    same_key = bundle.own[KeyUsage.KEY_AGREEMENT] == state.own.get(KeyUsage.KEY_AGREEMENT)
-    network = state.network if same_key else state.network.without_secrets()
-    keys.secrets.forget()
-    counters = {role: max(floor, state.counters.get(role, 0)) for role, floor in bundle.counters.items()}
-    return replace(
-        state,
-        bundle=bundle.version,
-        cells=bundle.cells,
-        counters=counters,
-        token_floor=max(bundle.top_up_floor, state.token_floor),
-        own=bundle.own,
-        use_cases=bundle.use_cases,
-        network=replace(network, rules=bundle.joins),
-    )
-
-
-def _refuse_others(bundle: Bundle, keys: DeviceKeys) -> None:
+def refuse_others(bundle: Bundle, keys: DeviceKeys) -> None:
+    """A bundle is for the device whose keys its certificates are of."""
     for usage, key in ((KeyUsage.DIGITAL_SIGNATURE, keys.signing), (KeyUsage.KEY_AGREEMENT, keys.agreement)):
         if own_key(bundle, usage) != key.public_key():
             raise Refused(

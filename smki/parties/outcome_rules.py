@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from smki.device.cells import CellName
-from smki.device.update import CANCELLED
+from smki.device.update import CANCELLED, Floors
 from smki.entity import EntityId, RemotePartyRole
 from smki.gbcs.payload.credentials import InstallCode, StatusCode
 from smki.parties.answers import Answer, CellOutcome, Details, Holding, OwnKey, PutOff, Replaced
@@ -13,7 +13,7 @@ from smki.parties.asking import READ_KEY, REQUEST_KEY
 from smki.pki.serial import Serial
 from smki.pki.verdict import Fault
 from smki.store.estate_records import Believed
-from smki.store.records import OrderRecord, OrderState, PutRecord
+from smki.store.records import FloorRecord, OrderRecord, OrderState, PutRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,8 @@ def _replaced(order: OrderRecord, said: Replaced, at: datetime) -> Finding | Fau
             put.key_identifier,
         ):
             return _contradicts(f"{put.cell} holds another certificate than was put there")
+    if other := [role.word for role, floors in said.floors if _floor(role, floors) not in order.floors]:
+        return _contradicts(f"counters of {', '.join(other)} begin elsewhere than was ordered")
     good = [one for one in said.cells if one.succeeded]
     since, by = said.executed_at or at, f"credentials {order.digest.hex()[:16]}"
     bad = ", ".join(f"{_name(one)}: {one.word}" for one in said.cells if not one.succeeded)
@@ -87,6 +89,10 @@ def _replaced(order: OrderRecord, said: Replaced, at: datetime) -> Finding | Fau
         cells={_name(one): _believed(puts[_name(one)], since, by) for one in good},
         floors={role: floors.counter for role, floors in said.floors},
     )
+
+
+def _floor(role: RemotePartyRole, floors: Floors) -> FloorRecord:
+    return FloorRecord(role, floors.counter, floors.top_up)
 
 
 def _name(one: CellOutcome) -> CellName:

@@ -28,6 +28,9 @@ UPDATE_MODES = {
 
 COS_MODES = frozenset({Mode.TRANS_COS_BY_TRANS_COS, Mode.SUPPLIER_BY_TRANS_COS})
 """All that a key of the change-of-supplier party signs: it reaches every home, so it does nothing else."""
+BY_QUORUM = frozenset({Mode.ANY_EXCEPT_ABNORMAL_ROOT_BY_RECOVERY, Mode.ANY_BY_CONTINGENCY})
+"""What opens any home's cells: signed in the run of a plan that key custodians approved, and nowhere else."""
+PLAN_IT = "have key custodians approve a plan, and run it: `smki recovery run`, `smki contingency run`"
 _NOBODY_VOUCHES: Mapping[bytes, bytes] = MappingProxyType({})
 
 
@@ -94,10 +97,13 @@ def judge(
     vocabulary: Vocabulary,
     expected: Expectations | None,
     vouched: Mapping[bytes, bytes] = _NOBODY_VOUCHES,
+    *,
+    approved: bool = False,
 ) -> Fit | Unfit:
     """Read a pre-command and hold it against every rule that needs no memory.
 
-    `vouched` are the digests of changes of supplier that their desk judged just now, and the request of each.
+    `vouched` are the digests of changes of supplier that their desk judged just now, and the request of each;
+    `approved` says that it is one of a plan that a quorum of key custodians approved.
     """
     try:
         message = read_message(given.octets)
@@ -109,6 +115,7 @@ def judge(
         *_of_form(reading),
         *_of_right(reading, signer),
         *_of_supplier_change(reading, signer, digest in vouched),
+        *(() if approved else _of_quorum(reading, signer)),
     )
     wanted = None if expected is None else expected.of(reading)
     if expected is not None:
@@ -190,6 +197,13 @@ def _of_supplier_change(reading: Reading, signer: Holder, vouched: bool) -> Iter
             "a change of supplier that was not judged against the registration data",
             "have the incoming supplier ask for it, and run its request: `smki cos run`",
         )
+
+
+def _of_quorum(reading: Reading, signer: Holder) -> Iterator[Fault]:
+    """No policy file moves this limit either: one person with a token is not enough for every home."""
+    mode = UPDATE_MODES.get(int(reading.message.header.code))
+    if mode in BY_QUORUM or signer.role is RemotePartyRole.RECOVERY:
+        yield Fault("sign.quorum", "nobody signs for the recovery or the contingency alone", PLAN_IT)
 
 
 def _of_operations(reading: Reading) -> Iterator[Fault]:

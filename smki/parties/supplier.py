@@ -16,7 +16,8 @@ from smki.authority.log import act, acts, seal
 from smki.authority.second_officer import check_grant
 from smki.authority.signing import Threshold
 from smki.authority.workspace import Workspace
-from smki.entity import KeyUsage
+from smki.entity import KeyUsage, RemotePartyRole
+from smki.errors import Refused
 from smki.gbcs.message import SIGNATURE_OCTETS
 from smki.gbcs.use_case import UseCase
 from smki.gbcs.words import Vocabulary
@@ -25,7 +26,7 @@ from smki.parties.expectation import Expectations
 from smki.parties.intake import Given
 from smki.parties.keys import Certified, refuse_unless_in_use, token_key
 from smki.parties.outcome import Outcome, Result
-from smki.parties.signing_rules import Fit, Shown, Unfit, judge
+from smki.parties.signing_rules import PLAN_IT, Fit, Shown, Unfit, judge
 from smki.pki.verdict import Fault
 from smki.store.records import HoldRecord, SignatureRecord
 
@@ -64,6 +65,8 @@ class SigningDesk:
     """Where one user's key signs."""
 
     def __init__(self, workspace: Workspace, token: str, label: str, certificate: Certified) -> None:
+        if certificate.holder.role is RemotePartyRole.RECOVERY:
+            raise Refused("sign.quorum", "the recovery key signs what a quorum approved, and nothing else", PLAN_IT)
         refuse_unless_in_use(workspace, certificate, KeyUsage.DIGITAL_SIGNATURE)
         self._workspace = workspace
         self._certificate = certificate

@@ -11,6 +11,10 @@ from smki.store.engine import Engine
 
 _COLUMNS = ("digest", "supplier", "made", "seen_at", "cancels", "file")
 _PIECE = 500  # values in one question
+# Why an order was given up before the key was asked, as its outcome: no device ever heard of it.
+RENUMBERED = "never signed: numbered anew"
+WITHDRAWN = "never signed: not allowed any more"
+NEVER_SIGNED = (RENUMBERED, WITHDRAWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,8 @@ class EarlierChange:
     digest: bytes
     made: datetime
     cancels: bytes | None
+    put_off: bool
+    """Whether its command waits, or waited, on the device for its time."""
 
 
 class SupplierChanges:
@@ -62,13 +68,14 @@ class SupplierChanges:
         for start in range(0, len(devices), _PIECE):
             piece = devices[start : start + _PIECE]
             rows = self._engine.execute(
-                "SELECT DISTINCT device, supplier_change.digest, made, cancels FROM credential_order"
-                " JOIN supplier_change ON supplier_change.digest = batch"
-                f" WHERE device IN ({places(piece)}) ORDER BY made",
-                tuple(device.octets for device in piece),
+                "SELECT DISTINCT device, supplier_change.digest, made, cancels, execution_at IS NOT NULL"
+                " FROM credential_order JOIN supplier_change ON supplier_change.digest = batch"
+                f" WHERE outcome NOT IN ({places(NEVER_SIGNED)}) AND device IN ({places(piece)}) ORDER BY made",
+                (*NEVER_SIGNED, *(device.octets for device in piece)),
             ).fetchall()
-            for device, digest, made, cancels in rows:
-                earlier = EarlierChange(bytes(digest), _moment(made), None if cancels is None else bytes(cancels))
+            for device, digest, made, cancels, put_off in rows:
+                back = None if cancels is None else bytes(cancels)
+                earlier = EarlierChange(bytes(digest), _moment(made), back, bool(put_off))
                 found.setdefault(EntityId(bytes(device)), []).append(earlier)
         return {device: tuple(items) for device, items in found.items()}
 
@@ -77,8 +84,8 @@ class SupplierChanges:
         condition, values = ("", ()) if supplier is None else (" AND supplier = ?", (supplier.octets,))
         row = self._engine.execute(
             "SELECT COUNT(*) FROM supplier_change JOIN credential_order ON batch = supplier_change.digest"
-            f" WHERE code = ? AND made_at > ?{condition}",
-            (code, int(since.timestamp()), *values),
+            f" WHERE code = ? AND made_at > ? AND outcome NOT IN ({places(NEVER_SIGNED)}){condition}",
+            (code, int(since.timestamp()), *NEVER_SIGNED, *values),
         ).fetchone()
         return int(row[0])
 

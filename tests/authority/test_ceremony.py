@@ -19,7 +19,7 @@ from smki.authority.auditing import verify_log
 from smki.authority.ceremony.approval import approve_ceremony
 from smki.authority.ceremony.check import check_ceremony
 from smki.authority.ceremony.file import read_ceremony
-from smki.authority.contingency import rehearse
+from smki.authority.contingency import open_contingency, rehearse
 from smki.authority.founding import found
 from smki.authority.hierarchy import certificate_of, export_certificates, named, standings
 from smki.authority.officers import approvals_path, make_officer_key_in, officer_key_in
@@ -89,14 +89,24 @@ def test_every_hierarchy_stands_and_strangers_accept_it(house: House, tmp_path: 
     assert (house.home / "published" / "ca" / "oca-root.pem").is_file()
 
 
-def test_the_roots_contingency_keys_can_be_used(house: House, tmp_path: Path) -> None:
+def test_the_roots_contingency_keys_can_be_used(house: House) -> None:
     house.hold(house.shipped("1"))
-    assert rehearse(house.workspace, "oca-root", None)["opens"]
+    told = rehearse(house.workspace, "oca-root")
+    assert told["opens"]
+    secret = open_contingency(house.workspace, "oca-root").secret
+    assert len(secret) == 32
+    assert secret.hex() not in str(told) + "".join(e.body.decode() for e in house.workspace.store.audit_entries())
+
+
+def test_nobody_is_handed_the_contingencys_secret(house: House, tmp_path: Path) -> None:
+    house.hold(house.shipped("1"))
+    house.workspace.close()
     out = tmp_path / "secret"
-    rehearse(house.workspace, "oca-root", out)
-    assert out.stat().st_mode & 0o777 == 0o600
-    assert len(bytes.fromhex(out.read_text())) == 32
-    assert out.read_text().strip() not in "".join(e.body.decode() for e in house.workspace.store.audit_entries())
+    command = [sys.executable, "-m", "smki", "--home", str(house.home), "ca", "contingency", "oca-root"]
+    done = subprocess.run([*command, "--reveal-to", str(out)], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, out.exists()) == (3, False), done.stderr
+    assert "[contingency.reveal]" in done.stderr
+    assert "smki contingency run" in done.stderr
 
 
 def test_a_second_issuing_authority_takes_over_and_the_first_still_signs(house: House) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from smki.device.cells import CellName
-from smki.device.credentials import party
+from smki.device.holders import party
 from smki.device.modes import ROOT_CELL, RULES, SUPPLIER_CELLS
 from smki.device.receive import Received
 from smki.device.state import read_state, write_state

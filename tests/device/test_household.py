@@ -5,7 +5,10 @@ from dataclasses import replace
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from smki.device.bundle import Bundle
+from smki.device.holders import apply_bundle
 from smki.device.household import emergency_credit, top_up
+from smki.device.join_rules import NO_RULES
 from smki.device.state import read_state, write_state
 from smki.entity import KeyUsage
 from smki.errors import Refused
@@ -165,6 +168,33 @@ def test_a_device_with_a_new_key_is_joined_anew(home: Family, changes: object) -
             hand_in(home, before[0])
     home.join_gas()
     assert home.give(KIND.GSME, hand_in(home, home.token(3)).encode()).verdict.accepted
+
+
+@pytest.mark.parametrize("renewed", [False, True])
+def test_a_bundle_with_another_certificate_ends_what_was_shared(home: Family, renewed: bool) -> None:
+    """With the same one it goes on; the rules are the bundle's either way."""
+    state, keys = home.states[KIND.GSME], home.keys[KIND.GSME]
+    own = dict(state.own)
+    if renewed:
+        own[KeyUsage.KEY_AGREEMENT] = certified(keys.agreement, GSME)
+    bundle = Bundle(
+        version=state.bundle + 1,
+        device=GSME,
+        kind=KIND.GSME,
+        cells=state.cells,
+        counters=state.counters,
+        top_up_floor=0,
+        own=own,
+        certificates=(),
+        crls=(),
+        use_cases=state.use_cases,
+        joins=NO_RULES,
+        manifest={},
+    )
+    message = hand_in(home, home.token(1)).encode()
+    home.states[KIND.GSME] = apply_bundle(state, bundle, keys)
+    assert home.states[KIND.GSME].network.rules is NO_RULES
+    assert home.give(KIND.GSME, message).verdict.code == ("receive.not-joined" if renewed else "accepted")
 
 
 def test_it_goes_on_from_its_file(home: Family) -> None:

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from smki.authority.policies import load_policies
 from smki.authority.workspace import SHIPPED
 from smki.device.cells import Cell, CellName, CellUse
+from smki.device.modes import RULES_BY_CODE
 from smki.device.state import DeviceKeys, DeviceState
 from smki.entity import DeviceType, EntityId, RemotePartyRole
 from smki.gbcs.use_case import UseCases
@@ -122,6 +123,9 @@ class TestWorld:
         table = use_cases()
         rows = [row for row in table.all if f"{int(row.code):04x}" == header["message_code"]]
         senders = rows[0].senders if rows else ()
+        replacing = RULES_BY_CODE.get(rows[0].code) if rows else None
+        if replacing is not None and replacing.authorising is not None:
+            senders = (replacing.authorising.role,)  # as before a handover: the broker's in the cells of others
         kind = _KINDS.get(entity) or (rows[0].devices[0] if rows else DeviceType.ESME)
         state = DeviceState(
             device=EntityId.parse(entity),

@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 from smki.authority.policies import load_policies
 from smki.authority.second_officer import decide_hold
 from smki.authority.workspace import SHIPPED
-from smki.entity import RemotePartyRole
+from smki.device.modes import RULES, SUPPLIER_CELLS
+from smki.device.update import CredentialUpdate, Put
+from smki.entity import EntityId, RemotePartyRole
 from smki.errors import InvalidInput, Refused, SmkiError
 from smki.gbcs.header import Cra, Header, MessageCode, Supplementary
 from smki.gbcs.message import Message
@@ -29,6 +31,7 @@ from smki.parties.signing_rules import Fit, Shown, Unfit, judge
 from smki.parties.supplier import CHUNK, SigningDesk
 from smki.pki.holder import Holder
 from tests.house import OFFICERS, House, opened
+from tests.parties.changing import OTHER, places
 from tests.parties.people import ECS43, METER, SUPPLIER, User, arming, certificate
 from tests.parties.people import given as handed_in
 from tests.parties.test_signing import codes, signed
@@ -198,6 +201,30 @@ def _register(user: User, one: Any) -> None:
     with act(user.house.workspace, "test.registered") as tx:
         tx.reserve_serials(0, [record.serial], "test")
         tx.store_certificates([record])
+
+
+@pytest.mark.parametrize("mode", [Mode.ANY_EXCEPT_ABNORMAL_ROOT_BY_RECOVERY, Mode.ANY_BY_CONTINGENCY])
+@pytest.mark.parametrize("role", [RemotePartyRole.RECOVERY, RemotePartyRole.ROOT, RemotePartyRole.SUPPLIER])
+def test_nobody_signs_a_recovery_alone(user: User, mode: Mode, role: RemotePartyRole) -> None:
+    """Whoever holds the recovery token could otherwise take over every home without a custodian."""
+    key = b"\0" * 32 if mode is Mode.ANY_BY_CONTINGENCY else None
+    (put,) = places(SUPPLIER_CELLS[:1], OTHER)
+    update = CredentialUpdate(
+        mode, 1, (Put.into(put.cell, put.certificate),), (), RULES[mode].authorising, symmetric_key=key
+    )
+    signer = replace(holder_of(user), role=role)
+    command = handed_in(update.command(signer.entity, METER))
+    found = judge(command, signer, VOCABULARY, None)
+    assert isinstance(found, Unfit)
+    assert "sign.quorum" in {fault.code for fault in found.faults}
+    approved = judge(command, signer, VOCABULARY, None, approved=True)
+    assert isinstance(approved, Fit) or "sign.quorum" not in {fault.code for fault in approved.faults}
+
+
+def test_the_recovery_key_sits_at_no_desk(house: House) -> None:
+    one = User(house, RemotePartyRole.RECOVERY, EntityId.parse("90-B3-D5-1F-30-00-00-01"))
+    with pytest.raises(Refused, match=r"sign\.quorum"):
+        assert one.desk
 
 
 def test_counters_cannot_be_used_up(user: User) -> None:

@@ -4,24 +4,29 @@ from dataclasses import replace
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.asn1 import Null
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from smki.device.cells import CellName
 from smki.device.modes import SUPPLIER_CELLS
+from smki.device.update import MAX_COUNTER, Floors, counter_change
 from smki.entity import EntityId, KeyUsage, RemotePartyRole
 from smki.gbcs.agreement import Agreement
 from smki.gbcs.message import Message, read_message
+from smki.gbcs.payload.credentials import Mode, UpdateAnswer, UpdateOutcome, UpdateResponse
+from smki.gbcs.payload.declared import read_declared, write_declared
 from smki.gbcs.protection import sign
 from smki.gbcs.verdict import KeyRing
 from smki.parties.asking import Asked, Asking, ask, install_key, read_cells, read_key, request_key
+from smki.parties.changes import Change
 from smki.parties.intake import Given
 from smki.parties.issued import Requested, requests_in
 from smki.parties.keys import certified
 from smki.parties.outcomes import OutcomeDesk, Told
 from tests.device.desk import filled, key, keys, own, with_mac
 from tests.house import House
-from tests.parties.changing import BATCH, COS, Meter, in_inventory, made, ring, rotation, told
+from tests.parties.changing import BATCH, COS, OTHER, Meter, in_inventory, made, places, ring, rotation, told
 from tests.parties.people import BROKER, METER, SUPPLIER, believe, certificate
 
 _ROLE = RemotePartyRole
@@ -95,6 +100,51 @@ def test_answers_are_recorded_once(world: House) -> None:
     assert [(one.state, one.before) for one in found] == [("done", False), ("done", True)]
     entries = [entry.body for entry in world.workspace.store.audit_entries()]
     assert sum(b'"credentials.outcome"' in body for body in entries) == 1
+
+
+# Counters that a device tells
+
+
+def saying(answer: bytes, *floors: tuple[RemotePartyRole, Floors]) -> bytes:
+    """The meter's own answer, signed by it, but for the counters it tells of."""
+    message = read_message(answer)
+    said = read_declared(UpdateResponse, message.payload).payload
+    assert said.outcome is not None
+    outcome = UpdateOutcome(
+        originator_counter=said.outcome.originator_counter,
+        mode=said.outcome.mode,
+        counter_changes=[counter_change(*one) for one in floors],
+        replacements=said.outcome.replacements,
+    )
+    payload = write_declared(UpdateResponse(payload=UpdateAnswer(command_accepted=Null(), outcome=outcome)))
+    return sign(Message(message.header, payload), keys().signing).encode()
+
+
+LIES = {
+    "of a role that was not named": ((_ROLE.SUPPLIER, Floors(7, 9)), (_ROLE.TRANSITIONAL_COS, Floors(8))),
+    "of a role that no cell has": ((_ROLE.ROOT, Floors(0)),),
+    "higher": ((_ROLE.SUPPLIER, Floors(8, 9)),),
+    "none higher": ((_ROLE.SUPPLIER, Floors(MAX_COUNTER, 9)),),
+    "of other top-ups": ((_ROLE.SUPPLIER, Floors(7, 10)),),
+    "of no top-ups": ((_ROLE.SUPPLIER, Floors(7)),),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_counters_that_nobody_ordered_are_not_believed(world: House, lie: str) -> None:
+    """One meter could otherwise use up all numbers of a party that speaks to every home."""
+    meter = Meter()
+    in_inventory(world, meter.state)
+    before = world.workspace.store.estate.device(METER)
+    floors = ((_ROLE.SUPPLIER, Floors(7, 9)),)
+    change = Change(Mode.SUPPLIER_BY_TRANS_COS, COS, places(SUPPLIER_CELLS, OTHER), other_floors=floors)
+    answer = meter.obey(made(world, change, 5).message, _ROLE.TRANSITIONAL_COS)
+    assert codes(told(world, saying(answer, *LIES[lie]))) == {"outcome.contradicts"}
+    assert world.workspace.store.estate.device(METER) == before
+    assert told(world, saying(answer, *floors))[0].state == "done"
+    believed = world.workspace.store.estate.device(METER)
+    assert believed is not None
+    assert believed.counters == {_ROLE.SUPPLIER: 7}
 
 
 # Reading cells

@@ -15,13 +15,12 @@ from smki.device.update import CANCELLED, Floors
 from smki.entity import EntityId, RemotePartyRole
 from smki.errors import InvalidInput, Refused
 from smki.parties.cos import rules
-from smki.parties.cos.commands import RENUMBERED, Done, Wanted
+from smki.parties.cos.commands import Done, Wanted, under_way
 from smki.parties.cos.evidence import Evidence
 from smki.parties.cos.judgement import faults_of_signer
 from smki.parties.cos.request import Asked, Cancelling, Home, read_content, read_request, write_cancel
 from smki.pki.path import PathCrl
 from smki.pki.verdict import Fault
-from smki.store.records import OrderRecord
 from smki.store.supplier_changes import SupplierChangeRecord
 
 _NO_FLOORS = Floors(0)
@@ -37,6 +36,33 @@ class Cancellation:
     refused: tuple[Done, ...] = ()
     certificates: tuple[bytes, ...] = ()
     floors: Floors = _NO_FLOORS
+    retaking: "Retaking | None" = None
+
+    def against(self, wanted: Sequence[Wanted]) -> dict[EntityId, tuple[Fault, ...]]:
+        """What speaks against taking some of it back as things stand now."""
+        assert self.retaking is not None, "something of it is fit"
+        return self.retaking.against([one.device for one in wanted])
+
+
+@dataclass(frozen=True)
+class Retaking:
+    """What was asked for, and what asks to have it back."""
+
+    workspace: Workspace
+    evidence: Evidence
+    asked: Cancelling
+    before: Asked
+
+    def against(self, devices: Sequence[EntityId]) -> dict[EntityId, tuple[Fault, ...]]:
+        orders = under_way(self.workspace.store, self.asked.request)
+        facts = self.evidence.facts(devices)
+        now = self.evidence.terms.now
+        found: dict[EntityId, tuple[Fault, ...]] = {}
+        for device in devices:
+            order = orders[device]
+            others = [one for one in facts[device].before if one.digest != self.asked.digest]
+            found[device] = tuple(rules.of_order(order.execution_at, order.is_answered, self.before, others, now))
+        return {device: faults for device, faults in found.items() if faults}
 
 
 def by_request(workspace: Workspace, data: bytes, crls: Sequence[PathCrl] = ()) -> Cancellation:
@@ -106,32 +132,29 @@ def _cancellation(
         return Cancellation(record, faults)
     before = read_request(original.file).asked
     assert isinstance(before, Asked), "it cancels nothing"
-    fit, refused = _sorted_out(workspace, evidence, asked, before)
-    return Cancellation(record, (), tuple(fit), tuple(refused), before.certificates, before.floors)
+    retaking = Retaking(workspace, evidence, asked, before)
+    fit, refused = _sorted_out(retaking)
+    return Cancellation(record, (), tuple(fit), tuple(refused), before.certificates, before.floors, retaking)
 
 
-def _sorted_out(
-    workspace: Workspace, evidence: Evidence, asked: Cancelling, before: Asked
-) -> tuple[list[Wanted], list[Done]]:
+def _sorted_out(retaking: Retaking) -> tuple[list[Wanted], list[Done]]:
     """What waits for its time and may be taken back; and what may not."""
-    orders = _orders(workspace, asked.request)
-    facts = evidence.facts(orders)
-    now = evidence.terms.now
+    evidence, asked = retaking.evidence, retaking.asked
+    orders = under_way(retaking.workspace.store, asked.request)
+    facts, against = evidence.facts(orders), retaking.against([*orders])
     fit, refused = list[Wanted](), list[Done]()
     names = set(asked.references)
-    for home in before.homes():
+    for home in retaking.before.homes():
         if not isinstance(home, Home) or (asked.references and home.reference not in asked.references):
             continue
         names.discard(home.reference)
         for device in evidence.devices_of(home):
-            order, known = orders.get(device), facts.get(device)
-            if order is None or known is None or known.record is None:
+            known = facts.get(device)
+            if device not in orders or known is None or known.record is None:
                 continue  # nothing was made for it
-            others = [one for one in known.before if one.digest != asked.digest]
             point = str(home.meter_point)
-            faults = tuple(rules.of_order(order.execution_at, order.is_answered, before, others, now))
-            if faults:
-                refused.append(Done(home.reference, point, device, "refused", faults=faults))
+            if device in against:
+                refused.append(Done(home.reference, point, device, "refused", faults=against[device]))
                 continue
             counter = known.record.counters.get(RemotePartyRole.TRANSITIONAL_COS, -1)
             cells = known.supplier_cells
@@ -139,13 +162,3 @@ def _sorted_out(
     unknown = Fault("cos.unknown-reference", "the request names no such home", "see `smki cos report --batch`")
     refused += [Done(name, "", None, "refused", faults=(unknown,)) for name in sorted(names)]
     return fit, refused
-
-
-def _orders(workspace: Workspace, batch: bytes) -> dict[EntityId, OrderRecord]:
-    """What was made for a request, the last order of each device."""
-    found: dict[EntityId, OrderRecord] = {}
-    for order in workspace.store.orders.find(batch=batch):
-        before = found.get(order.device)
-        if order.outcome != RENUMBERED and (before is None or order.counter > before.counter):
-            found[order.device] = order
-    return found

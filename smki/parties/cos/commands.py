@@ -1,11 +1,15 @@
 """Changes of supplier made and signed, piece by piece: numbered, on record, vouched for, signed, and told.
 
+Each is judged just before it is made, and again when its order is on record: whoever orders for the same device later
+finds it there, and one of the two gives way before the key is asked.
+
 What is made for a request is its orders. Whatever moment the machine dies at, running the same again takes up the
 orders it finds: what was signed is handed out, what was not is signed; a number that was overtaken is given anew.
 """
 
 import hashlib
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +25,7 @@ from smki.errors import Refused
 from smki.gbcs.payload.credentials import Mode
 from smki.gbcs.protection import digest_to_sign
 from smki.parties.changes import Change, Made, Place, UpdateRequest
+from smki.parties.cos.rules import MOST_FLOOR
 from smki.parties.cos.thresholds import CODE
 from smki.parties.credentials import make
 from smki.parties.intake import Given
@@ -30,9 +35,10 @@ from smki.parties.signing_rules import MAX_SIGNED_COUNTER, Shown
 from smki.parties.supplier import SigningDesk
 from smki.pki.verdict import Fault
 from smki.store.records import OrderRecord
+from smki.store.store import Store
+from smki.store.supplier_changes import NEVER_SIGNED, RENUMBERED, WITHDRAWN
 
 PIECE = 4000  # commands judged, made and signed before the next are looked at: what a run holds in memory
-RENUMBERED = "never signed: numbered anew"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,10 @@ class Wanted:
     @property
     def label(self) -> str:
         return f"{self.reference} {self.device}"
+
+
+Doubts = Callable[[Sequence[Wanted]], Mapping[EntityId, tuple[Fault, ...]]]
+"""What speaks against some commands as things stand when it is asked; nothing of those that may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,36 +112,36 @@ class Commands:
         self._certificates = dict(zip(SUPPLIER_CELLS, certificates, strict=True))
         self._floors = floors
         self._changes: dict[tuple[tuple[CellName, ...], datetime | None], Change] = {}
-        self._orders = dict(self._under_way())
-
-    def _under_way(self) -> Iterator[tuple[EntityId, OrderRecord]]:
-        found: dict[EntityId, OrderRecord] = {}
-        for order in self._store.orders.find(batch=self._batch):
-            before = found.get(order.device)
-            if order.outcome != RENUMBERED and (before is None or order.counter > before.counter):
-                found[order.device] = order
-        yield from found.items()
+        self._orders = under_way(workspace.store, batch)
 
     def is_ordered(self, device: EntityId) -> bool:
         """Whether something was made for it before: it is no new command."""
         return device in self._orders
 
-    def piece(self, wanted: Sequence[Wanted]) -> Generator[Done]:
-        """Make and sign some."""
-        by_label = {one.label: one for one in wanted}
-        made, unfit = self._made(wanted)
+    def piece(self, wanted: Sequence[Wanted], doubts: Doubts) -> Generator[Done]:
+        """Make and sign some: those against which nothing speaks, now and when they are on record."""
+        against = doubts(wanted)
+        yield from (_refused(one, against[one.device]) for one in wanted if one.device in against)
+        by_label = {one.label: one for one in wanted if one.device not in against}
+        made, unfit = self._made([*by_label.values()])
         yield from unfit
-        vouched = {digest_to_sign(one.message): self._batch for one in made}
-        given = [Given(one.request.reference, one.octets) for one in made]
-        judged = self._desk.judge(given, None, vouched)
-        orders = {one.request.reference: one for one in made}
+        against = self._looked_at_again([(by_label[one.request.reference], one) for one in made], doubts)
+        turned_away = [one for one in made if one.request.device in against]
+        orders = {one.request.reference: one for one in made if one.request.device not in against}
+        yield from (_refused(by_label[one.request.reference], against[one.request.device]) for one in turned_away)
         signed: list[Made] = []
-        with closing(self._desk.sign(judged, Shown.JUDGED, frozenset({CODE}))) as outcomes:
+        with closing(self._signed(orders.values())) as outcomes:
             for outcome in outcomes:
                 if outcome.message:
                     signed.append(orders[outcome.reference])
                 yield _done(by_label[outcome.reference], outcome)
         self._tell_signed(signed)
+        self._withdraw(turned_away)  # after the others, whose numbers may be lower
+
+    def _signed(self, made: Iterable[Made]) -> Generator[Outcome]:
+        given = [Given(one.request.reference, one.octets) for one in made]
+        vouched = {digest_to_sign(one.message): self._batch for one in made}
+        yield from self._desk.sign(self._desk.judge(given, None, vouched), Shown.JUDGED, frozenset({CODE}))
 
     # Made
 
@@ -142,10 +152,17 @@ class Commands:
         overtaken = self._overtaken(made)
         made = [one for one in made if one.request.device not in overtaken]
         again = {*overtaken, *(one.device for one in wanted if one.device not in self._orders)}
-        fresh = [one for one in wanted if one.device in again]
+        fresh, beyond = self._within_bounds([one for one in wanted if one.device in again])
         following = self._following(fresh)
         more, not_made = self._make(fresh, {one.device: number for number, one in enumerate(fresh, following)})
-        return made + more, unfit + not_made
+        return made + more, unfit + beyond + not_made
+
+    def _within_bounds(self, wanted: Sequence[Wanted]) -> tuple[list[Wanted], list[Done]]:
+        """The key counts for all homes: what one device says of its counter must not use up everybody's numbers."""
+        # What this key went past already lifts nothing, however high it is.
+        most = max(MOST_FLOOR, self._store.signatures.last_counter(self._certificate.key_hash))
+        beyond = [_refused(one, (_beyond(one, most),)) for one in wanted if one.counter > most]
+        return [one for one in wanted if one.counter <= most], beyond
 
     def _make(self, wanted: Sequence[Wanted], counters: Mapping[EntityId, int]) -> tuple[list[Made], list[Done]]:
         requests = [
@@ -161,7 +178,7 @@ class Commands:
                     made.append(result)
                     continue
                 one = by_label[result.request.reference]
-                unfit.append(Done(one.reference, one.meter_point, one.device, "refused", faults=result.faults))
+                unfit.append(_refused(one, result.faults))
         return made, unfit
 
     def _overtaken(self, made: Sequence[Made]) -> set[EntityId]:
@@ -204,6 +221,44 @@ class Commands:
             )
         return found
 
+    # Judged again
+
+    def _looked_at_again(
+        self, made: Sequence[tuple[Wanted, Made]], doubts: Doubts
+    ) -> Mapping[EntityId, tuple[Fault, ...]]:
+        """What speaks against orders that are on record and not signed: nobody's act comes while it is asked."""
+        digests = {wanted.device: digest_to_sign(one.message) for wanted, one in made}
+        known = self._store.signatures.known(self._certificate.key_hash, [*digests.values()])
+        fresh = [wanted for wanted, _ in made if digests[wanted.device] not in known]
+        if not fresh:
+            return {}
+        codes: dict[str, int] = {}
+        with act(
+            self._workspace, "cos.judged-again", request=self._batch.hex(), count=len(fresh), refused=codes
+        ) as tx:
+            tx.lock()
+            against = doubts(fresh)
+            codes |= Counter(faults[0].code for faults in against.values())
+        return against
+
+    def _withdraw(self, made: Sequence[Made]) -> None:
+        """Give up orders for good: the key passes their numbers over, so that no other run of the same signs them."""
+        if not made:
+            return
+        key_hash = self._certificate.key_hash
+        with act(self._workspace, "cos.withdrawn", request=self._batch.hex(), count=len(made)) as tx:
+            tx.lock()
+            known = self._store.signatures.known(key_hash, [digest_to_sign(one.message) for one in made])
+            gone = [one for one in made if digest_to_sign(one.message) not in known and self._stands_made(one)]
+            last = max((one.request.counter for one in gone), default=-1)
+            if last > self._store.signatures.last_counter(key_hash):
+                tx.reserve_counter(key_hash, last)
+            tx.answer_orders((one.digest, "failed", WITHDRAWN) for one in gone)
+
+    def _stands_made(self, one: Made) -> bool:
+        order = self._store.orders.one(one.digest)
+        return order is not None and order.state == "made"
+
     # Signed
 
     def _tell_signed(self, signed: Iterable[Made]) -> None:
@@ -220,6 +275,28 @@ class Commands:
     def _is_made(self, one: Made) -> bool:
         before = self._orders.get(one.request.device)
         return before is None or before.digest != one.digest or before.state == "made"
+
+
+def under_way(store: Store, batch: bytes) -> dict[EntityId, OrderRecord]:
+    """What was made for a request and not given up, the last order of each device."""
+    found: dict[EntityId, OrderRecord] = {}
+    for order in store.orders.find(batch=batch):
+        before = found.get(order.device)
+        if order.outcome not in NEVER_SIGNED and (before is None or order.counter > before.counter):
+            found[order.device] = order
+    return found
+
+
+def _refused(one: Wanted, faults: tuple[Fault, ...]) -> Done:
+    return Done(one.reference, one.meter_point, one.device, "refused", faults=faults)
+
+
+def _beyond(one: Wanted, most: int) -> Fault:
+    return Fault(
+        "cos.counter-beyond",
+        f"{one.device} is believed to take no counter below {one.counter}, and {most} is the limit",
+        "look into this device: it is out of reach, or its answer was false",
+    )
 
 
 def _done(one: Wanted, outcome: Outcome) -> Done:

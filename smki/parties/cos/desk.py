@@ -10,7 +10,7 @@ from smki.device.update import CANCELLED, Floors
 from smki.entity import EntityId, RemotePartyRole
 from smki.errors import Refused
 from smki.parties.cos.cancelling import Cancellation
-from smki.parties.cos.commands import PIECE, Commands, Done, Wanted
+from smki.parties.cos.commands import PIECE, Commands, Done, Doubts, Wanted
 from smki.parties.cos.judgement import Judgement, Verdict
 from smki.parties.cos.request import utc
 from smki.parties.cos.thresholds import Items, Run, hold
@@ -51,7 +51,8 @@ class CosDesk:
         record = SupplierChangeRecord(
             digest=asked.digest, supplier=asked.supplier, made=asked.made, seen_at=self._workspace.clock(), file=file
         )
-        yield from self._command(record, fit, (asked.certificates, asked.floors), len(verdicts) - len(fit))
+        what = (asked.certificates, asked.floors)
+        yield from self._command(record, fit, what, len(verdicts) - len(fit), judgement.against)
 
     def cancel(self, cancellation: Cancellation) -> "tuple[int, Generator[Done]]":
         """The same for what is taken back."""
@@ -62,7 +63,8 @@ class CosDesk:
         yield from cancellation.refused
         what = (cancellation.certificates, cancellation.floors)
         if cancellation.fit:
-            yield from self._command(cancellation.record, cancellation.fit, what, len(cancellation.refused))
+            refused = len(cancellation.refused)
+            yield from self._command(cancellation.record, cancellation.fit, what, refused, cancellation.against)
 
     def _command(
         self,
@@ -70,6 +72,7 @@ class CosDesk:
         fit: Sequence[Wanted],
         what: tuple[tuple[bytes, ...], Floors],
         refused: int,
+        doubts: Doubts,
     ) -> Generator[Done]:
         """Make and sign what is fit, unless there is so much of it that an officer looks first."""
         commands = Commands(self._workspace, (self._signing, self._certificate), record.digest, *what)
@@ -89,7 +92,7 @@ class CosDesk:
                 yield from _held(piece, held)
                 continue
             left -= sum(not commands.is_ordered(one.device) for one in piece)
-            yield from commands.piece(piece)
+            yield from commands.piece(piece, doubts)
 
     def _take(self, record: SupplierChangeRecord, fit: int, refused: int) -> None:
         """The request is on record before anything is made for it."""

@@ -9,7 +9,9 @@ from smki.authority.workspace import Workspace
 from smki.device.cells import CellName
 from smki.entity import DeviceType, EntityId, RemotePartyRole
 from smki.errors import InvalidInput
+from smki.meter_point import MeterPoint
 from smki.parties.cos import rules
+from smki.parties.cos.commands import Wanted
 from smki.parties.cos.evidence import Evidence
 from smki.parties.cos.request import Asked, Cancelling, Home, Misread, Received, read_request
 from smki.parties.cos.rules import Presented, Seen
@@ -59,6 +61,16 @@ class Judgement:
         homes, seen = self.asked.homes() if self.believed else iter(()), Seen()
         while piece := list(islice(homes, PIECE)):
             yield from self._judge(piece, seen)
+
+    def against(self, wanted: Sequence[Wanted]) -> dict[EntityId, tuple[Fault, ...]]:
+        """What speaks against some of its devices as things stand now: a long run outlives its first verdicts."""
+        homes: dict[str, Home] = {}
+        for one in wanted:
+            before = homes.get(one.reference)
+            devices = (one.device,) if before is None else (*before.devices, one.device)
+            homes[one.reference] = Home(one.reference, MeterPoint(one.meter_point), devices, one.at)
+        found = self._judge([*homes.values()], Seen())
+        return {one.device: one.faults for one in found if one.device is not None and one.faults}
 
     def _judge(self, piece: Sequence[Home | Misread], seen: Seen) -> Iterator[Verdict]:
         devices = {id(home): self.evidence.devices_of(home) for home in piece if isinstance(home, Home)}

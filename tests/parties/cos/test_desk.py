@@ -13,7 +13,7 @@ from smki.authority.policies import load_policies
 from smki.authority.second_officer import decide_hold
 from smki.authority.workspace import SHIPPED
 from smki.device.modes import SUPPLIER_CELLS
-from smki.device.update import CANCELLED, CredentialUpdate, Floors, Put, read_update
+from smki.device.update import CANCELLED, MAX_COUNTER, CredentialUpdate, Floors, Put, read_update
 from smki.entity import DeviceType, RemotePartyRole
 from smki.errors import Refused, SmkiError
 from smki.gbcs.header import MessageCode
@@ -22,6 +22,7 @@ from smki.gbcs.payload.credentials import Mode
 from smki.gbcs.protection import digest_to_sign, signature_holds
 from smki.parties.cos.cancelling import by_officer, by_request
 from smki.parties.cos.desk import CosDesk
+from smki.parties.cos.rules import MOST_FLOOR
 from smki.parties.signing_rules import Shown
 from smki.parties.supplier import SigningDesk
 from smki.store.estate_records import Registered
@@ -176,6 +177,28 @@ def test_numbers_go_on_above_all_that_devices_heard(party: Party) -> None:
     assert read_message(done.message).header.counter == 5001
     (done,) = party.run(south.request(home()))
     assert read_message(done.message).header.counter == 5002
+
+
+def test_one_devices_word_does_not_use_up_the_numbers_of_all(party: Party) -> None:
+    """Numbers are the key's: a meter that claims the highest counter is refused, and nobody else."""
+    party.put(device(1, counters={RemotePartyRole.TRANSITIONAL_COS: MAX_COUNTER - 10}))
+    party.settle(range(1, 3))
+    done = {one.reference: one for one in party.run(south.request(*(home(number) for number in range(3))))}
+    assert codes(done["home 1"]) == ["cos.counter-beyond"]
+    counters = {read_message(done[name].message).header.counter for name in ("home 0", "home 2")}
+    assert counters == {1, 2}
+    party.settle(range(3, 4))
+    assert [one.result for one in party.run(south.request(home(3)))] == ["signed"]
+
+
+def test_a_key_that_went_past_the_bound_goes_on(party: Party) -> None:
+    """Devices that heard a high number from us are no liars."""
+    party.put(device(1, counters={RemotePartyRole.TRANSITIONAL_COS: MOST_FLOOR}))
+    party.put(device(2, counters={RemotePartyRole.TRANSITIONAL_COS: MOST_FLOOR + 1}))
+    party.settle(range(1, 3))
+    assert [one.result for one in party.run(south.request(home(1)))] == ["signed"]
+    (done,) = party.run(south.request(home(2)))
+    assert read_message(done.message).header.counter == MOST_FLOOR + 2
 
 
 def test_what_was_never_signed_and_overtaken_is_numbered_anew(party: Party) -> None:
@@ -473,3 +496,56 @@ def test_registration_data_of_today_decides_again_at_the_run(party: Party) -> No
         tx.put_registrations([(point(0), with_north)])
     (done,) = party.run(request)
     assert codes(done) == ["cos.not-registered"]
+
+
+def _registered_meanwhile(party: Party) -> None:
+    party.register(0, (NOW - timedelta(hours=1), NORTH))
+
+
+def test_a_run_judges_each_piece_just_before_it_signs(party: Party) -> None:
+    """A long run's first verdicts are minutes old: who asked later, and has the home by now, wins."""
+    request = south.request(home())
+    _, done = party.desk.run(party.judge(request), request)
+    _registered_meanwhile(party)
+    later = north.request(home(), made=NOW + timedelta(minutes=1))
+    assert [one.result for one in party.run(later)] == ["signed"]
+    (refused,) = list(done)
+    assert (refused.result, refused.message) == ("refused", b"")
+    assert set(codes(refused)) == {"cos.not-registered", "cos.superseded"}
+    assert len(list(party.workspace.store.orders.find())) == 1
+
+
+def test_what_changes_while_orders_are_made_is_seen_before_they_are_signed(
+    party: Party, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The registration import comes between the verdict and the order; the other home is signed for."""
+    from smki.parties.cos.commands import Commands
+
+    party.settle(range(1, 2))
+    request = south.request(home(0), home(1))
+    original = Commands._made
+
+    def made(self: Commands, wanted: Any) -> Any:
+        _registered_meanwhile(party)
+        return original(self, wanted)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Commands, "_made", made)
+        done = {one.reference: one for one in party.run(request)}
+    assert (done["home 0"].result, codes(done["home 0"])) == ("refused", ["cos.not-registered"])
+    assert done["home 1"].result == "signed"
+    (given_up,) = party.workspace.store.orders.find(device=meter(0))
+    assert (given_up.state, given_up.outcome) == ("failed", "never signed: not allowed any more")
+    last = party.workspace.store.signatures.last_counter(party.certificate.key_hash)
+    assert last >= given_up.counter, "no other run signs it any more"
+    # What was never signed stands in nobody's way.
+    (ours,) = party.run(north.request(home(0), made=NOW - timedelta(minutes=1)))
+    assert ours.result == "signed"
+
+
+def test_taking_back_is_judged_again_too(party: Party) -> None:
+    digest = _put_off(party)
+    _, done = party.desk.cancel(by_request(party.workspace, south.cancel(digest, "home 0")))
+    anew = south.request(home(0, at=LATER), made=NOW + timedelta(minutes=1))
+    assert [one.result for one in party.run(anew)] == ["signed"]
+    assert [codes(one) for one in done] == [["cos.superseded"]]
