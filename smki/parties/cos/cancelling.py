@@ -3,7 +3,7 @@
 Only the supplier that asked for it may have that, by a signed request; or an officer of this party.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -19,8 +19,10 @@ from smki.parties.cos.commands import Done, Wanted, under_way
 from smki.parties.cos.evidence import Evidence
 from smki.parties.cos.judgement import faults_of_signer
 from smki.parties.cos.request import Asked, Cancelling, Home, read_content, read_request, write_cancel
+from smki.parties.cos.rules import Facts
 from smki.pki.path import PathCrl
 from smki.pki.verdict import Fault
+from smki.store.records import OrderRecord
 from smki.store.supplier_changes import SupplierChangeRecord
 
 _NO_FLOORS = Floors(0)
@@ -41,7 +43,7 @@ class Cancellation:
     def against(self, wanted: Sequence[Wanted]) -> dict[EntityId, tuple[Fault, ...]]:
         """What speaks against taking some of it back as things stand now."""
         assert self.retaking is not None, "something of it is fit"
-        return self.retaking.against([one.device for one in wanted])
+        return self.retaking.against(self.retaking.orders_of([one.device for one in wanted]))
 
 
 @dataclass(frozen=True)
@@ -53,16 +55,26 @@ class Retaking:
     asked: Cancelling
     before: Asked
 
-    def against(self, devices: Sequence[EntityId]) -> dict[EntityId, tuple[Fault, ...]]:
-        orders = under_way(self.workspace.store, self.asked.request)
-        facts = self.evidence.facts(devices)
-        now = self.evidence.terms.now
+    def orders_of(self, devices: Iterable[EntityId]) -> dict[EntityId, OrderRecord]:
+        """What was made for some devices, as it stands now."""
+        store, batch = self.workspace.store, self.asked.request
+        return {one: order for device in devices for one, order in under_way(store, batch, device).items()}
+
+    def against(self, orders: Mapping[EntityId, OrderRecord]) -> dict[EntityId, tuple[Fault, ...]]:
+        """What speaks against taking each of these orders back."""
+        facts, now = self.evidence.facts(orders), self.evidence.terms.now
         found: dict[EntityId, tuple[Fault, ...]] = {}
-        for device in devices:
-            order = orders[device]
+        for device, order in orders.items():
             others = [one for one in facts[device].before if one.digest != self.asked.digest]
             found[device] = tuple(rules.of_order(order.execution_at, order.is_answered, self.before, others, now))
         return {device: faults for device, faults in found.items() if faults}
+
+    def homes(self) -> Iterator[Home]:
+        """Those that are to be taken back, and were asked for."""
+        names = self.asked.references
+        for home in self.before.homes():
+            if isinstance(home, Home) and (not names or home.reference in names):
+                yield home
 
 
 def by_request(workspace: Workspace, data: bytes, crls: Sequence[PathCrl] = ()) -> Cancellation:
@@ -141,24 +153,52 @@ def _sorted_out(retaking: Retaking) -> tuple[list[Wanted], list[Done]]:
     """What waits for its time and may be taken back; and what may not."""
     evidence, asked = retaking.evidence, retaking.asked
     orders = under_way(retaking.workspace.store, asked.request)
-    facts, against = evidence.facts(orders), retaking.against([*orders])
+    facts, against = evidence.facts(orders), retaking.against(orders)
+    placed = {
+        device: (home.reference, str(home.meter_point))
+        for home in retaking.homes()
+        for device in evidence.devices_of(home)
+        if device in orders
+    }
+    if not asked.references:
+        # A device that was moved since still has the command that waits on it.
+        placed |= {device: ("", _where(facts[device])) for device in orders if device not in placed}
     fit, refused = list[Wanted](), list[Done]()
-    names = set(asked.references)
-    for home in retaking.before.homes():
-        if not isinstance(home, Home) or (asked.references and home.reference not in asked.references):
+    for device, (reference, point) in placed.items():
+        record = facts[device].record
+        if record is None or device in against:
+            faults = against.get(device) or (_unknown_device(device),)
+            refused.append(Done(reference, point, device, "refused", faults=faults))
             continue
-        names.discard(home.reference)
-        for device in evidence.devices_of(home):
-            known = facts.get(device)
-            if device not in orders or known is None or known.record is None:
-                continue  # nothing was made for it
-            point = str(home.meter_point)
-            if device in against:
-                refused.append(Done(home.reference, point, device, "refused", faults=against[device]))
-                continue
-            counter = known.record.counters.get(RemotePartyRole.TRANSITIONAL_COS, -1)
-            cells = known.supplier_cells
-            fit.append(Wanted(home.reference, point, device, known.record.kind, cells, CANCELLED, counter))
+        counter = record.counters.get(RemotePartyRole.TRANSITIONAL_COS, -1)
+        cells = facts[device].supplier_cells
+        fit.append(Wanted(reference, point, device, record.kind, cells, CANCELLED, counter))
+    return fit, [*refused, *_not_found(retaking, orders, {reference for reference, _ in placed.values()})]
+
+
+def _not_found(retaking: Retaking, orders: Mapping[EntityId, OrderRecord], served: Collection[str]) -> Iterator[Done]:
+    """Names that the request does not have, and homes whose devices may have gone elsewhere."""
+    names = retaking.asked.references
+    homes = {home.reference: home for home in retaking.homes()}
     unknown = Fault("cos.unknown-reference", "the request names no such home", "see `smki cos report --batch`")
-    refused += [Done(name, "", None, "refused", faults=(unknown,)) for name in sorted(names)]
-    return fit, refused
+    yield from (Done(name, "", None, "refused", faults=(unknown,)) for name in sorted(names - homes.keys()))
+    left = [home for name, home in homes.items() if name not in served and not home.devices]
+    if not names or not left:
+        return
+    evidence = retaking.evidence
+    there = {
+        device for home in retaking.before.homes() if isinstance(home, Home) for device in evidence.devices_of(home)
+    }
+    if orders.keys() <= there:
+        return
+    moved = Fault("cos.device-elsewhere", "its devices stand elsewhere by now", "take the whole request back")
+    yield from (Done(one.reference, str(one.meter_point), None, "refused", faults=(moved,)) for one in left)
+
+
+def _unknown_device(device: EntityId) -> Fault:
+    return Fault("cos.device-unknown", f"{device} is not in the inventory", "have it notified first")
+
+
+def _where(facts: Facts) -> str:
+    record = facts.record
+    return "" if record is None or record.meter_point is None else str(record.meter_point)

@@ -46,6 +46,7 @@ class Wanted:
     """One device that is to have a supplier, or not to have one after all."""
 
     reference: str
+    """Empty for a device that stands in none of the request's homes any more."""
     meter_point: str
     device: EntityId
     kind: DeviceType
@@ -56,7 +57,7 @@ class Wanted:
 
     @property
     def label(self) -> str:
-        return f"{self.reference} {self.device}"
+        return f"{self.reference} {self.device}".lstrip()
 
 
 Doubts = Callable[[Sequence[Wanted]], Mapping[EntityId, tuple[Fault, ...]]]
@@ -91,7 +92,7 @@ class Done:
 
     def as_message(self) -> dict[str, str]:
         """As `smki message mac` reads it."""
-        return {"reference": f"{self.reference} {self.device}", "message": self.message.hex()}
+        return {"reference": f"{self.reference} {self.device}".lstrip(), "message": self.message.hex()}
 
 
 class Commands:
@@ -277,10 +278,10 @@ class Commands:
         return before is None or before.digest != one.digest or before.state == "made"
 
 
-def under_way(store: Store, batch: bytes) -> dict[EntityId, OrderRecord]:
-    """What was made for a request and not given up, the last order of each device."""
+def under_way(store: Store, batch: bytes, device: EntityId | None = None) -> dict[EntityId, OrderRecord]:
+    """What was made for a request and not given up, the last order of each device; or of one alone."""
     found: dict[EntityId, OrderRecord] = {}
-    for order in store.orders.find(batch=batch):
+    for order in store.orders.find(batch=batch, device=device):
         before = found.get(order.device)
         if order.outcome not in NEVER_SIGNED and (before is None or order.counter > before.counter):
             found[order.device] = order

@@ -134,7 +134,7 @@ class Evidence:
         found = {}
         for device in wanted:
             record = records.get(device)
-            before = tuple(Before(one.digest, one.made, one.cancels) for one in earlier.get(device, ()))
+            before = tuple(Before(one.digest, one.made, one.cancels, one.put_off) for one in earlier.get(device, ()))
             cells = () if record is None else self.cells(record.kind)
             found[device] = Facts(device, record, cells, before)
         return found

@@ -66,6 +66,8 @@ class Before:
     made: datetime
     cancels: bytes | None = None
     """The request it takes back, if that is what it does."""
+    put_off: bool = False
+    """Whether what was made for it is to happen later, or never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +293,9 @@ def of_order(
     if any(one.cancels == request.digest for one in before):
         yield _fault("cancelled", "this was taken back before", "see what it answered")
     # A device knows one change that was put off: taking back this one would take back what has replaced it there.
-    if any(one.cancels is None and one.digest != request.digest and one.made >= request.made for one in before):
+    # What was done at once replaced nothing: this one still waits beside it (GBCS 13.3).
+    others = [one for one in before if one.put_off and one.cancels is None and one.digest != request.digest]
+    if any(one.made >= request.made for one in others):
         yield _fault("superseded", "a later request has overtaken it", "nothing of it waits any more")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from smki.authority.auditing import verify_log
+from smki.authority.log import act
 from smki.authority.policies import load_policies
 from smki.authority.second_officer import decide_hold
 from smki.authority.workspace import SHIPPED
@@ -490,12 +491,37 @@ def test_registration_data_of_today_decides_again_at_the_run(party: Party) -> No
     request = south.request(home())
     assert not party.verdicts(request)[0].faults
     with_north = Registered(NORTH, OPERATOR, NOW - timedelta(hours=1))
-    from smki.authority.log import act
-
     with act(party.workspace, "test.registered") as tx:
         tx.put_registrations([(point(0), with_north)])
     (done,) = party.run(request)
     assert codes(done) == ["cos.not-registered"]
+
+
+def test_what_was_done_at_once_leaves_what_waits_to_be_taken_back(party: Party) -> None:
+    """On a device only another command that was put off replaces one that waits."""
+    party.settle(range(7, 8), NORTH)
+    party.register(7, (NOW + 9 * DAY, SOUTH))
+    waiting = south.request(home(7, at=LATER))
+    assert [one.result for one in party.run(waiting)] == ["signed"]
+    at_once = north.request(home(7), made=NOW + timedelta(minutes=1))
+    assert [one.result for one in party.run(at_once)] == ["signed"]
+    back = south.cancel(party.judge(waiting).asked.digest)
+    (done,) = party.cancel(by_request(party.workspace, back))
+    assert done.result == "signed"
+    assert read_update(read_message(done.message).payload).at == CANCELLED
+
+
+def test_a_device_that_was_moved_is_taken_back_with_its_request(party: Party) -> None:
+    digest = _put_off(party)
+    record = party.workspace.store.estate.device(meter(1))
+    with act(party.workspace, "test.moved") as tx:
+        tx.change_device(record, record.status, point(9))
+    (named,) = party.cancel(by_request(party.workspace, south.cancel(digest, "home 1")))
+    assert codes(named) == ["cos.device-elsewhere"], "its name leads to no device any more"
+    done = {one.device: one for one in party.cancel(by_request(party.workspace, south.cancel(digest)))}
+    assert [done[meter(number)].result for number in range(3)] == ["signed", "signed", "refused"]
+    assert done[meter(1)].as_message()["reference"] == str(meter(1))
+    assert (done[meter(1)].reference, done[meter(1)].meter_point) == ("", str(point(9)))
 
 
 def _registered_meanwhile(party: Party) -> None:
