@@ -19,6 +19,7 @@ from smki.authority.log import act, seal
 from smki.authority.workspace import Workspace
 from smki.device.bundle import FORM, MAX_COUNTER, use_cases_as_json
 from smki.device.cells import Cell, CellName, CellUse
+from smki.device.network import rules_as_json
 from smki.entity import DeviceType, EntityId, KeyUsage, RemotePartyRole
 from smki.errors import InvalidInput, Refused
 from smki.pki.serial import Serial
@@ -242,8 +243,18 @@ def _manifest(
         "certificates": [_digest(der) for der in certificates],
         "crls": [_digest(der) for der in installation.crls],
         "use_cases": use_cases_as_json(workspace.policies.use_cases, installation.kind),
+        "joins": rules_as_json(workspace.policies.joins.given_to_devices(_device_issuers(workspace))),
     }
     return json.dumps(told, indent=1, sort_keys=True).encode() + b"\n"
+
+
+def _device_issuers(workspace: Workspace) -> list[bytes]:
+    """Whose device certificates are believed when devices show them to each other."""
+    return [
+        certificate_of(workspace, one).der
+        for one in workspace.store.authorities()
+        if one.hierarchy == "device" and one.tier == "issuing" and one.state == "active"
+    ]
 
 
 def _digest(der: bytes) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from smki.authority.cos import CosPolicy
     from smki.authority.credentials import CredentialsPolicy
     from smki.authority.estate.policy import InventoryPolicy, RegistrationPolicy
+    from smki.authority.joins import JoinsPolicy
     from smki.authority.recovery import RecoveryPolicy
     from smki.device.cells import CellName
     from smki.entity import DeviceType
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 _USE_CASES, _DEVICES, _CREDENTIALS = "use-cases.toml", "devices.toml", "credentials.toml"
 _REGISTRATION, _INVENTORY, _RECOVERY = "registration.toml", "inventory.toml", "recovery.toml"
-_COS = "cos.toml"
+_COS, _JOINS = "cos.toml", "joins.toml"
 _NAMES = ("names-cosem.toml", "names-zigbee.toml")
 MIN_APPROVALS = 2  # no single person makes a key (tScheme key management; RFC 3647 5.2.2)
 
@@ -156,10 +157,17 @@ class Policies:
 
         return read_toml(self.tables[_COS], _COS, CosFile).value.checked()
 
+    @cached_property
+    def joins(self) -> "JoinsPolicy":
+        """Which devices of a home may be joined."""
+        from smki.authority.joins import JoinsFile
+
+        return read_toml(self.tables[_JOINS], _JOINS, JoinsFile).value.checked()
+
     def read_all(self) -> None:
         """Read what was not read yet: policies are adopted whole or not at all."""
         _ = self.use_cases, self.names, self.devices, self.credentials, self.registration, self.inventory
-        _ = self.recovery, self.cos
+        _ = self.recovery, self.cos, self.joins
 
     @property
     def digest(self) -> str:
@@ -199,7 +207,7 @@ def load_policies(folder: Path) -> Policies:
     signing = keep(_read(folder, "signing.toml", SigningFile)).checked()
     tables = {
         name: _octets(folder / name)
-        for name in (_USE_CASES, _DEVICES, _CREDENTIALS, _REGISTRATION, _INVENTORY, _RECOVERY, _COS, *_NAMES)
+        for name in (_USE_CASES, _DEVICES, _CREDENTIALS, _REGISTRATION, _INVENTORY, _RECOVERY, _COS, _JOINS, *_NAMES)
     }
     digests |= {name: hashlib.sha256(data).hexdigest() for name, data in tables.items()}
     return Policies(

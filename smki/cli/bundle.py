@@ -195,6 +195,9 @@ def _as_json(bundle: "Bundle") -> dict[str, Any]:
         "certificates": len(bundle.certificates),
         "crls": len(bundle.crls),
         "use_cases": len(bundle.use_cases.all),
+        "joins": [
+            str(pair) for pair in sorted(bundle.joins.pairs, key=str) if bundle.kind in (pair.first, pair.second)
+        ],
     }
 
 

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,7 +69,7 @@ def state_update(session: Session, bundle: Path, anchors: tuple[Path, ...], stat
     from smki.cli.bundle import open_file
     from smki.device.holders import apply_bundle
 
-    with _kept(state) as (device, keys, keep):
+    with kept(state) as (device, keys, keep):
         updated = apply_bundle(device, open_file(session, bundle, anchors, session.clock()), keys)
         keep(updated, keys)
     click.echo(f"{updated.kind.value} {updated.device} has bundle {updated.bundle}")
@@ -106,6 +106,18 @@ def state_show(session: Session, state: Path, as_json: bool) -> None:
             }
             for one in device.pending
         ],
+        "joined": [
+            {
+                "device": str(one.device),
+                "device_type": one.kind.value,
+                "method": one.method.name[0],
+                "shares_a_secret": one.partner is not None,
+            }
+            for one in device.network.log
+        ],
+        "whitelist": [
+            {"device": str(one.device), "has_a_link_key": bool(one.key_hash)} for one in device.network.hub.listed
+        ],
         "log": [{"at": line.at, "code": line.code, "text": line.text} for line in device.log],
     }
 
@@ -124,6 +136,17 @@ def state_show(session: Session, state: Path, as_json: bool) -> None:
             click.echo()
             waiting = ((utc(one.at), str(one.originator), _word(one)) for one in device.pending)
             table(["Due", "Ordered by", "What waits"], waiting)
+        if device.network.log:
+            click.echo()
+            joined = (
+                (str(one.device), one.kind.value, one.method.name[0], "yes" if one.partner else "no")
+                for one in device.network.log
+            )
+            table(["Joined with", "Kind", "Method", "Shares a secret"], joined)
+        if device.network.hub.listed:
+            click.echo()
+            listed = ((str(one.device), "yes" if one.key_hash else "no") for one in device.network.hub.listed)
+            table(["On the whitelist", "Has a link key"], listed)
         if device.log:
             click.echo()
             table(["At", "Code", "What"], ((line.at, line.code, line.text) for line in device.log))
@@ -140,7 +163,7 @@ def _word(waiting: "Pending") -> str:
 
 
 @contextmanager
-def _kept(path: Path) -> "Iterator[tuple[DeviceState, DeviceKeys, Callable[[DeviceState, DeviceKeys], None]]]":
+def kept(path: Path) -> "Iterator[tuple[DeviceState, DeviceKeys, Callable[[DeviceState, DeviceKeys], None]]]":
     """A device's state, for one process at a time; what is kept replaces the file in one step."""
     import fcntl
 
@@ -162,12 +185,18 @@ def _kept(path: Path) -> "Iterator[tuple[DeviceState, DeviceKeys, Callable[[Devi
 @click.argument("places", nargs=-1, required=True, metavar="FILE...")
 @_state
 @click.option(
+    "--near",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="State file of another device, within reach by radio (joins of methods A and B); repeat it.",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     help="Write the result lines to this new file; default: print.",
 )
 @pass_session
-def receive(session: Session, places: tuple[str, ...], state: Path, out: Path | None) -> int:
+def receive(session: Session, places: tuple[str, ...], state: Path, near: tuple[Path, ...], out: Path | None) -> int:
     """Give commands to a device: its verdict on each, what changed, and the response or alert it sends.
 
     The state is on disk before an answer is written: what was obeyed is never obeyed again. A line of JSON for each:
@@ -176,16 +205,21 @@ def receive(session: Session, places: tuple[str, ...], state: Path, out: Path | 
     """
     import json
 
+    from smki.cli.air import Air
     from smki.cli.issuing import output
+    from smki.device.establishment import Surroundings
     from smki.device.receive import receive as obey
     from smki.parties.intake import given
 
     verdicts = []
-    with _kept(state) as (device, first_keys, keep), output(out) as lines:
-        now, keys = device, first_keys
+    with ExitStack() as held:
+        now, keys, keep = held.enter_context(kept(state))
+        air = Air(now.device, (held.enter_context(kept(path)) for path in near))
+        lines = held.enter_context(output(out))
         for item in given(places, sys.stdin.buffer):
-            found = obey(now, keys, item.octets, session.clock())
+            found = obey(now, keys, item.octets, session.clock(), Surroundings(air))
             now, keys = found.state, found.keys
+            air.settle()
             keep(now, keys)
             verdicts.append(found.verdict.accepted)
             told = {
@@ -212,7 +246,7 @@ def advance(session: Session, state: Path, moment: str | None, as_json: bool) ->
     from smki.device.credentials import advance as pass_time
 
     at = session.clock() if moment is None else moment_of(moment)
-    with _kept(state) as (device, keys, keep):
+    with kept(state) as (device, keys, keep):
         found = pass_time(device, keys, at)
         keep(found.state, keys)
     data = {"at": utc(at), "changes": list(found.changes), "alerts": [alert.hex() for alert in found.alerts]}

@@ -28,6 +28,7 @@ _COMMANDS = {
     "credentials": ("smki.cli.credentials", "Replace and read credentials on devices; rotate devices' own keys."),
     "cos": ("smki.cli.cos", "Change of supplier: ask for it, check it, sign it, take it back."),
     "device": ("smki.cli.device", "Requests and certificates of devices; a device on the desk."),
+    "han": ("smki.cli.han", "Plan a home; join and part its devices, list them, read their logs, top up."),
     "inventory": ("smki.cli.inventory", "Keep the inventory of devices: state, place, trust anchor cells; audit it."),
     "message": ("smki.cli.message", "Show, verify, sign and decrypt messages; add MACs; run vectors."),
     "hsm": ("smki.cli.hsm", "See HSMs and tokens, and test what they can do."),

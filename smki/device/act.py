@@ -10,30 +10,32 @@ from datetime import datetime
 
 from cryptography.hazmat import asn1
 
+from smki.device import hub, joins
 from smki.device import verdict as rules
 from smki.device.cells import CellName, CellUse
 from smki.device.credentials import update_credentials
+from smki.device.establishment import ALONE, Surroundings
 from smki.device.modes import RULES_BY_CODE, cell_usage, key_usage_bits
 from smki.device.own_keys import install, make_request, provide
-from smki.device.state import TOKENS_KEPT, DeviceKeys, DeviceState
+from smki.device.prepayment import pay_command
+from smki.device.state import DeviceKeys, DeviceState
 from smki.device.verdict import Failed
-from smki.entity import RemotePartyRole
+from smki.entity import DeviceType, RemotePartyRole
 from smki.errors import InvalidInput
 from smki.gbcs.header import encode_length
 from smki.gbcs.message import Message
-from smki.gbcs.payload.access import ACCESS_REQUEST, ACCESS_RESPONSE, Access, Asked, read_request
+from smki.gbcs.payload.access import ACCESS_REQUEST, Access, Asked, read_request, write_response
 from smki.gbcs.payload.credentials import CellContents, DetailsCommand, DetailsResponse, RoleDetails, StatusCode
 from smki.gbcs.payload.declared import enumerated, read_declared, write_declared
 from smki.gbcs.payload.firmware import Clock, ClockCommand, ClockResponse
 from smki.gbcs.payload.operations import GBZ, Component, components, object_text
-from smki.gbcs.top_up import TopUp, Utrn, utrn_holds
+from smki.gbcs.top_up import UTRN_DIGITS
 
 Seal = Callable[[bytes], bytes]
 _DETAILS = (0x0008, 0x011B)
 _NEW_PAIR, _INSTALL, _PROVIDE = 0x000A, 0x000B, 0x000C
 _OWN_KEYS = (_NEW_PAIR, _INSTALL, _PROVIDE)
 _SET_CLOCK = 0x007F
-_TOKEN_DIGITS = 20
 _PROTECTION = (0x001E, bytes.fromhex("00002b0208ff"), 1)  # data protection object, get_protected_attributes
 _PARAMETERS_START = bytes.fromhex("010102021602020509" + "0904")  # authentication and encryption; transaction-id
 _PARAMETERS_END = bytes.fromhex("0900" + "02021602" + "0202090102" + "0900")  # agreed key, static unified model
@@ -54,12 +56,26 @@ class Done:
     changes: tuple[str, ...] = ()
     keys: DeviceKeys | None = None
     """The device's keys, where they changed."""
+    alerts: tuple[bytes, ...] = ()
+    """What else it sends, because of the act."""
 
 
-def act(state: DeviceState, keys: DeviceKeys, message: Message, token: bool, seal: Seal, at: datetime) -> Done:
+def act(
+    state: DeviceState,
+    keys: DeviceKeys,
+    message: Message,
+    token: bool,
+    seal: Seal,
+    at: datetime,
+    around: Surroundings = ALONE,
+) -> Done:
     """Obey a command that passed every check. `token` says that it carries a prepayment token."""
     payload, code = message.payload, int(message.header.code)
     try:
+        if state.kind is DeviceType.CHF and code in hub.CODES:
+            return _done(hub.act_on(state, keys, message, at))
+        if code in joins.CODES:
+            return _done(joins.act_on(state, keys, message.header.code, payload, around, at))
         if payload[:1] == bytes((ACCESS_REQUEST,)):
             return _access(state, keys, message, token, seal)
         if payload[: len(GBZ)] == GBZ:
@@ -77,19 +93,23 @@ def act(state: DeviceState, keys: DeviceKeys, message: Message, token: bool, sea
     raise Failed(rules.NOT_DONE, f"{message.header.code} is good, and this device does not act on it")
 
 
+def _done(what: joins.Joined) -> Done:
+    return Done(what.state, what.payload, what.changes, alerts=what.alerts)
+
+
 # DLMS
 
 
 def _access(state: DeviceState, keys: DeviceKeys, message: Message, token: bool, seal: Seal) -> Done:
     """Each thing asked is answered by data and a result, in order (Green Book 9.4.6.5)."""
     asked = read_request(message.payload)
-    data, results, changes = b"", b"", list[str]()
+    answered_all, changes = list[tuple[Access, bytes, int]](), list[str]()
     for item in asked:
         kind = Access.GET if item.specification.access is Access.GET_WITH_SELECTION else item.specification.access
         kind = Access.SET if kind is Access.SET_WITH_SELECTION else kind
         answered = _NULL
         if token:
-            state, told = _pay(state, keys, message, item.value.content)
+            state, told = pay_command(state, keys, message, item.value.content)
             changes.append(told)
         elif kind is Access.GET:
             answered = state.values.get(_name(item), _NULL)
@@ -101,11 +121,8 @@ def _access(state: DeviceState, keys: DeviceKeys, message: Message, token: bool,
         else:
             changes.append(f"executed {_name(item)} with {item.octets.hex()}")
         known = kind is not Access.GET or _name(item) in state.values
-        data += answered
-        results += bytes((kind, _SUCCESS if known else _UNDEFINED))
-    count = bytes((len(asked),))
-    start = bytes((ACCESS_RESPONSE,)) + message.payload[1:5] + b"\0\0"
-    return Done(state, start + count + data + count + results, tuple(changes))
+        answered_all.append((kind, answered, _SUCCESS if known else _UNDEFINED))
+    return Done(state, write_response(message.payload, answered_all), tuple(changes))
 
 
 def _name(item: Asked) -> str:
@@ -148,27 +165,6 @@ def _protected(state: DeviceState, message: Message, item: Asked, seal: Seal) ->
     return b"\x02\x02" + parameters + b"\x09" + encode_length(len(block)) + block
 
 
-# Prepayment
-
-
-def _pay(state: DeviceState, keys: DeviceKeys, message: Message, content: object) -> tuple[DeviceState, str]:
-    """A token pays once, if the supplier in the top-up cell made it for this meter (GBCS 14)."""
-    name = CellName(RemotePartyRole.SUPPLIER, CellUse.TOP_UP)
-    cell = state.cells.get(name)
-    if not isinstance(content, bytes) or not content.isdigit() or len(content) != _TOKEN_DIGITS or cell is None:
-        raise Failed(rules.TOKEN, "no token of 20 digits, or no supplier to check it with")
-    header = message.header
-    utrn = Utrn(content.decode())
-    top_up = TopUp(header.originator, header.target, header.counter >> 32, utrn.value_class, utrn.value)
-    with keys.secrets.with_peer(cell.public_key, cell.certificate) as secret:
-        if not utrn_holds(utrn, top_up, secret):
-            raise Failed(rules.TOKEN, "the token is not by the supplier for this meter")
-    tokens = tuple(sorted((*state.tokens, top_up.number)))
-    floor = state.token_floor if len(tokens) <= TOKENS_KEPT else tokens[-TOKENS_KEPT - 1]
-    state = replace(state, tokens=tokens[-TOKENS_KEPT:], token_floor=floor)
-    return state, f"paid {top_up.value} {top_up.value_class.word}, token number {top_up.number}"
-
-
 # GBZ
 
 
@@ -177,7 +173,7 @@ def _zigbee(state: DeviceState, keys: DeviceKeys, message: Message, token: bool)
     for one in components(message.payload):
         reads = one.frame & 3 == 0 and one.command == _READ
         if token:
-            state, told = _pay(state, keys, message, one.body[-_TOKEN_DIGITS:])
+            state, told = pay_command(state, keys, message, one.body[-UTRN_DIGITS:])
             changes.append(told)
         elif not reads:
             changes.append(f"executed cluster 0x{one.cluster:04X} command 0x{one.command:02X} with {one.body.hex()}")

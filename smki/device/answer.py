@@ -121,6 +121,17 @@ def send_alert(state: DeviceState, keys: DeviceKeys, target: EntityId, code: Mes
     return Sent(replace(state, own_counter=state.own_counter + 1), sent.encode())
 
 
+def send_notice(state: DeviceState, keys: DeviceKeys, code: MessageCode, payload: bytes) -> Sent:
+    """An alert to the access control broker, numbered and with a MAC (SME.A.NC); to nobody where there is none."""
+    cell = state.cells.get(CellName(RemotePartyRole.ACCESS_CONTROL_BROKER, CellUse.KEY_AGREEMENT))
+    if cell is None:
+        return Sent(state, None)
+    header = Header(Cra.ALERT, state.own_counter, state.device, cell.entity, code)
+    with keys.secrets.with_peer(cell.public_key, cell.certificate) as secret:
+        sent = add_mac(Message(header, payload), secret)
+    return Sent(replace(state, own_counter=state.own_counter + 1), sent.encode())
+
+
 def _dlms_alert(code: int, counter: int, at: datetime) -> bytes:
     """A data notification: the code and the time (Green Book 9.4.6.6)."""
     invoke = (0x20000000 | counter & 0xFFFFFF).to_bytes(4)

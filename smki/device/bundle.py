@@ -14,6 +14,8 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from smki.device.cells import Cell, CellName, Cells, CellUse
+from smki.device.join_rules import JoinRules
+from smki.device.network import rules_from_json
 from smki.entity import DeviceType, EntityId, KeyUsage, RemotePartyRole
 from smki.errors import InvalidInput, Refused
 from smki.gbcs.header import Cra, MessageCode
@@ -44,6 +46,7 @@ class Bundle:
     certificates: tuple[bytes, ...]
     crls: tuple[bytes, ...]
     use_cases: UseCases
+    joins: JoinRules
     manifest: Mapping[str, Any]
 
 
@@ -101,6 +104,7 @@ def _read(signed: SignedData) -> Bundle:
             certificates=tuple(by_digest[digest] for digest in manifest["certificates"]),
             crls=tuple(by_digest[digest] for digest in manifest["crls"]),
             use_cases=use_cases_from_json(manifest["use_cases"]),
+            joins=rules_from_json(manifest["joins"]),
             manifest=manifest,
         )
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:

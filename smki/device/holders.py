@@ -12,7 +12,7 @@ from smki.device.cells import NOBODY, Cell, CellName, Cells, CellUse
 from smki.device.modes import BROKER_CELL, ROOT_CELL, RULES
 from smki.device.state import DeviceKeys, DeviceState, Past, Pending, refuse_others
 from smki.device.update import Floors, read_update
-from smki.entity import EntityId, RemotePartyRole
+from smki.entity import EntityId, KeyUsage, RemotePartyRole
 from smki.errors import Refused
 
 PAST_KEPT = 64  # former holders of roles that a device remembers; no home sees more suppliers than that
@@ -103,4 +103,6 @@ def apply_bundle(state: DeviceState, bundle: Bundle, keys: DeviceKeys) -> Device
     floors = {role: Floors(one, top_up if role is _TOKENS_OF else None) for role, one in bundle.counters.items()}
     keys.secrets.forget()
     after = with_cells(state, bundle.cells, floors)
-    return replace(after, bundle=bundle.version, own=bundle.own, use_cases=bundle.use_cases)
+    same = bundle.own[KeyUsage.KEY_AGREEMENT] == state.own.get(KeyUsage.KEY_AGREEMENT)
+    network = replace(state.network if same else state.network.without_secrets(), rules=bundle.joins)
+    return replace(after, bundle=bundle.version, own=bundle.own, use_cases=bundle.use_cases, network=network)

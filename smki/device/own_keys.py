@@ -108,7 +108,8 @@ def install(state: DeviceState, keys: DeviceKeys, payload: bytes) -> OwnKeys:
     signs = usage is KeyUsage.DIGITAL_SIGNATURE
     signing, agreement = (pair, keys.agreement) if signs else (keys.signing, pair)
     changed = replace(keys, signing=signing, agreement=agreement, asked=asked)
-    after = replace(state, own={**state.own, usage: der})
+    network = state.network if signs else state.network.without_secrets()  # what was agreed with the old key is over
+    after = replace(state, own={**state.own, usage: der}, network=network)
     return OwnKeys(after, changed, _number(code), (f"uses its new key for {usage.value}",))
 
 

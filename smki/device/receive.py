@@ -6,13 +6,16 @@ The state that comes out is to be kept before the answer is sent: a command that
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from smki.device import household
 from smki.device import verdict as rules
 from smki.device.act import act
 from smki.device.answer import alert, respond, response_header, sealer
 from smki.device.cells import CellName, CellUse, roles_of
 from smki.device.credentials import advance, contingency_key
+from smki.device.establishment import ALONE, Surroundings
 from smki.device.holders import heard
 from smki.device.modes import BROKER_CELL, CONTINGENCY_ROLE, RULES, RULES_BY_CODE
+from smki.device.prepayment import is_used
 from smki.device.state import DeviceKeys, DeviceState
 from smki.device.verdict import Failed, Step, Verdict
 from smki.entity import RemotePartyRole
@@ -39,7 +42,7 @@ class Received:
     """The response; for a failure that the specification wants told, the alert."""
     changes: tuple[str, ...] = ()
     alerts: tuple[bytes, ...] = ()
-    """Of what had been put off, and came due before the command."""
+    """Of what had been put off, and came due before the command; and of what the command changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,46 +51,68 @@ class Passed:
 
     message: Message
     use_case: UseCase
-    role: RemotePartyRole
+    role: RemotePartyRole | None
+    """None: another device of the home sent it."""
 
 
-def receive(state: DeviceState, keys: DeviceKeys, octets: bytes, at: datetime) -> Received:
-    """Do what is due, then judge a command, and if it is good obey it."""
+def receive(
+    state: DeviceState, keys: DeviceKeys, octets: bytes, at: datetime, around: Surroundings = ALONE
+) -> Received:
+    """Do what is due, then judge a command, and if it is good obey it. `around` is whom the device can reach."""
     due = advance(state, keys, at)
-    found = _receive(due.state, keys, octets, at)
-    return replace(found, changes=(*due.changes, *found.changes), alerts=due.alerts)
+    found = _receive(due.state, keys, octets, at, around)
+    return replace(found, changes=(*due.changes, *found.changes), alerts=(*due.alerts, *found.alerts))
 
 
-def _receive(state: DeviceState, keys: DeviceKeys, octets: bytes, at: datetime) -> Received:
+def _receive(state: DeviceState, keys: DeviceKeys, octets: bytes, at: datetime, around: Surroundings) -> Received:
     try:
-        passed = check(state, keys, octets)
+        message = _read(octets)  # 1
+        if household.is_answer(message):
+            return _heard(household.hear(state, keys, message, at), keys)
+        passed = _check(state, keys, message)
     except Failed as failure:
         return _failed(state, keys, failure.verdict, at)
+    use_case, role = passed.use_case, passed.role
+    if role is None:
+        return _heard(household.obey(state, keys, message, use_case, at), keys)
     # Used up before anything is done, so that nothing that fails below can be sent again.
-    state = _count(state, passed)
-    message, use_case, role = passed.message, passed.use_case, passed.role
+    state = _count(state, passed, role)
     header = response_header(state, message, use_case, at)
     try:
         token = use_case.category == PREPAYMENT
-        done = act(state, keys, message, token, sealer(state, keys, message, header, role), at)
+        done = act(state, keys, message, token, sealer(state, keys, message, header, role), at, around)
     except Failed as failure:
         return _failed(state, keys, failure.verdict, at)
     sent = respond(done.state, keys, message, use_case, role, Message(header, done.payload))
     text = f"{use_case.label}, by {role.word} {message.header.originator}"
     found = Verdict(rules.ACCEPTED, Step.ACT, text)
     after = sent.state.logged(at, rules.ACCEPTED, text)
-    return Received(found, after, done.keys or keys, sent.octets, done.changes)
+    return Received(found, after, done.keys or keys, sent.octets, done.changes, done.alerts)
+
+
+def _heard(found: household.Heard, keys: DeviceKeys) -> Received:
+    return Received(found.verdict, found.state, keys, found.answer, found.changes, found.alerts)
 
 
 def check(state: DeviceState, keys: DeviceKeys, octets: bytes) -> Passed:
     """Checks 1 to 8."""
+    return _check(state, keys, _read(octets))
+
+
+def _read(octets: bytes) -> Message:
     try:
-        message = read_message(octets)  # 1
+        return read_message(octets)
     except InvalidInput as error:
         raise Failed(rules.FORM, error.message) from None
+
+
+def _check(state: DeviceState, keys: DeviceKeys, message: Message) -> Passed:
     use_case = _use_case(state, message)  # 2
     if message.header.target != state.device:  # 3
         raise Failed(rules.TARGET, f"it is for {message.header.target}, and this is {state.device}")
+    if use_case.category == household.CATEGORY:
+        household.check(state, keys, message, use_case)  # 4 to 8
+        return Passed(message, use_case, None)
     role = _role(state, message, use_case)  # 4
     _check_counter(state, message, use_case, role)  # 5
     if message.mac is not None:
@@ -140,7 +165,7 @@ def _check_counter(state: DeviceState, message: Message, use_case: UseCase, role
         number, rest = counter >> 32, counter & 0xFFFFFFFF
         if rest:
             raise Failed(rules.REPLAY, f"counter {counter} is none of a prepayment token")
-        if number <= state.token_floor or number in state.tokens:
+        if is_used(state, number):
             raise Failed(rules.TOKEN_REPLAY, f"token number {number} was used, or is older than all that are kept")
         return
     last = state.counters.get(role, -1)
@@ -166,11 +191,11 @@ def _check_signature(state: DeviceState, message: Message, role: RemotePartyRole
         raise Failed(rules.SIGNATURE, f"the signature is not by the {role.word} in this device's cell")
 
 
-def _count(state: DeviceState, passed: Passed) -> DeviceState:
+def _count(state: DeviceState, passed: Passed, role: RemotePartyRole) -> DeviceState:
     counter = passed.message.header.counter
     if passed.use_case.category == PREPAYMENT:
         return state  # a token's number is used up by the token, once it is found good
-    return heard(state, passed.role, passed.message.header.originator, counter)
+    return heard(state, role, passed.message.header.originator, counter)
 
 
 def _failed(state: DeviceState, keys: DeviceKeys, found: Verdict, at: datetime) -> Received:

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from smki.device.bundle import Bundle, own_key, use_cases_as_json, use_cases_from_json
 from smki.device.cells import Cell, CellName, Cells
+from smki.device.network import Network, network_as_json, network_from_json
 from smki.device.update import Floors, read_update
 from smki.entity import DeviceType, EntityId, KeyUsage, RemotePartyRole
 from smki.errors import IntegrityFailure, InvalidInput, Refused
@@ -112,6 +113,8 @@ class DeviceState:
     """What was put off, one of a mode."""
     past: Mapping[Past, Floors] = field(default_factory=dict)
     """The highest counters ever heard from those who had a role before, the latest last."""
+    network: Network = field(default_factory=Network)
+    """Its side of the home network: whom it is joined with."""
 
     def logged(self, at: datetime, code: str, text: str) -> "DeviceState":
         line = LogLine(at.strftime("%Y-%m-%dT%H:%M:%SZ"), code, text)
@@ -132,6 +135,7 @@ def new_state(bundle: Bundle, keys: DeviceKeys, first_counter: int = 1) -> Devic
         own_counter=first_counter,
         own=bundle.own,
         use_cases=bundle.use_cases,
+        network=Network(bundle.joins),
     )
 
 
@@ -169,6 +173,7 @@ def write_state(state: DeviceState, keys: DeviceKeys) -> bytes:
             [one.role.word, str(one.entity), str(floors.counter), str(floors.top_up or 0)]
             for one, floors in state.past.items()
         ],
+        "network": network_as_json(state.network),
         "keys": {
             "signing": _private(keys.signing),
             "agreement": _private(keys.agreement),
@@ -216,6 +221,7 @@ def _read_body(body: Mapping[str, Any]) -> DeviceState:
             Past(RemotePartyRole.parse(role), EntityId.parse(entity)): Floors(int(counter), int(top_up))
             for role, entity, counter, top_up in body["past"]
         },
+        network=network_from_json(body["network"]),
     )
 
 

@@ -55,6 +55,12 @@ ORIGINATOR = Rule(
     Step.ORIGINATOR, "receive.originator", _UNAUTHORISED, "have the device's cells hold your certificate"
 )
 ROLE = Rule(Step.ORIGINATOR, "receive.role", _NO_AUTHORITY, "have it sent by a role that may")
+NOT_JOINED = Rule(
+    Step.ORIGINATOR,
+    "receive.not-joined",
+    _UNAUTHORISED,
+    "have the two devices joined, each with the other's certificate",
+)
 REPLAY = Rule(Step.COUNTER, "receive.counter", _OTHER, "number commands upwards; a late one is sent anew")
 TOKEN_REPLAY = Rule(Step.COUNTER, "receive.token-used", 0x8F51, "a token pays once")
 MAC = Rule(

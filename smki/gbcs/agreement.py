@@ -12,7 +12,9 @@ from enum import IntEnum
 from struct import Struct
 from typing import Self
 
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from smki.entity import EntityId
 from smki.errors import Refused
@@ -85,6 +87,12 @@ class SharedSecret:
         if not self._octets:
             raise Refused("gbcs.secret", "a shared secret that was given up", "agree anew")
         return hashlib.sha256(b"".join((_ROUND, self._octets, info.octets))).digest()[:KEY_OCTETS]
+
+    def derive(self, label: bytes, transcript: bytes, octets: int) -> bytes:
+        """Keys for something that is no message: of another construction than those, so that none is both."""
+        if not self._octets:
+            raise Refused("gbcs.secret", "a shared secret that was given up", "agree anew")
+        return HKDF(hashes.SHA256(), octets, transcript, label).derive(bytes(self._octets))
 
     def wipe(self) -> None:
         self._octets[:] = bytes(len(self._octets))  # of the same length: written in place

@@ -152,6 +152,7 @@ def bundle(home: Home, supplier: Party) -> Bundle:
         certificates=(),
         crls=(),
         use_cases=home.state.use_cases,
+        joins=home.state.network.rules,
         manifest={},
     )
 

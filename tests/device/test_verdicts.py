@@ -23,7 +23,7 @@ from smki.gbcs.header import Cra, Header, MessageCode
 from smki.gbcs.message import Message, Protection, read_message
 from smki.gbcs.payload.credentials import Cell, CellUsage, DetailsCommand, DetailsRequest, DetailsResponse
 from smki.gbcs.payload.declared import DIGITAL_SIGNATURE, KEY_AGREEMENT, read_declared, write_declared
-from smki.gbcs.payload.joins import Join, JoinCommand, JoinMethod, NamedDevice
+from smki.gbcs.payload.firmware import Activation, ActivationCommand
 from smki.gbcs.protection import sign, signature_holds
 from tests.device.desk import (
     PARTIES,
@@ -88,16 +88,11 @@ def old_token(desk: Desk) -> Message:
     return paying(50)
 
 
-def join(desk: Desk) -> Message:
+def new_firmware(desk: Desk) -> Message:
     del desk
-    asked = Join(
-        method=JoinMethod.A_INITIATOR,
-        other_device=bytes(8),
-        other_device_type=NamedDevice.HCALCS,
-        other_device_certificate=None,
-    )
-    header = Header(Cra.COMMAND, 1000, SUPPLIER, METER, MessageCode(0x000D))
-    return with_mac(sign(Message(header, write_declared(JoinCommand(payload=asked))), signer()))
+    asked = Activation(image_hash=bytes(32), originator_counter=1000, execution_date_time=None)
+    header = Header(Cra.COMMAND, 1000, SUPPLIER, METER, MessageCode(0x0012))
+    return with_mac(sign(Message(header, write_declared(ActivationCommand(payload=asked))), signer()))
 
 
 PRE = arming(1000)
@@ -155,7 +150,7 @@ CASES: dict[str, Case] = {
     "a token's counter has a lower half": lambda _: with_mac(
         changed(replace(paying(7), signature=None, mac=None), counter=(7 << 32) + 1)
     ),
-    "a join, which this device does not act on": join,
+    "firmware, which this device does not act on": new_firmware,
 }
 
 
@@ -215,7 +210,7 @@ def _check_answer(found: Received, alert: str | None) -> None:
 
 def test_a_counter_is_used_up_even_when_the_act_fails() -> None:
     desk = Desk()
-    assert desk.receive(join(desk)).verdict.code == "receive.not-done"
+    assert desk.receive(new_firmware(desk)).verdict.code == "receive.not-done"
     assert desk.receive(command(1000)).verdict.code == "receive.counter"
     assert desk.receive(command(1001)).verdict.accepted
 

@@ -1,5 +1,6 @@
 """What a DLMS access request asks, as values: attributes read and set, methods executed (Green Book 9.5)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -20,6 +21,7 @@ class Access(IntEnum):
     SET_WITH_SELECTION = 5
 
 
+_PLAIN = {Access.GET_WITH_SELECTION: Access.GET, Access.SET_WITH_SELECTION: Access.SET}
 _WITH_SELECTION = {Access.GET_WITH_SELECTION, Access.SET_WITH_SELECTION}
 
 
@@ -61,6 +63,14 @@ def read_request(payload: bytes) -> tuple[Asked, ...]:
         asked.append(Asked(specification, value, payload[start : cursor.offset]))
     cursor.finish()
     return tuple(asked)
+
+
+def write_response(request: bytes, answered: Sequence[tuple[Access, bytes, int]]) -> bytes:
+    """The answer to a request: data and a result for each thing asked, in order (Green Book 9.4.6.5)."""
+    count = bytes((len(answered),))
+    data = b"".join(octets for _, octets, _ in answered)
+    results = b"".join(bytes((_PLAIN.get(access, access), result)) for access, _, result in answered)
+    return bytes((ACCESS_RESPONSE,)) + request[1:5] + b"\0\0" + count + data + count + results
 
 
 def read_invoke(cursor: Cursor) -> int:

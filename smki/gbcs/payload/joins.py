@@ -5,6 +5,7 @@ from enum import IntEnum
 from cryptography import x509
 from cryptography.hazmat import asn1
 
+from smki.gbcs.header import MessageCode
 from smki.gbcs.payload.declared import Entity
 
 
@@ -29,6 +30,58 @@ class NamedDevice(IntEnum):
     HCALCS = 4
     PPMID = 5
     TYPE_2 = 6
+
+
+class JoinCode(IntEnum):
+    """joinResponseCode: what became of a join (GBCS 13.7)."""
+
+    SUCCESS = 0
+    INVALID_MESSAGE_CODE = 1
+    """For the method and role that the payload names."""
+    INVALID_METHOD_AND_ROLE = 2
+    INCOMPATIBLE_WITH_EXISTING_ENTRY = 3
+    DEVICE_LOG_FULL = 4
+    WRITE_FAILURE = 5
+    NO_RESOURCES = 6
+    UNKNOWN_ISSUER = 7
+    UNSUPPORTED_SUITE = 8
+    BAD_MESSAGE = 9
+    BAD_KEY_CONFIRM = 10
+    INVALID_OR_MISSING_CERTIFICATE = 11
+    NO_PARTNER_LINK_KEY = 12
+    NO_RESPONSE = 13
+
+    @property
+    def words(self) -> str:
+        return self.name.lower().replace("_", " ")
+
+
+class UnjoinCode(IntEnum):
+    """What became of an unjoin (GBCS 13.7)."""
+
+    SUCCESS = 0
+    NOT_IN_DEVICE_LOG = 1
+    OTHER_FAILURE = 2
+
+
+class ReadLogCode(IntEnum):
+    """readLogResponseCode."""
+
+    SUCCESS = 0
+    READ_FAILURE = 1
+
+
+CS03A1, CS03A2, CS03B, CS03C = (MessageCode(code) for code in (0x000D, 0x00AB, 0x000E, 0x00AF))
+CS04AC, CS04B = MessageCode(0x000F), MessageCode(0x0010)
+CS07, GCS59, GCS62 = MessageCode(0x0013), MessageCode(0x008C), MessageCode(0x00B2)
+JOIN_CODES = {
+    JoinMethod.A_INITIATOR: CS03A1,
+    JoinMethod.A_RESPONDER: CS03A2,
+    JoinMethod.B: CS03B,
+    JoinMethod.C: CS03C,
+}
+"""The one message code that each method and role has."""
+UNJOIN_CODES = {method: CS04B if method is JoinMethod.B else CS04AC for method in JoinMethod}
 
 
 @asn1.sequence

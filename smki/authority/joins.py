@@ -1,0 +1,89 @@
+"""Which joins on a home's network are permitted (joins.toml), inside the limit that devices hold (GBCS 13.7.1.2)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from smki.device.join_rules import MAX_CAPACITY, JoinRules, Method, Pair
+from smki.entity import DeviceType
+from smki.errors import InvalidInput
+from smki.settings import Table
+
+_FILE = "joins.toml"
+Known = Literal["S", "V", "D", "R"]
+"""How surely a fact is known: stated, seen in messages, derived, or our own reading."""
+
+
+class _Pair(Table, frozen=True):
+    method: Literal["A", "B", "C"]
+    first: str
+    second: str
+    known: Known
+
+
+class _Capacity(Table, frozen=True):
+    known: Known
+    ESME: int
+    GSME: int
+    GPF: int
+    PPMID: int
+    HCALCS: int
+    CHF: int
+
+
+class _Removed(Table, frozen=True):
+    known: Known
+    kept: int
+
+
+class _Whitelist(Table, frozen=True):
+    known: Known
+    not_listed: int
+    full: int
+
+
+@dataclass(frozen=True)
+class JoinsPolicy:
+    """What joins.toml says: the rules as devices are given them, and how surely each pair is known."""
+
+    rules: JoinRules
+    known: dict[Pair, Known]
+
+    def given_to_devices(self, issuers: Sequence[bytes]) -> JoinRules:
+        """With the authorities whose device certificates they are to believe over the network."""
+        return replace(self.rules, issuers=tuple(issuers))
+
+
+class JoinsFile(Table, frozen=True):
+    """The file as written."""
+
+    pair: list[_Pair]
+    capacity: _Capacity
+    removed: _Removed
+    whitelist: _Whitelist
+
+    def checked(self) -> JoinsPolicy:
+        known: dict[Pair, Known] = {}
+        for row in self.pair:
+            one = Pair(Method(row.method), DeviceType.parse(row.first), DeviceType.parse(row.second))
+            if one in known:
+                raise InvalidInput("policy.joins", f"{_FILE}: {one} stands there twice", "say it once")
+            known[one] = row.known
+        kinds = (
+            DeviceType.ESME,
+            DeviceType.GSME,
+            DeviceType.GPF,
+            DeviceType.PPMID,
+            DeviceType.HCALCS,
+            DeviceType.CHF,
+        )
+        capacity = {kind: int(getattr(self.capacity, kind.name)) for kind in kinds}
+        for kind, size in capacity.items():
+            if not 0 <= size <= MAX_CAPACITY:
+                raise InvalidInput(
+                    "policy.joins", f"{_FILE}: key `capacity.{kind.name}` = {size}", f"give 0 to {MAX_CAPACITY}"
+                )
+        rules = JoinRules(
+            frozenset(known), capacity, self.removed.kept, self.whitelist.not_listed, self.whitelist.full
+        )
+        return JoinsPolicy(rules, known)
