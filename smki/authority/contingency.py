@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -53,15 +53,6 @@ def open_contingency(workspace: Workspace, name: str) -> Opened:
             "contingency.key", "the contingency key is not the one the root names", "restore its token"
         ) from None
     return Opened(record.token, key, public_key, secret)
-
-
-def refuse_to_reveal() -> NoReturn:
-    """One person with the symmetric key in a file needs nobody else: it goes from its token into commands alone."""
-    raise Refused(
-        "contingency.reveal",
-        "the symmetric key is given to nobody",
-        "have key custodians approve a plan: `smki contingency run` puts the key into its commands",
-    )
 
 
 def rehearse(workspace: Workspace, name: str) -> dict[str, Any]:

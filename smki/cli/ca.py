@@ -98,21 +98,15 @@ def export(session: Session, name: str, chain: bool, links: bool, der: bool, out
 
 @command.command("contingency", epilog="Example: smki ca contingency oca-root")
 @_name
-@click.option(
-    "--reveal-to",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Refused: the symmetric key is given to nobody; `smki contingency run` uses it.",
-)
 @json_option
 @pass_session
-def contingency(session: Session, name: str, reveal_to: Path | None, as_json: bool) -> None:
+def contingency(session: Session, name: str, as_json: bool) -> None:
     """Prove that the contingency keys of root NAME still work: open its wrapped key, sign with it, verify.
+
     Nothing is revealed: `smki contingency run` uses the keys, once key custodians approved its plan.
     """
-    from smki.authority.contingency import refuse_to_reveal, rehearse
+    from smki.authority.contingency import rehearse
 
-    if reveal_to is not None:
-        refuse_to_reveal()
     result = rehearse(session.workspace, name)
     emit(
         result,

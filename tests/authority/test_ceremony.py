@@ -98,17 +98,6 @@ def test_the_roots_contingency_keys_can_be_used(house: House) -> None:
     assert secret.hex() not in str(told) + "".join(e.body.decode() for e in house.workspace.store.audit_entries())
 
 
-def test_nobody_is_handed_the_contingencys_secret(house: House, tmp_path: Path) -> None:
-    house.hold(house.shipped("1"))
-    house.workspace.close()
-    out = tmp_path / "secret"
-    command = [sys.executable, "-m", "smki", "--home", str(house.home), "ca", "contingency", "oca-root"]
-    done = subprocess.run([*command, "--reveal-to", str(out)], capture_output=True, text=True, timeout=60)
-    assert (done.returncode, out.exists()) == (3, False), done.stderr
-    assert "[contingency.reveal]" in done.stderr
-    assert "smki contingency run" in done.stderr
-
-
 def test_a_second_issuing_authority_takes_over_and_the_first_still_signs(house: House) -> None:
     for start in "12":
         house.hold(house.shipped(start))
