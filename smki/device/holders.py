@@ -104,5 +104,5 @@ def apply_bundle(state: DeviceState, bundle: Bundle, keys: DeviceKeys) -> Device
     keys.secrets.forget()
     after = with_cells(state, bundle.cells, floors)
     same = bundle.own[KeyUsage.KEY_AGREEMENT] == state.own.get(KeyUsage.KEY_AGREEMENT)
-    network = replace(state.network if same else state.network.without_secrets(), rules=bundle.joins)
+    network = (state.network if same else state.network.without_secrets()).under(bundle.joins, state.kind)
     return replace(after, bundle=bundle.version, own=bundle.own, use_cases=bundle.use_cases, network=network)

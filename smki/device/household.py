@@ -23,7 +23,6 @@ from smki.gbcs.protection import add_mac, mac_holds
 from smki.gbcs.top_up import UTRN_DIGITS, Utrn, ValueClass
 from smki.gbcs.use_case import UseCase
 
-CATEGORY = "SME.C.PPMID-GSME"
 PCS01, PCS02 = MessageCode(0x009B), MessageCode(0x0090)
 _PREPAYMENT = 0x0705
 # Commands of the prepayment cluster (ZSE annex D.7)
@@ -64,7 +63,8 @@ def check(state: DeviceState, keys: DeviceKeys, message: Message, use_case: UseC
     last = state.network.heard.get(header.originator, -1)
     if header.counter <= last:
         raise Failed(rules.REPLAY, f"counter {header.counter} is not above {last}, the last of {header.originator}")
-    if message.protection is not Protection.MAC or header.supplementary is not None:
+    allowed = use_case.allows(Cra.COMMAND, message.protection) and message.protection is Protection.MAC
+    if not allowed or header.supplementary is not None:
         raise Failed(rules.PROTECTION, f"{use_case.label} demands mac, and it carries {message.protection.value}")
     with shared_with(state, keys, header.originator) as secret:
         if secret is None:

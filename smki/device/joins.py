@@ -195,7 +195,7 @@ class Reachable:
         """Whoever its log names for method A. The second of method B is told nothing, and hears who may begin."""
         entry = self.state.network.find(offer.device)
         if entry is not None and entry.method is JoinMethod.A_RESPONDER:
-            return entry.kind is offer.kind
+            return entry.kind is offer.kind and self.state.network.permits(entry, self.state.kind)
         return self.state.network.rules.permits(JoinMethod.B, offer.kind, self.state.kind)
 
     @property
@@ -237,7 +237,10 @@ def _unjoin(state: DeviceState, keys: DeviceKeys, code: MessageCode, payload: by
 def shared_with(state: DeviceState, keys: DeviceKeys, other: EntityId) -> Iterator[SharedSecret | None]:
     """The secret with a device joined by method C, for as long as the block lasts; None where there is none."""
     entry = state.network.find(other)
-    if entry is None or entry.method is not JoinMethod.C or entry.partner is None:
+    if entry is None or entry.method is not JoinMethod.C or not state.network.permits(entry, state.kind):
+        yield None
+        return
+    if entry.partner is None:
         yield None
         return
     who = certificate_of(entry.partner.certificate, other)

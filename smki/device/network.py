@@ -89,6 +89,17 @@ class Network:
     def find(self, device: EntityId) -> Entry | None:
         return next((one for one in self.log if one.device == device), None)
 
+    def permits(self, entry: Entry, kind: DeviceType) -> bool:
+        """Whether the rules, as they are now, let a device of this kind be joined so."""
+        return self.rules.permits(entry.method, kind, entry.kind)
+
+    def under(self, rules: JoinRules, kind: DeviceType) -> "Network":
+        """With other rules: nothing is shared any more with those that they do not permit."""
+        after = replace(self, rules=rules)
+        log = tuple(one if after.permits(one, kind) else replace(one, partner=None) for one in self.log)
+        lost = {one.device for one in log if one.partner is None}
+        return replace(after, log=log, awaited=tuple(one for one in self.awaited if one[0] not in lost))
+
     def with_entry(self, entry: Entry) -> "Network":
         """With one more, or one in place of what was known of the same device."""
         known = tuple(entry if one.device == entry.device else one for one in self.log)

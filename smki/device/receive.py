@@ -24,7 +24,7 @@ from smki.gbcs.header import Cra
 from smki.gbcs.message import Message, read_message
 from smki.gbcs.payload.credentials import Mode
 from smki.gbcs.protection import mac_holds, signature_holds
-from smki.gbcs.use_case import UseCase
+from smki.gbcs.use_case import HOME_CODES, UseCase
 
 PREPAYMENT = "SME.C.NC+UTRN"
 _CONTINGENCY = RULES[Mode.ANY_BY_CONTINGENCY].code
@@ -110,7 +110,7 @@ def _check(state: DeviceState, keys: DeviceKeys, message: Message) -> Passed:
     use_case = _use_case(state, message)  # 2
     if message.header.target != state.device:  # 3
         raise Failed(rules.TARGET, f"it is for {message.header.target}, and this is {state.device}")
-    if use_case.category == household.CATEGORY:
+    if message.header.code in HOME_CODES:
         household.check(state, keys, message, use_case)  # 4 to 8
         return Passed(message, use_case, None)
     role = _role(state, message, use_case)  # 4

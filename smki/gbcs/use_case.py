@@ -20,6 +20,9 @@ SIGNATURE_ALONE = frozenset(MessageCode(code) for code in (0x0008, 0x011B, 0x010
 """Commands that no access control broker adds a MAC to: credentials read by a signer, recovery, contingency."""
 
 
+HOME_CATEGORY = "SME.C.PPMID-GSME"
+HOME_CODES = frozenset({MessageCode(0x0090), MessageCode(0x009B)})
+"""What one device of a home orders another, with the MAC of their join alone (GBCS 13.7). No file adds to these."""
 _USUAL_SENDERS = frozenset({RemotePartyRole.SUPPLIER, RemotePartyRole.ACCESS_CONTROL_BROKER})
 _SENDERS = {
     MessageCode(code): frozenset(roles)
@@ -117,6 +120,10 @@ class UseCases:
 def _refuse_weak(row: UseCase) -> None:
     """What a file may not say, whoever wrote it."""
     commands = row.protections.get(Cra.COMMAND, ())
+    if (row.category == HOME_CATEGORY) is not (row.code in HOME_CODES):
+        raise _weak(row.code, f"is {'not ' if row.code in HOME_CODES else ''}of the home network's category")
+    if row.code in HOME_CODES and (commands != (Protection.MAC,) or set(row.sending_devices) != {DeviceType.PPMID}):
+        raise _weak(row.code, "is not sent by a PPMID with its MAC")
     if Protection.NONE in {form for forms in row.protections.values() for form in forms}:
         raise _weak(row.code, "goes without protection")
     if row.code in CRITICAL and not row.critical:

@@ -170,9 +170,11 @@ def test_a_device_with_a_new_key_is_joined_anew(home: Family, changes: object) -
     assert home.give(KIND.GSME, hand_in(home, home.token(3)).encode()).verdict.accepted
 
 
-@pytest.mark.parametrize("renewed", [False, True])
-def test_a_bundle_with_another_certificate_ends_what_was_shared(home: Family, renewed: bool) -> None:
-    """With the same one it goes on; the rules are the bundle's either way."""
+@pytest.mark.parametrize(("renewed", "permitted"), [(False, True), (True, True), (False, False)])
+def test_a_bundle_with_another_certificate_or_other_rules_ends_what_was_shared(
+    home: Family, renewed: bool, permitted: bool
+) -> None:
+    """With the same ones it goes on; the rules are the bundle's either way."""
     state, keys = home.states[KIND.GSME], home.keys[KIND.GSME]
     own = dict(state.own)
     if renewed:
@@ -188,13 +190,14 @@ def test_a_bundle_with_another_certificate_ends_what_was_shared(home: Family, re
         certificates=(),
         crls=(),
         use_cases=state.use_cases,
-        joins=NO_RULES,
+        joins=state.network.rules if permitted else NO_RULES,
         manifest={},
     )
     message = hand_in(home, home.token(1)).encode()
     home.states[KIND.GSME] = apply_bundle(state, bundle, keys)
-    assert home.states[KIND.GSME].network.rules is NO_RULES
-    assert home.give(KIND.GSME, message).verdict.code == ("receive.not-joined" if renewed else "accepted")
+    assert home.states[KIND.GSME].network.rules is bundle.joins
+    goes_on = permitted and not renewed
+    assert home.give(KIND.GSME, message).verdict.code == ("accepted" if goes_on else "receive.not-joined")
 
 
 def test_it_goes_on_from_its_file(home: Family) -> None:

@@ -38,6 +38,12 @@ def test_the_shipped_table_is_whole() -> None:
 OPEN = '"0x0050" = { name = "ECS43", title = "Remotely Open the Load Switch on the ESME", category = "SME.C.C",'
 
 
+EMERGENCY = (
+    '"0x0090" = { name = "PCS02", title = "Activate Emergency Credit on GSME from PPMID",'
+    ' category = "SME.C.PPMID-GSME",'
+)
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
@@ -46,6 +52,12 @@ OPEN = '"0x0050" = { name = "ECS43", title = "Remotely Open the Load Switch on t
         (f'{OPEN} critical = true, command = ["signature+mac"]', f'{OPEN} critical = true, command = ["signature"]'),
         (f'{OPEN} critical = true, command = ["signature+mac"],', f"{OPEN} critical = true,"),
         ('"0x0050" =', '"0x9050" ='),
+        (OPEN, OPEN.replace("SME.C.C", "SME.C.PPMID-GSME")),
+        (EMERGENCY, EMERGENCY.replace("SME.C.PPMID-GSME", "SME.C.NC")),
+        (
+            f'{EMERGENCY} critical = false, command = ["mac"]',
+            f'{EMERGENCY} critical = false, command = ["signature"]',
+        ),
         (f"{OPEN} critical = true", f"{OPEN} critical = true, unheard_of = 1"),
         (f"{OPEN} critical = true", f'{OPEN} critical = true, alert = ["none"]'),
         ('senders = ["supplier"]', 'senders = ["anybody"]'),
