@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+from smki.gbcs.header import encode_length
 from smki.gbcs.payload.cosem_data import Value, read_count, read_value
 from smki.gbcs.payload.octets import Cursor, fault
 
 ACCESS_REQUEST, ACCESS_RESPONSE, DATA_NOTIFICATION = 0xD9, 0xDA, 0x0F
 _INVOKE = b"\x20"  # confirmed, not self-descriptive, normal priority: the same in every message (GBCS 7.2.8)
+MAX_ASKED = 127  # as many as one octet of length can say; no use case asks for nearly as many
 
 
 class Access(IntEnum):
@@ -47,13 +49,15 @@ class Asked:
 
 
 def read_request(payload: bytes) -> tuple[Asked, ...]:
-    """A whole access request, to its last octet."""
+    """A whole access request, to its last octet. One that asks too much is refused here, before any of it is done."""
     cursor = Cursor(payload, "big")
     cursor.expect(bytes((ACCESS_REQUEST,)), "an access request")
     read_invoke(cursor)
     cursor.expect(b"\0", "no date-time")
     specifications = read_specifications(cursor)
     count = len(specifications)
+    if count > MAX_ASKED:
+        cursor.refuse(f"{count} things are asked at once, and {MAX_ASKED} can be")
     if read_count(cursor) != count:
         cursor.refuse(f"not as many values as the {count} things asked")
     asked = []
@@ -67,7 +71,7 @@ def read_request(payload: bytes) -> tuple[Asked, ...]:
 
 def write_response(request: bytes, answered: Sequence[tuple[Access, bytes, int]]) -> bytes:
     """The answer to a request: data and a result for each thing asked, in order (Green Book 9.4.6.5)."""
-    count = bytes((len(answered),))
+    count = encode_length(len(answered))
     data = b"".join(octets for _, octets, _ in answered)
     results = b"".join(bytes((_PLAIN.get(access, access), result)) for access, _, result in answered)
     return bytes((ACCESS_RESPONSE,)) + request[1:5] + b"\0\0" + count + data + count + results
