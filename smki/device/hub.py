@@ -14,6 +14,8 @@ from smki.device.joins import Joined
 from smki.device.network import Hub, Listed, Removed
 from smki.device.state import DeviceKeys, DeviceState
 from smki.entity import DeviceType, EntityId
+from smki.errors import InvalidInput
+from smki.gbcs.header import MessageCode, encode_length
 from smki.gbcs.install_code import mmo_hash
 from smki.gbcs.message import Message
 from smki.gbcs.payload.access import Access, Asked, read_request, write_response
@@ -38,9 +40,18 @@ from smki.gbcs.payload.hub import (
     read_seconds,
     whitelist_alert,
 )
+from smki.gbcs.payload.operations import object_text
 
-CODES = frozenset({CCS01, CCS02, CCS03, CCS06})
-_SUCCESS, _UNDEFINED = 0, 4  # results of access (Green Book 9.5)
+_ALLOWED = {
+    CCS01: frozenset({(Access.ACTION, REGISTER), (Access.SET, JOIN_TIMEOUT), (Access.SET, JOINING)}),
+    CCS02: frozenset({(Access.ACTION, UNREGISTER)}),
+    CCS03: frozenset({(Access.ACTION, RESTORE)}),
+    CCS06: frozenset({(Access.GET, ACTIVE_DEVICES)}),
+}
+"""What each command may ask of the network control object: who may send one goes by its code, so what it asks must
+be that and no more."""
+CODES = frozenset(_ALLOWED)
+_SUCCESS = 0  # result of access (Green Book 9.5)
 _NULL = b"\0"
 _AUTHORISED, _REPORTING = 0x80, 0x40  # status of an active device (Blue Book 4.14.2)
 _UNMEASURED = bytes.fromhex("0f00 0f00 0f00 1100 1100 1100")
@@ -50,9 +61,12 @@ _UNCOUNTED = bytes.fromhex("1100 1100 1100 1100 1100")
 
 def act_on(state: DeviceState, keys: DeviceKeys, message: Message, at: datetime) -> Joined:
     """Obey a command about the whitelist; a changed whitelist is told to the broker."""
+    asked = read_request(message.payload)
+    for item in asked:
+        _refuse_unless_allowed(message.header.code, item)
     hub, changes, answered = state.network.hub, list[str](), list[tuple[Access, bytes, int]]()
-    for item in read_request(message.payload):
-        hub, data, result, told = _act(state, hub, item, at)
+    for item in asked:
+        hub, data, result, told = _act(hub, item, state.network.rules, at)
         answered.append((item.specification.access, data, result))
         changes += told
     after = replace(state, network=replace(state.network, hub=hub))
@@ -60,23 +74,26 @@ def act_on(state: DeviceState, keys: DeviceKeys, message: Message, at: datetime)
     return _telling(state, Joined(after, answer, tuple(changes)), keys, at)
 
 
-def _act(state: DeviceState, hub: Hub, item: Asked, at: datetime) -> tuple[Hub, bytes, int, tuple[str, ...]]:
+def _refuse_unless_allowed(code: MessageCode, item: Asked) -> None:
+    one = item.specification
+    if is_network_control(item) and (one.access, one.member) in _ALLOWED[code]:
+        return
+    what = object_text(one.class_id, one.logical_name, one.member)
+    raise InvalidInput(
+        "hub.asked", f"{code} asks {one.access.name} of {what}", "ask its sender for the command of its use case"
+    )
+
+
+def _act(hub: Hub, item: Asked, rules: JoinRules, at: datetime) -> tuple[Hub, bytes, int, tuple[str, ...]]:
     """One thing asked: the hub after it, its data, its result, what changed in words."""
     one = item.specification
-    if is_network_control(item):
-        if (one.access, one.member) == (Access.GET, ACTIVE_DEVICES):
-            return hub, _active(hub), _SUCCESS, ()
-        done = _change(state, hub, (one.access, one.member), item.value, at)
-        if done is not None:
-            after, result, told = done
-            return after, _NULL, result, (told,)
-    return hub, _NULL, _UNDEFINED, ()
+    if one.access is Access.GET:
+        return hub, _active(hub), _SUCCESS, ()
+    after, result, told = _change(hub, (one.access, one.member), item.value, rules, at)
+    return after, _NULL, result, (told,)
 
 
-def _change(
-    state: DeviceState, hub: Hub, what: tuple[Access, int], value: Value, at: datetime
-) -> tuple[Hub, int, str] | None:
-    rules = state.network.rules
+def _change(hub: Hub, what: tuple[Access, int], value: Value, rules: JoinRules, at: datetime) -> tuple[Hub, int, str]:
     if what == (Access.ACTION, REGISTER):
         return _register(hub, value, rules)
     if what == (Access.ACTION, UNREGISTER):
@@ -86,9 +103,9 @@ def _change(
     if what == (Access.SET, JOIN_TIMEOUT):
         seconds = read_seconds(value)
         return replace(hub, joining=seconds), _SUCCESS, f"joining takes {seconds} seconds"
-    if what == (Access.SET, JOINING) and value.type is Type.BOOLEAN:
-        return _open(hub, bool(value.content), at)
-    return None
+    if value.type is not Type.BOOLEAN:
+        raise InvalidInput("hub.form", "the network is to be neither open nor closed", "ask its sender for a boolean")
+    return _open(hub, bool(value.content), at)
 
 
 def _room(rules: JoinRules) -> int:
@@ -193,4 +210,4 @@ def _active(hub: Hub) -> bytes:
         status = _AUTHORISED | (_REPORTING if one.key_hash else 0)
         start = bytes.fromhex("020e 0908") + one.device.octets + bytes.fromhex("0408") + bytes((status,))
         listed.append(start + _UNMEASURED + _NEVER + _UNCOUNTED)
-    return bytes((Type.ARRAY, len(listed))) + b"".join(listed)
+    return bytes((Type.ARRAY,)) + encode_length(len(listed)) + b"".join(listed)

@@ -14,10 +14,11 @@ from smki.device.state import read_state, write_state
 from smki.entity import EntityId
 from smki.errors import InvalidInput
 from smki.gbcs.agreement import agree
+from smki.gbcs.header import encode_length
 from smki.gbcs.install_code import InstallCode, mmo_hash
 from smki.gbcs.message import Protection, read_message
 from smki.gbcs.payload import hub as wire
-from smki.gbcs.payload.access import read_request
+from smki.gbcs.payload.access import Access, read_request, write_response
 from smki.gbcs.protection import mac_holds
 from tests.device.desk import key
 from tests.device.family import AT, DEVICES, KIND, Family
@@ -192,8 +193,52 @@ def test_who_is_listed_can_be_read(home: Family) -> None:
 
 def test_other_objects_are_not_the_whitelist(home: Family) -> None:
     other = wire.read_devices(home.counter + 1).replace(bytes.fromhex("006800001e0300ff"), bytes(8))
-    found = order(home, wire.CCS06, other)
-    assert results(found)[-2:] == bytes.fromhex("0104")
+    assert order(home, wire.CCS06, other).verdict.code == "receive.payload"
+
+
+def test_a_command_asks_what_its_code_says_and_no_more(home: Family) -> None:
+    """Who may send a command goes by its code: a read that lists a device would be another's command."""
+    listing(home)
+    backup = wire.Backup(bytes(12), bytes(8), (wire.BackedUp(DEVICES[KIND.GSME]),))
+    before = home.states[KIND.CHF].network.hub
+    for mine, payload in (
+        (wire.CCS01, lambda counter: wire.register(counter, DEVICES[KIND.GSME], CODE, SECONDS)),
+        (wire.CCS02, lambda counter: wire.unregister(counter, METER)),
+        (wire.CCS03, lambda counter: wire.restore(counter, backup)),
+        (wire.CCS06, wire.read_devices),
+    ):
+        for code in (wire.CCS01, wire.CCS02, wire.CCS03, wire.CCS06):
+            if code != mine:
+                found = order(home, code, payload(home.counter + 1))
+                assert (found.verdict.code, found.alerts) == ("receive.payload", ())
+    assert home.states[KIND.CHF].network.hub == before
+
+
+def test_nothing_is_done_of_a_command_that_asks_one_thing_too_many(home: Family) -> None:
+    """The door is not even opened, whatever stands before the thing that is not allowed."""
+    payload = wire.register(home.counter + 1, METER, CODE, SECONDS)
+    place = bytes.fromhex("006800001e0300ff")
+    opening, removing = bytes((2,)) + place + bytes((2,)), bytes((3,)) + place + bytes((2,))
+    assert payload.count(opening) == 1
+    found = order(home, wire.CCS01, payload.replace(opening, removing))
+    assert found.verdict.code == "receive.payload"
+    assert listed(home) == []
+
+
+def test_one_that_asks_too_much_is_refused(home: Family) -> None:
+    """A count above 127 takes another octet, in which no answer was ever seen."""
+    one = wire.read_devices(home.counter + 1)
+    start, wanted = one[:6], one[7:17]
+    for count, code in ((127, "accepted"), (128, "receive.payload"), (300, "receive.payload")):
+        said = encode_length(count)
+        payload = start + said + wanted * count + said + bytes(count)
+        assert order(home, wire.CCS06, payload).verdict.code == code
+
+
+def test_counts_of_answers_are_lengths() -> None:
+    answered = [(Access.GET, b"\0", 0)] * 200
+    data = write_response(wire.read_devices(1), answered)
+    assert data == bytes.fromhex("da200000010000 81c8") + bytes(200) + bytes.fromhex("81c8") + bytes((1, 0)) * 200
 
 
 @pytest.mark.parametrize("old", ["01020304", "1601", "0910", "1600"])
