@@ -117,9 +117,12 @@ class Network:
         return replace(self, log=tuple(replace(one, partner=None) for one in self.log), awaited=())
 
     def having_heard(self, device: EntityId, counter: int) -> "Network":
-        others = {one: last for one, last in self.heard.items() if one != device}
-        kept = dict([*others.items(), (device, counter)][-HEARD_KEPT:])
-        return replace(self, heard=kept)
+        """One more is heard of; those who went longest ago are forgotten, and nobody who is joined."""
+        joined = {one.device for one in self.log} | {device}
+        gone = [one for one in self.heard if one not in joined]
+        forgotten = set(gone[: max(0, len(self.heard) + 1 - HEARD_KEPT)])
+        others = {one: last for one, last in self.heard.items() if one != device and one not in forgotten}
+        return replace(self, heard={**others, device: counter})
 
     def awaiting(self, device: EntityId, counter: int) -> "Network":
         return replace(self, awaited=(*self.awaited, (device, counter))[-AWAITED_KEPT:])

@@ -5,12 +5,14 @@ from dataclasses import replace
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from smki.device import verdict as rules
 from smki.device.bundle import Bundle
 from smki.device.holders import apply_bundle
 from smki.device.household import emergency_credit, top_up
 from smki.device.join_rules import NO_RULES
+from smki.device.network import HEARD_KEPT
 from smki.device.state import read_state, write_state
-from smki.entity import KeyUsage
+from smki.entity import EntityId, KeyUsage
 from smki.errors import Refused
 from smki.gbcs.agreement import agree
 from smki.gbcs.header import Cra
@@ -234,3 +236,14 @@ def test_what_is_no_such_command_is_used_up_and_told(home: Family, payload: str)
     found = home.give(KIND.GSME, other.encode())
     assert (found.verdict.code, len(found.alerts)) == ("receive.payload", 1)
     assert home.give(KIND.GSME, message.encode()).verdict.code == "receive.counter"
+
+
+def test_however_many_are_heard_of_nobody_joined_is_forgotten(home: Family) -> None:
+    message = hand_in(home, home.token(1)).encode()
+    assert home.give(KIND.GSME, message).verdict.accepted
+    network = home.states[KIND.GSME].network
+    for number in range(2 * HEARD_KEPT):
+        network = network.having_heard(EntityId(number.to_bytes(8)), 1)
+    assert len(network.heard) <= HEARD_KEPT + 1
+    home.states[KIND.GSME] = replace(home.states[KIND.GSME], network=network)
+    assert home.give(KIND.GSME, message).verdict.code == rules.REPLAY.code
