@@ -125,7 +125,10 @@ def establish(own: Party, other: EntityId, named: DeviceType, around: Surroundin
 
 
 class Responder:
-    """The other end: answers one offer at a time. What it kept after a good confirmation is in `partner`."""
+    """The other end: has one offer under way, the last that it answered. What was confirmed well is in `partner`.
+
+    A new offer takes the place of the one before: whoever offers and then falls silent keeps nobody else out.
+    """
 
     def __init__(self, own: Party, entropy: Callable[[int], bytes], known: Callable[[Offer], bool]) -> None:
         self._own = own
@@ -135,8 +138,6 @@ class Responder:
         self.partner: tuple[EntityId, Partner] | None = None
 
     def answer(self, offer: Offer) -> Answer | JoinCode:
-        if self._under_way is not None:
-            return JoinCode.NO_RESOURCES
         if offer.named is not self._own.kind or not self._known(offer):
             return (
                 JoinCode.NO_RESPONSE

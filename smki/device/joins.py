@@ -126,11 +126,11 @@ def _judge(
     fits = _fits(state, other, kind, said.method)  # d, e
     if fits is not None:
         return fits
+    if not around.writes():  # g, before f: the other end would keep a key that this one cannot
+        return JoinCode.WRITE_FAILURE
     partner = _partner(state, keys, said, around)  # f
     if isinstance(partner, JoinCode):
         return partner
-    if not around.writes():  # g
-        return JoinCode.WRITE_FAILURE
     return Entry(other, kind, said.method, partner)
 
 

@@ -120,18 +120,29 @@ def test_an_unknown_issuer(home: Family) -> None:
     assert home.join(KIND.ESME, A1, KIND.HCALCS) is JoinCode.SUCCESS
 
 
-def test_one_that_is_busy(home: Family) -> None:
-    """Code 6: the other has begun with somebody, and has not ended."""
+def test_one_that_falls_silent_keeps_nobody_out(home: Family) -> None:
+    """The other has begun with somebody who never ends it: the next one is answered, and the first proves nothing."""
     offer = Offer(STRANGER, KIND.ESME, KIND.TYPE_2, stranger(), bytes(16))
     assert isinstance(home.display.answer(offer), Answer)
-    assert home.join(KIND.ESME, B, KIND.TYPE_2) is JoinCode.NO_RESOURCES
-    assert not home.display.confirm(bytes(32))
     assert home.join(KIND.ESME, B, KIND.TYPE_2) is JoinCode.SUCCESS
+    assert home.display.partner is not None
+    assert home.display.partner[0] == DEVICES[KIND.ESME]
+    assert not home.display.confirm(bytes(32))
 
 
-@pytest.mark.parametrize("code", [JoinCode.NO_PARTNER_LINK_KEY, JoinCode.NO_RESPONSE])
+def test_an_offer_that_is_refused_replaces_none(home: Family) -> None:
+    bad = Offer(STRANGER, KIND.ESME, KIND.TYPE_2, b"0", bytes(16))
+
+    def interrupted(answer: Answer) -> Answer:
+        assert home.display.answer(bad) is JoinCode.BAD_MESSAGE
+        return answer
+
+    assert home.join(KIND.ESME, B, KIND.TYPE_2, air=Between(home, change=interrupted)) is JoinCode.SUCCESS
+
+
+@pytest.mark.parametrize("code", [JoinCode.NO_RESOURCES, JoinCode.NO_PARTNER_LINK_KEY, JoinCode.NO_RESPONSE])
 def test_one_that_cannot_be_reached(home: Family, code: JoinCode) -> None:
-    """Codes 12 and 13: the hub does not introduce it; it does not answer."""
+    """Codes 6, 12 and 13: it is busy; the hub does not introduce it; it does not answer."""
     assert home.join(KIND.ESME, B, KIND.TYPE_2, air=Air(home, {DISPLAY: code})) is code
     assert home.states[KIND.ESME].network.log == ()
 
@@ -191,6 +202,18 @@ def test_a_log_that_cannot_be_written(home: Family) -> None:
     assert home.join(KIND.HCALCS, A2, KIND.ESME) is JoinCode.WRITE_FAILURE
     assert home.states[KIND.HCALCS].network.log == ()
     assert home.unjoin(KIND.GSME, C, DEVICES[KIND.PPMID]) is UnjoinCode.OTHER_FAILURE
+
+
+def test_nobody_is_left_with_a_key_that_could_not_be_kept(home: Family) -> None:
+    """The other end hears nothing from a device whose memory takes no more."""
+    assert home.join(KIND.HCALCS, A2, KIND.ESME) is JoinCode.SUCCESS
+    home.writes = False
+    air = Air(home)
+    assert home.join(KIND.ESME, A1, KIND.HCALCS, air=air) is JoinCode.WRITE_FAILURE
+    assert air.reached == []
+    entry = home.states[KIND.HCALCS].network.find(DEVICES[KIND.ESME])
+    assert entry is not None
+    assert entry.partner is None
 
 
 def test_all_codes_are_in_these_files() -> None:
