@@ -1,6 +1,7 @@
 """`smki han`: the devices of a home, joined and parted, listed and read; tokens over their network; plans."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -8,11 +9,15 @@ import click
 
 from smki.cli.han_plan import plan
 from smki.cli.han_topup import topup
-from smki.cli.keys import certificates_option
+from smki.cli.keys import certificates_option, own_key_options
+from smki.cli.reading import issued, key_ring
 from smki.cli.render import emit, json_option, table
 from smki.cli.session import Session, pass_session
 
 if TYPE_CHECKING:
+    from smki.entity import EntityId
+    from smki.gbcs.header import MessageCode
+    from smki.gbcs.message import Message
     from smki.parties.han import HanDesk, Member, Order
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -52,6 +57,23 @@ def _making(function: F) -> F:
                 help="Write files for `message sign` and `message mac` into this new folder.",
             ),
             json_option,
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def _proving(function: F) -> F:
+    """The options of a command that believes an alert: who told it, and what shows that they did."""
+    for option in reversed(
+        (
+            click.option(
+                "--told-by",
+                metavar="EUI-64",
+                help="Whose alert it is, when not that of the device the command is for: the one it replaces.",
+            ),
+            own_key_options,
+            certificates_option,
         )
     ):
         function = option(function)
@@ -103,7 +125,8 @@ def unjoin(session: Session, /, one: str, other: str, **making: Any) -> None:
 @click.option("--install-code", type=_FILE, help="The file with the code on its label, CRC and all; - reads a pipe.")
 @click.option("--seconds", type=int, default=_SECONDS, show_default=True, help="How long it may take to come.")
 @click.option("--remove", metavar="EUI-64", help="Or list this one no more.")
-@click.option("--restore", type=_FILE, help="Or give the hub the whitelist in another's alert (CS14).")
+@click.option("--restore", type=_FILE, help="Or give the hub the whitelist in an alert (CS14), once it is proven.")
+@_proving
 @_making
 @pass_session
 def whitelist(
@@ -115,41 +138,76 @@ def whitelist(
     seconds: int,
     remove: str | None,
     restore: Path | None,
+    told_by: str | None,
+    others: tuple[Path, ...],
+    certificate: Path | None,
+    token: str | None,
+    label: str | None,
+    key_file: Path | None,
     **making: Any,
 ) -> None:
-    """Make the command that changes whom a hub lists: CCS01, CCS02 or CCS03. The install code's CRC is checked."""
+    """Make the command that changes whom a hub lists: CCS01, CCS02 or CCS03. The install code's CRC is checked.
+
+    An install code is in the files of --out alone, which nobody else can read, and is never printed. An alert is
+    believed when its MAC holds: give the key it was sent to, and its device's certificate.
+    """
     from smki.entity import EntityId
-    from smki.gbcs.payload.hub import read_whitelist_alert
+    from smki.gbcs.payload.hub import CS14, read_whitelist_alert
 
     if sum(item is not None for item in (add, remove, restore)) != 1 or (add is None) is not (install_code is None):
         raise click.UsageError("Say one thing: --add with --install-code, --remove, or --restore.")
-    desk, member = _desk(session, **making), _member(session, hub)
+    proof = _Proof(told_by, others, _own(certificate, token, label, key_file))
+    proof.refuse_without(restore)
+    desk, member, told = _desk(session, **making), _member(session, hub), None
     if add is not None and install_code is not None:
         order = desk.list_device(member, EntityId.parse(add), _code(install_code), seconds)
     elif remove is not None:
         order = desk.unlist_device(member, EntityId.parse(remove))
     else:
         assert restore is not None, "one of the three was given"
-        order = desk.restore_hub(member, read_whitelist_alert(_alert(restore, 0x0018)))
-    _hand_out([order], **making)
+        alert = _alert(session, restore, CS14, member, proof)
+        backup = read_whitelist_alert(alert.payload)
+        order, told = desk.restore_hub(member, backup), _told(alert, len(backup.devices))
+    _hand_out([order], told, **making)
 
 
 @command.command("log", epilog=f"Example: smki han log GSME=00-DB-12-34-56-78-90-A1 {_EXAMPLE}")
 @click.argument("device")
-@click.option("--restore", type=_FILE, help="Give a proxy (GPF) the log in another's alert (GCS62) instead.")
+@click.option(
+    "--restore", type=_FILE, help="Give a proxy (GPF) the log in an alert (GCS62), once it is proven, instead."
+)
+@_proving
 @_making
 @pass_session
-def log(session: Session, /, device: str, restore: Path | None, **making: Any) -> None:
-    """Make the command that reads a device's log (CS07; CCS06), or gives a new proxy the old one's (GCS59)."""
-    from smki.gbcs.payload.declared import read_declared
-    from smki.gbcs.payload.joins import LogAlert
+def log(
+    session: Session,
+    /,
+    device: str,
+    restore: Path | None,
+    told_by: str | None,
+    others: tuple[Path, ...],
+    certificate: Path | None,
+    token: str | None,
+    label: str | None,
+    key_file: Path | None,
+    **making: Any,
+) -> None:
+    """Make the command that reads a device's log (CS07; CCS06), or gives a new proxy the old one's (GCS59).
 
+    An alert is believed when its MAC holds: give the key it was sent to, and its device's certificate.
+    """
+    from smki.gbcs.payload.declared import read_declared
+    from smki.gbcs.payload.joins import GCS62, LogAlert
+
+    proof = _Proof(told_by, others, _own(certificate, token, label, key_file))
+    proof.refuse_without(restore)
     desk, member = _desk(session, **making), _member(session, device)
     if restore is None:
         _hand_out([desk.read_log(member)], **making)
         return
-    told = read_declared(LogAlert, _alert(restore, 0x00B2)).payload
-    _hand_out([desk.restore_proxy(member, told.entries)], **making)
+    alert = _alert(session, restore, GCS62, member, proof)
+    entries = read_declared(LogAlert, alert.payload).payload.entries
+    _hand_out([desk.restore_proxy(member, entries)], _told(alert, len(entries)), **making)
 
 
 # What they share
@@ -200,30 +258,65 @@ def _code(path: Path) -> Any:
         raise InvalidInput("install-code.form", f"{path} holds no install code", "write its digits") from None
 
 
-def _alert(path: Path, code: int) -> bytes:
-    """The payload of the one alert in a file."""
+@dataclass(frozen=True)
+class _Proof:
+    """What a person gives to show that an alert is its device's."""
+
+    told_by: str | None
+    others: tuple[Path, ...]
+    own: dict[str, Any]
+
+    def refuse_without(self, restore: Path | None) -> None:
+        if restore is None and (self.told_by or self.others or any(self.own.values())):
+            raise click.UsageError("Only --restore has something to prove: leave out --told-by, keys, certificates.")
+
+    def teller(self, member: "Member") -> "EntityId":
+        from smki.entity import EntityId
+
+        return member.device if self.told_by is None else EntityId.parse(self.told_by)
+
+
+def _own(certificate: Path | None, token: str | None, label: str | None, key_file: Path | None) -> dict[str, Any]:
+    return {"certificate": certificate, "token": token, "label": label, "key_file": key_file}
+
+
+def _alert(session: Session, path: Path, code: "MessageCode", member: "Member", proof: _Proof) -> "Message":
+    """The one alert in a file, proven to be of the device that is named."""
     import sys
 
+    from smki.entity import KeyUsage
     from smki.errors import InvalidInput
-    from smki.gbcs.header import Cra
-    from smki.gbcs.message import read_message
+    from smki.parties.han_alerts import read_alert, refuse_unless_proven
     from smki.parties.intake import take_in
 
-    messages = [read_message(one.octets) for one in take_in([path], sys.stdin.buffer, 1)]
-    found = [one for one in messages if (one.header.cra, int(one.header.code)) == (Cra.ALERT, code)]
-    if len(found) != 1:
-        raise InvalidInput("han.alert", f"{path} holds no alert 0x{code:04X}", "give the one that was sent")
-    return found[0].payload
+    given = list(take_in([path], sys.stdin.buffer, 1))
+    if not given:
+        raise InvalidInput("han.alert", f"{path} holds no alert {code}", "give the one that was sent")
+    message, teller = read_alert(given[0].octets, str(path), code), proof.teller(member)
+    ring = key_ring(session, proof.others, proof.own)
+    for entity in {message.header.originator, message.header.target}:
+        for usage in KeyUsage:
+            ring.add(issued(session, entity, usage))
+    refuse_unless_proven(message, teller, session.policies.use_cases, ring)
+    return message
 
 
-def _hand_out(orders: "Sequence[Order]", *, out: Path | None, as_json: bool, **_: Any) -> None:
-    """Show what was made; write it for those who sign and MAC it."""
+def _told(alert: "Message", devices: int) -> dict[str, Any]:
+    return {"originator": str(alert.header.originator), "devices": devices}
+
+
+def _hand_out(
+    orders: "Sequence[Order]", told: dict[str, Any] | None = None, *, out: Path | None, as_json: bool, **_: Any
+) -> None:
+    """Show what was made, and whose word it goes by; write it for those who sign and MAC it."""
     from smki.parties.han_files import as_data, write_orders
 
     data = [as_data(number, one) for number, one in enumerate(orders, 1)]
     written = [] if out is None else write_orders(out, orders)
 
     def human() -> None:
+        if told is not None:
+            click.echo(f"{told['originator']} told of {told['devices']} devices")
         rows = [
             (str(one["number"]), one["use_case"], one["to"], one["signed_by"] or "-", one["counter"]) for one in data
         ]
@@ -231,4 +324,5 @@ def _hand_out(orders: "Sequence[Order]", *, out: Path | None, as_json: bool, **_
         for path in written:
             click.echo(f"wrote {path}")
 
-    emit({"commands": data, "files": [str(path) for path in written]}, as_json, human)
+    found = {"commands": data, "files": [str(path) for path in written]}
+    emit(found if told is None else {**found, "told": told}, as_json, human)

@@ -95,6 +95,11 @@ class Order:
     def code(self) -> MessageCode:
         return self.message.header.code
 
+    @property
+    def secret(self) -> bool:
+        """Whether it carries an install code."""
+        return self.code == hub.CCS01
+
 
 # Who joins whom
 

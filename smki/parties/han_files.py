@@ -13,17 +13,18 @@ UNSIGNED = "mac"
 
 
 def as_data(number: int, order: Order) -> dict[str, Any]:
-    """One command for programs."""
-    return {
+    """One command for programs: what is printed. An install code opens the network, so it is in the files alone."""
+    told = {
         "number": number,
         "use_case": str(order.code),
         "to": str(order.member),
         "originator": str(order.message.header.originator),
         "counter": str(order.message.header.counter),
         "signed_by": order.role.word if order.signed else None,
-        "message": order.message.encode().hex(),
-        "asked": order.expectation,
     }
+    if order.secret:
+        return told
+    return {**told, "message": order.message.encode().hex(), "asked": order.expectation}
 
 
 def write_orders(folder: Path, orders: Sequence[Order]) -> list[Path]:

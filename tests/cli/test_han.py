@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,6 +12,10 @@ from smki.gbcs.payload.declared import read_declared
 from smki.gbcs.payload.joins import JoinCommand, UnjoinCommand
 from tests.cli.typing_hand import Type, typing_in
 from tests.house import House
+
+if TYPE_CHECKING:
+    from smki.entity import DeviceType
+    from tests.device.family import Family
 
 SUPPLIER, BROKER = "90-B3-D5-1F-30-01-00-00", "90-B3-D5-1F-30-00-00-02"
 HUB, GSME, PPMID, ESME = (f"00-DB-12-34-99-00-00-0{number}" for number in range(4))
@@ -98,24 +102,93 @@ def test_certificates_are_found_in_the_store_once_they_are_in_use(certified: Typ
     assert all(one.other_device_certificate is not None for one in carried)
 
 
+def proving(home: "Family", kind: "DeviceType") -> list[str]:
+    """Files with the broker's key and certificate, and with that of the device that told."""
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    from smki.authority.safe_files import write_new
+    from smki.device.cells import CellName, CellUse
+    from smki.entity import EntityId, KeyUsage, RemotePartyRole
+    from tests.device.desk import key
+    from tests.parties.people import certificate
+
+    role, usage = RemotePartyRole.ACCESS_CONTROL_BROKER, KeyUsage.KEY_AGREEMENT
+    mine = key(CellName(role, CellUse.KEY_AGREEMENT))
+    folder = Path(f"proof-{kind.value}")
+    folder.mkdir()
+    pem = mine.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    write_new(folder / "broker.key", pem, 0o600)
+    broker = certificate(mine.public_key(), EntityId.parse(BROKER), role, usage).certificate
+    (folder / "broker.der").write_bytes(broker.public_bytes(Encoding.DER))
+    (folder / "device.der").write_bytes(home.states[kind].own[usage])
+    return [
+        "--certificate", str(folder / "broker.der"), "--key-file", str(folder / "broker.key"),
+        "--certificates", str(folder / "device.der"),
+    ]  # fmt: skip
+
+
 def test_a_log_goes_from_alert_to_command(smki: Type) -> None:
     """What an old hub and an old proxy told is given to the new ones."""
     from smki.gbcs.payload.joins import GCS59, JoinMethod, RestoreCommand
-    from tests.device.family import KIND, Family
+    from tests.device.family import DEVICES, KIND, Family
     from tests.device.test_hub import listing
 
     home = Family()
+    old_hub, old_proxy = str(DEVICES[KIND.CHF]), str(DEVICES[KIND.GPF])
+    by_hub, by_proxy = proving(home, KIND.CHF), proving(home, KIND.GPF)
     alert = listing(home).alerts[0]
     Path("hub-alert").write_text(alert.hex())
-    (one,) = commands(smki("han", "whitelist", f"CHF={HUB}", "--restore", "hub-alert", *PARTIES, "--json"))
+    restoring = ["han", "whitelist", f"CHF={HUB}", "--restore", "hub-alert", *PARTIES]
+    printed = smki(*restoring, "--told-by", old_hub, *by_hub, "--json")
+    (one,) = commands(printed)
     assert one["use_case"] == "0x0003"
+    assert json.loads(printed[1])["told"] == {"originator": old_hub, "devices": 1}
+    assert smki(*restoring, "--told-by", old_hub, *by_hub)[1].startswith(f"{old_hub} told of 1 devices\n")
+    same = ["han", "whitelist", f"CHF={old_hub}", "--restore", "hub-alert", *PARTIES]
+    assert commands(smki(*same, *by_hub, "--json"))[0]["use_case"] == "0x0003"
     found = home.try_to_join(KIND.GPF, JoinMethod.B, KIND.TYPE_2)
     Path("proxy-alert").write_text(found.alerts[0].hex())
-    (one,) = commands(smki("han", "log", f"GPF={HUB}", "--restore", "proxy-alert", *PARTIES, "--json"))
+    log = ["han", "log", f"GPF={HUB}", "--restore", "proxy-alert", *PARTIES]
+    printed = smki(*log, "--told-by", old_proxy, *by_proxy, "--json")
+    (one,) = commands(printed)
     assert one["use_case"] == str(GCS59)
+    assert json.loads(printed[1])["told"] == {"originator": old_proxy, "devices": 1}
     entries = read_declared(RestoreCommand, read_message(bytes.fromhex(one["message"])).payload).payload.entries
     assert len(entries) == 1
     assert refused(smki("han", "log", f"GPF={HUB}", "--restore", "hub-alert", *PARTIES)) == "han.alert"
+    assert refused(smki(*log, "--told-by", old_proxy)) == "han.unproven"
+    assert refused(smki(*log, *by_proxy)) == "han.teller"
+
+
+def test_an_alert_that_nobody_sent_is_not_believed(smki: Type) -> None:
+    """Whoever could make one up could put any device into a home."""
+    from dataclasses import replace
+
+    from smki.gbcs.message import Message
+    from smki.gbcs.payload import hub as wire
+    from tests.device.family import DEVICES, DISPLAY, KIND, Family
+    from tests.device.test_hub import listing
+
+    home = Family()
+    sent = read_message(listing(home).alerts[0])
+    by_hub = proving(home, KIND.CHF)
+    evil = wire.Backup(bytes(12), bytes(8), (wire.BackedUp(DISPLAY, bytes(16)),))
+    made_up = wire.whitelist_alert(1, bytes(12), evil)
+
+    def restored(message: Message, *options: str) -> tuple[int, str, str]:
+        Path("alert").write_text(message.encode().hex())
+        return smki("han", "whitelist", f"CHF={DEVICES[KIND.CHF]}", "--restore", "alert", *options, *PARTIES)
+
+    assert restored(sent, *by_hub)[0] == 0
+    assert refused(restored(replace(sent, payload=made_up), *by_hub)) == "han.unproven"
+    assert refused(restored(replace(sent, mac=bytes(12)), *by_hub)) == "han.unproven"
+    assert refused(restored(sent)) == "han.unproven"
+    assert refused(restored(sent, *by_hub[:4])) == "han.unproven"
+    by_another = replace(sent, header=replace(sent.header, originator=DISPLAY))
+    assert refused(restored(by_another, *by_hub)) == "han.teller"
+    assert refused(restored(by_another, "--told-by", str(DISPLAY), *by_hub)) == "han.unproven"
+    assert smki("han", "whitelist", f"CHF={HUB}", "--remove", ESME, *by_hub, *PARTIES)[0] == 2
+    assert smki("han", "log", f"GPF={HUB}", "--told-by", ESME, *PARTIES)[0] == 2
 
 
 def test_what_a_signer_expects_is_what_it_is_shown(certified: Type) -> None:
@@ -144,10 +217,19 @@ def test_methods_a_and_b_and_parting(smki: Type) -> None:
 def test_whitelist_and_logs(smki: Type) -> None:
     Path("label").write_text(CODE)
     listing = ["--add", ESME, "--install-code", "label"]
-    (one,) = commands(smki("han", "whitelist", f"CHF={HUB}", *listing, *PARTIES, "--json"))
+    printed = smki("han", "whitelist", f"CHF={HUB}", *listing, *PARTIES, "--out", "listed", "--json")
+    (one,) = commands(printed)
     assert (one["use_case"], one["originator"], one["signed_by"]) == ("0x0001", BROKER, None)
-    assert "83fed3407a939723a5c639b26916d505" in one["message"]
-    assert "c3b5" not in one["message"]
+    secret = "83fed3407a939723a5c639b26916d505"
+    assert secret not in (printed[1] + printed[2]).lower().replace(" ", ""), (
+        "it opens the network"
+    )
+    assert not {"message", "asked"} & set(one)
+    (file,) = Path("listed").iterdir()
+    assert file.stat().st_mode & 0o777 == 0o600
+    message = json.loads(file.read_text())["message"]
+    assert secret in message
+    assert "c3b5" not in message
     (one,) = commands(smki("han", "whitelist", f"CHF={HUB}", "--remove", ESME, *PARTIES, "--json"))
     assert one["use_case"] == "0x0002"
     (one,) = commands(smki("han", "log", f"CHF={HUB}", *PARTIES, "--json"))
