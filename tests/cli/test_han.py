@@ -221,9 +221,7 @@ def test_whitelist_and_logs(smki: Type) -> None:
     (one,) = commands(printed)
     assert (one["use_case"], one["originator"], one["signed_by"]) == ("0x0001", BROKER, None)
     secret = "83fed3407a939723a5c639b26916d505"
-    assert secret not in (printed[1] + printed[2]).lower().replace(" ", ""), (
-        "it opens the network"
-    )
+    assert secret not in (printed[1] + printed[2]).lower().replace(" ", ""), "it opens the network"
     assert not {"message", "asked"} & set(one)
     (file,) = Path("listed").iterdir()
     assert file.stat().st_mode & 0o777 == 0o600
