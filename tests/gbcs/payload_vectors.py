@@ -85,7 +85,7 @@ def read_or_refuse(read: Callable[[bytes, Names], Payload], payload: bytes) -> N
     refused = ""
     try:
         nodes = read(payload, names()).nodes
-        assert len(leaves(nodes)) >= len(nodes) > 0
+        assert len(leaves(nodes)) >= len(nodes)
         assert [node.as_json()["name"] for node in nodes] == [node.name for node in nodes]
     except InvalidInput as error:
         refused = error.code
