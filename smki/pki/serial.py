@@ -10,6 +10,7 @@ from smki.errors import InvalidInput
 _MARK = 0x4000_0000  # keeps the first octet from 40 to 7F: its top bit clear, and never zero
 _FIRST_TICK = datetime(2020, 1, 1, tzinfo=UTC)
 _TICK_SECONDS = 4  # 2^30 of them last to the year 2156
+_TICK_OCTETS = 4
 SERIAL_OCTETS = 16  # every certificate of the real system has 16; RFC 5280 4.1.2.2 allows 20
 
 
@@ -48,7 +49,7 @@ class Serial:
         RFC 5280 wants them unique; 64 random bits are what keeps a forger from knowing the next.
         """
         ticks = int((at - _FIRST_TICK).total_seconds()) // _TICK_SECONDS
-        return cls((_MARK | (ticks & (_MARK - 1))).to_bytes(4) + entropy(SERIAL_OCTETS - 4))
+        return cls((_MARK | (ticks & (_MARK - 1))).to_bytes(_TICK_OCTETS) + entropy(SERIAL_OCTETS - _TICK_OCTETS))
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -58,6 +59,11 @@ class Serial:
             raise InvalidInput(
                 "serial.form", f"{text[:40]!r} is not a serial number", "give 32 hexadecimal digits"
             ) from None
+
+    @property
+    def tick(self) -> bytes:
+        """When it was drawn, to four seconds; later ones are larger."""
+        return self.octets[:_TICK_OCTETS]
 
     @property
     def number(self) -> int:
