@@ -139,9 +139,7 @@ class Responder:
 
     def answer(self, offer: Offer) -> Answer | JoinCode:
         if offer.named is not self._own.kind or not self._known(offer):
-            return (
-                JoinCode.NO_RESPONSE
-            )  # it is taken for another, or was not told of this one: it talks to no stranger
+            return JoinCode.NO_RESPONSE  # taken for another, or not told of this one: it talks to no stranger
         who = _believed(self._own, offer.certificate, offer.device, offer.nonce, offer.suite)
         if isinstance(who, JoinCode):
             return who
