@@ -53,6 +53,18 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def read_bounded(path: Path, most: int, what: str, remedy: str = "name a smaller one") -> bytes:
+    """Read a file from outside, never more of it than there may be. `what` is what its errors are called after."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(most + 1)
+    except OSError as error:
+        raise InvalidInput(f"{what}.unreadable", f"{path}: {error.strerror}", "name a file you can read") from None
+    if len(data) > most:
+        raise InvalidInput(f"{what}.size", f"{path} is larger than {most} octets", remedy)
+    return data
+
+
 def read_private(path: Path, most: int = MAX_PRIVATE_OCTETS) -> bytes:
     """Read a file that holds a secret; refuse it when others could have read or changed it."""
     try:

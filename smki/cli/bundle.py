@@ -169,14 +169,10 @@ def read_anchors(session: Session, anchors: tuple[Path, ...]) -> "list[TrustAnch
 
 
 def open_file(session: Session, path: Path, anchors: tuple[Path, ...], at: datetime) -> "Bundle":
+    from smki.authority.safe_files import read_bounded
     from smki.device.bundle import MAX_BUNDLE_OCTETS, open_bundle
-    from smki.errors import InvalidInput
 
-    try:
-        with path.open("rb") as file:
-            octets = file.read(MAX_BUNDLE_OCTETS + 1)
-    except OSError as error:
-        raise InvalidInput("bundle.unreadable", f"{path}: {error.strerror}", "name a bundle") from None
+    octets = read_bounded(path, MAX_BUNDLE_OCTETS, "bundle", "name a bundle")
     return open_bundle(octets, read_anchors(session, anchors), at)
 
 

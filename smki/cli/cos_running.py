@@ -62,14 +62,10 @@ def judged(session: Session, file: Path, crls: tuple[Path, ...]) -> "tuple[Judge
 
 
 def octets(file: Path) -> bytes:
-    from smki.errors import InvalidInput
+    from smki.authority.safe_files import read_bounded
     from smki.parties.cos.request import MAX_FILE_OCTETS
 
-    with file.open("rb") as opened:
-        data = opened.read(MAX_FILE_OCTETS + 1)
-    if len(data) > MAX_FILE_OCTETS:
-        raise InvalidInput("cos.size", f"{file} is larger than {MAX_FILE_OCTETS} octets", "have it asked in parts")
-    return data
+    return read_bounded(file, MAX_FILE_OCTETS, "cos", "have it asked in parts")
 
 
 def crls_in(paths: tuple[Path, ...]) -> "list[PathCrl]":

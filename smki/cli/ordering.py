@@ -121,9 +121,10 @@ def _first_counter(counter: int | None, first_counter: int | None, count: int) -
 
 
 def _rows(path: Path) -> Iterator[tuple[str, str | None]]:
-    with path.open("rb") as file:
-        data = file.read(_MAX_FILE_OCTETS + 1)
-    if len(data) > _MAX_FILE_OCTETS or data.count(b"\n") > MOST_DEVICES:
+    from smki.authority.safe_files import read_bounded
+
+    data = read_bounded(path, _MAX_FILE_OCTETS, "credentials", "split it")
+    if data.count(b"\n") > MOST_DEVICES:
         raise InvalidInput("credentials.devices", f"{path} names more than {MOST_DEVICES} devices", "split it")
     for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1):
         parts = [] if line.lstrip().startswith("#") else line.replace(",", " ").split()

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from smki.authority.safe_files import read_bounded
 from smki.entity import EntityId
 from smki.errors import InvalidInput
 from smki.gbcs.words import Reading
@@ -94,15 +95,7 @@ class Expectations:
 
 def read_expectations(path: Path) -> Expectations:
     """From a file: one object, a list of them, or one a line."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE_OCTETS + 1)
-    except OSError as error:
-        raise InvalidInput(
-            "expectation.unreadable", f"{path}: {error.strerror}", "name a file you can read"
-        ) from None
-    if len(data) > MAX_FILE_OCTETS:
-        raise InvalidInput("expectation.size", f"{path} is larger than {MAX_FILE_OCTETS} octets", "split it")
+    data = read_bounded(path, MAX_FILE_OCTETS, "expectation", "split it")
     try:
         written = _parse(data)
     except (ValueError, TypeError, RecursionError, msgspec.ValidationError) as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from smki.authority.joins import Known
 from smki.authority.policies import Policies
+from smki.authority.safe_files import read_bounded
 from smki.device.cells import CellName, CellUse
 from smki.device.join_rules import Method, Pair
 from smki.entity import DeviceType, EntityId, RemotePartyRole
@@ -88,14 +89,7 @@ class Plan:
 
 
 def read_home(path: Path) -> Home:
-    try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_FILE_OCTETS + 1)
-    except OSError as error:
-        raise InvalidInput("han.unreadable", f"{path}: {error.strerror}", "name a file you can read") from None
-    if len(data) > _MAX_FILE_OCTETS:
-        raise _wrong(path.name, f"more than {_MAX_FILE_OCTETS} octets")
-    return home_of(data, path.name)
+    return home_of(read_bounded(path, _MAX_FILE_OCTETS, "han"), path.name)
 
 
 def home_of(data: bytes, source: str) -> Home:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from smki.authority.safe_files import read_bounded
 from smki.authority.workspace import Workspace
 from smki.errors import InvalidInput
 from smki.gbcs.verdict import KeyRing
@@ -62,13 +63,7 @@ def requests_in(workspace: Workspace, ring: KeyRing, given: Iterable[Given]) -> 
 
 def certificates_issued(path: Path) -> Iterator[bytes]:
     """The certificates in the result lines of issuing; lines that tell of a refusal have none."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_FILE_OCTETS + 1)
-    except OSError as error:
-        raise InvalidInput("cert.unreadable", f"{path}: {error.strerror}", "name a file you can read") from None
-    if len(data) > _MAX_FILE_OCTETS:
-        raise InvalidInput("cert.size", f"{path} is larger than {_MAX_FILE_OCTETS} octets", "split it")
+    data = read_bounded(path, _MAX_FILE_OCTETS, "cert", "split it")
     decode = msgspec.json.Decoder(_Line).decode
     for number, line in enumerate(data.splitlines(), 1):
         try:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from smki.authority.anchors import authorities
-from smki.authority.safe_files import read_private
+from smki.authority.safe_files import read_bounded, read_private
 from smki.authority.workspace import Workspace
 from smki.entity import EntityId, KeyUsage
 from smki.errors import InvalidInput, Refused
@@ -92,14 +92,7 @@ def _certificates(data: bytes) -> list[bytes]:
 
 
 def _octets(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_FILE_OCTETS + 1)
-    except OSError as error:
-        raise InvalidInput("cert.unreadable", f"{path}: {error.strerror}", "name a file you can read") from None
-    if len(data) > _MAX_FILE_OCTETS:
-        raise InvalidInput("cert.size", f"{path} is larger than {_MAX_FILE_OCTETS} octets", "name certificates")
-    return data
+    return read_bounded(path, _MAX_FILE_OCTETS, "cert", "name certificates")
 
 
 def refuse_unless_in_use(workspace: Workspace, one: Certified, usage: KeyUsage, *, or_pending: bool = False) -> None:

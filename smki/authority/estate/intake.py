@@ -57,6 +57,17 @@ class Report:
         if len(self.wrong) < MAX_WRONG:
             self.wrong.append(Wrong(*place, code, message))
 
+    def entry(self, chunk: Sequence[Any], tally: Tally) -> dict[str, Any]:
+        """What the log says of a chunk that was written."""
+        return {
+            "files": self.files,
+            "rows": len(chunk),
+            "added": tally.added,
+            "changed": tally.changed,
+            "unchanged": tally.unchanged,
+            "digest": digest(chunk),
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Columns:

@@ -14,9 +14,10 @@ from smki.authority.estate.devices_intake import (
     check_transition,
     new_device,
 )
-from smki.authority.estate.intake import Fields, Place, Report, Spool, digest, spooled, take_in
+from smki.authority.estate.intake import Fields, Place, Report, Spool, spooled, take_in
 from smki.authority.estate.meter_points import meter_point as read_meter_point
 from smki.authority.log import act, acts, seal
+from smki.authority.safe_files import read_bounded
 from smki.authority.workspace import Workspace
 from smki.device.cells import Cell, CellName
 from smki.entity import DeviceType, EntityId, RemotePartyRole
@@ -99,11 +100,7 @@ def _point(meter_point: MeterPoint | None) -> str:
 def put_certificate(workspace: Workspace, entity: EntityId, name: CellName, path: Path, reason: str) -> DeviceRecord:
     """Believe from now on that a certificate is in a cell: for what was done without this authority."""
     known(workspace, entity)
-    try:
-        with path.open("rb") as file:
-            certificate = file.read(MAX_CERTIFICATE_OCTETS + 1)
-    except OSError as error:
-        raise InvalidInput("cert.unreadable", f"{path}: {error.strerror}", "name a file you can read") from None
+    certificate = read_bounded(path, MAX_CERTIFICATE_OCTETS, "cert")
     content = Cell.of(certificate, name)
     number = load_certificate(certificate, str(path)).serial_number
     at = workspace.clock()
@@ -165,16 +162,7 @@ def _write(workspace: Workspace, spool: Spool, report: Report) -> None:
             for chunk in spool.chunks():
                 tally = _write_chunk(workspace, tx, chunk, report)
                 report.tally += tally
-                entries.append(
-                    {
-                        "files": report.files,
-                        "rows": len(chunk),
-                        "added": tally.added,
-                        "changed": tally.changed,
-                        "unchanged": tally.unchanged,
-                        "digest": digest(chunk),
-                    }
-                )
+                entries.append(report.entry(chunk, tally))
             if report.wrong_count:
                 raise _Wrong
     except _Wrong:

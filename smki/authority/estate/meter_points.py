@@ -10,7 +10,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from smki.authority.estate.intake import Columns, Fields, Place, Report, Spool, digest, spooled, take_in
+from smki.authority.estate.intake import Columns, Fields, Place, Report, Spool, spooled, take_in
 from smki.authority.log import acts, seal
 from smki.authority.workspace import Workspace
 from smki.entity import EntityId, RemotePartyRole
@@ -123,16 +123,7 @@ def _write(workspace: Workspace, spool: Spool, report: Report) -> None:
             ]
             tally = tx.put_registrations(rows)
             report.tally += tally
-            entries.append(
-                {
-                    "files": report.files,
-                    "rows": len(chunk),
-                    "added": tally.added,
-                    "changed": tally.changed,
-                    "unchanged": tally.unchanged,
-                    "digest": digest(chunk),
-                }
-            )
+            entries.append(report.entry(chunk, tally))
     seal(workspace)
 
 

@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from smki.authority.ceremony.file import Name, Sentence
+from smki.authority.safe_files import read_bounded
 from smki.entity import DeviceType, EntityId, RemotePartyRole
 from smki.errors import InvalidInput
 from smki.pki.holder import MAX_CERTIFICATE_OCTETS
@@ -144,14 +145,7 @@ def _moments(table: PlanTable) -> Iterator[tuple[str, datetime]]:
 
 
 def _read(path: Path, most: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            octets = file.read(most + 1)
-    except OSError as error:
-        raise InvalidInput("plan.unreadable", f"{path}: {error.strerror}", "name a file you can read") from None
-    if len(octets) > most:
-        raise InvalidInput("plan.size", f"{path} is larger than {most} octets", "split it into plans")
-    return octets
+    return read_bounded(path, most, "plan", "split it into plans")
 
 
 def der_of(text: str, where: str) -> bytes:

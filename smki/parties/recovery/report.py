@@ -16,7 +16,7 @@ from typing import Any, Literal
 import msgspec
 
 from smki.authority.log import act, seal
-from smki.authority.safe_files import write_over
+from smki.authority.safe_files import read_bounded, write_over
 from smki.authority.workspace import Workspace
 from smki.entity import EntityId
 from smki.errors import InvalidInput
@@ -198,13 +198,7 @@ class _ProgressFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def read_progress(path: Path, plan: Plan) -> dict[str, Any]:
     """A progress file that a subscriber sent: what they say of the same plan, told and not counted."""
-    try:
-        with path.open("rb") as file:
-            octets = file.read(MAX_HEARD_OCTETS + 1)
-    except OSError as error:
-        raise InvalidInput("progress.unreadable", f"{path}: {error.strerror}", "name a file you can read") from None
-    if len(octets) > MAX_HEARD_OCTETS:
-        raise InvalidInput("progress.size", f"{path} is larger than {MAX_HEARD_OCTETS} octets", "ask for it again")
+    octets = read_bounded(path, MAX_HEARD_OCTETS, "progress", "ask for it again")
     try:
         read = msgspec.json.decode(octets, type=_ProgressFile)
     except (msgspec.DecodeError, RecursionError):
