@@ -106,6 +106,7 @@ def codes(outcome: Outcome) -> set[str]:
 def code_of(work: Callable[[], object]) -> str:
     with pytest.raises(SmkiError) as caught:
         work()
+    assert caught.value.remedy
     return caught.value.code
 
 

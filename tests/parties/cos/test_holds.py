@@ -1,116 +1,110 @@
-"""What is held: a grant is of what was shown, two runs are counted together, and what waits can be taken back."""
+"""What is many waits for an officer, however it is cut; and no file goes past the limits."""
 
 from datetime import timedelta
-from typing import Any
+from pathlib import Path
 
 import pytest
 
-from smki.authority.log import act
+from smki.authority.policies import load_policies
 from smki.authority.second_officer import decide_hold
-from smki.parties.cos.cancelling import by_officer, by_request
-from smki.parties.cos.commands import Commands
-from smki.store.records import HoldRecord
+from smki.authority.workspace import SHIPPED
+from smki.errors import SmkiError
 from tests.house import NOW, OFFICERS
-from tests.parties.cos.test_desk import policy
-from tests.parties.cos.world import NORTH, SOUTH, Party, codes, home, meter, south
+from tests.parties.cos.world import (
+    NORTH,
+    SOUTH,
+    Party,
+    codes,
+    entries,
+    home,
+    meter,
+    north,
+    point,
+    policy,
+    south,
+)
 
-THRESHOLD = 2
+DAY = timedelta(days=1)
+LATER = NOW + 10 * DAY
 
 
-@pytest.fixture
-def strict(party: Party) -> Party:
-    """At most two homes a day without an officer."""
+@pytest.mark.parametrize(
+    ("old", "reason"),
+    [
+        ("count = 2_000", str(SOUTH)),
+        ("count = 10_000", "all suppliers"),
+    ],
+)
+def test_above_a_threshold_a_request_waits_for_an_officer(party: Party, old: str, reason: str) -> None:
     party.house.enrol()
-    policy(party.house, "count = 2_000", f"count = {THRESHOLD}")
-    party.settle(range(3))
-    party.settle(range(3, 6), NORTH)
-    return party
+    policy(party.house, old, "count = 3")
+    party.settle(range(6))
+    request = south.request(*(home(number) for number in range(4)))
+    held = party.run(request)
+    assert {(one.result, *codes(one)) for one in held} == {("held", "approve.needed")}
+    assert not entries(party, "message.signing")
+    assert not list(party.workspace.store.orders.find())
+    (hold,) = party.workspace.store.holds.all()
+    assert hold.items == 4
+    assert reason in hold.reasons[0]
+    words = [text for _, text in party.workspace.store.holds.items(hold.digest)]
+    assert words[0] == f"home 0: meter point {point(0)}, ESME {meter(0)}, now"
+    assert {one.result for one in party.run(request)} == {"held"}
+    decide_hold(party.workspace, hold, "alice", OFFICERS["alice"], True, "failed supplier")
+    assert {one.result for one in party.run(request)} == {"signed"}
+    assert {one.result for one in party.run(request)} == {"signed before"}
+    (more,) = party.run(south.request(home(5)))
+    assert more.result == "held", "the window is full"
 
 
-def _grant(party: Party, hold: HoldRecord) -> None:
-    decide_hold(party.workspace, hold, "alice", OFFICERS["alice"], True, "looked at")
+def test_small_requests_add_up_and_suppliers_are_counted_apart(party: Party) -> None:
+    policy(party.house, "count = 2_000", "count = 3")
+    party.settle(range(4))
+    party.settle(range(4, 5), NORTH)
+    for number in range(3):
+        assert [one.result for one in party.run(south.request(home(number)))] == ["signed"]
+    assert [one.result for one in party.run(south.request(home(3)))] == ["held"]
+    assert [one.result for one in party.run(north.request(home(4)))] == ["signed"]
 
 
-def _results(party: Party, request: bytes) -> dict[str, str]:
-    return {one.reference: one.result for one in party.run(request)}
+def test_what_an_officer_refused_is_not_signed(party: Party) -> None:
+    party.house.enrol()
+    policy(party.house, "count = 2_000", "count = 0")
+    request = south.request(home())
+    party.run(request)
+    (hold,) = party.workspace.store.holds.all()
+    decide_hold(party.workspace, hold, "alice", OFFICERS["alice"], False, "nobody ordered it")
+    (done,) = party.run(request)
+    assert (done.result, *codes(done)) == ("refused", "approve.refused")
 
 
-def test_a_grant_is_of_the_homes_that_were_shown(strict: Party) -> None:
-    request = south.request(*(home(number) for number in range(6)))
-    assert [*_results(strict, request).values()].count("held") == 3
-    (first,) = strict.workspace.store.holds.all()
-    _grant(strict, first)
-    for number in range(3, 6):
-        strict.register(number, (NOW - timedelta(hours=1), SOUTH))
-    found = _results(strict, request)
-    assert found == {f"home {number}": "signed" if number < 3 else "held" for number in range(6)}
-    (second,) = (one for one in strict.workspace.store.holds.all() if one.digest != first.digest)
-    assert second.items == 3
-    _grant(strict, second)
-    assert {*_results(strict, request).values()} == {"signed before", "signed"}
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("count = 2_000", "count = 20_001"),
+        ("count = 10_000", "count = 100_001"),
+        ('of = "all"', 'of = "each supplier"'),
+        ('window = "24h"', 'window = "30m"'),
+        ('window = "24h"', 'window = "a day"'),
+        ("largest_request = 200_000", "largest_request = 500_001"),
+        ("largest_request = 200_000", "largest_request = 0"),
+        ('oldest = "7d"', 'oldest = "32d"'),
+        ('furthest = "90d"', 'furthest = "367d"'),
+        ('"if given"', '"never"'),
+        ("count = 2_000", "count = -1"),
+        ("count = 2_000", "counts = 2"),
+        ('of = "all"', 'of = "nobody"'),
+    ],
+)
+def test_no_policy_file_goes_past_the_limits(tmp_path: Path, old: str, new: str) -> None:
+    import shutil
 
-
-def test_an_item_put_beside_those_granted_is_not_granted(strict: Party) -> None:
-    """The officer's signature is over the digest of the items, whatever the store says of them."""
-    request = south.request(*(home(number) for number in range(6)))
-    strict.run(request)
-    (hold,) = strict.workspace.store.holds.all()
-    _grant(strict, hold)
-    with act(strict.workspace, "test.forged") as tx:
-        tx._engine.insert("held", ("item", "hold", "words"), [(b"\7" * 32, hold.digest, "one more")])
-    assert "signed" not in _results(strict, request).values()
-
-
-def test_runs_at_the_same_time_are_counted_together(strict: Party, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The other run comes after this one was counted, and before its orders are on record."""
-    others = [south.request(home(1), home(2))]
-    original, done = Commands._made, list[str]()
-
-    def made(self: Commands, wanted: Any) -> Any:
-        if others:
-            done.extend(_results(strict, others.pop()).values())
-        return original(self, wanted)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Commands, "_made", made)
-        (held,) = strict.run(south.request(home(0)))
-    assert done == ["signed", "signed"]
-    assert (held.result, codes(held)) == ("held", ["approve.needed"])
-    (order,) = strict.workspace.store.orders.find(device=meter(0))
-    assert order.state == "failed"
-    (hold,) = strict.workspace.store.holds.all()
-    _grant(strict, hold)
-    assert [*_results(strict, south.request(home(0))).values()] == ["signed"]
-
-
-def test_what_waits_for_an_officer_can_be_taken_back(strict: Party) -> None:
-    request = south.request(*(home(number) for number in range(3)))
-    assert {*_results(strict, request).values()} == {"held"}
-    digest = strict.judge(request).asked.digest
-    one = by_request(strict.workspace, south.cancel(digest, "home 1"))
-    assert [(done.reference, done.result) for done in strict.cancel(one)] == [("home 1", "taken back")]
-    (hold,) = strict.workspace.store.holds.all()
-    _grant(strict, hold)
-    assert _results(strict, request) == {"home 0": "signed", "home 1": "refused", "home 2": "signed"}
-    (verdict,) = (one for one in strict.verdicts(request) if one.reference == "home 1")
-    assert codes(verdict) == ["cos.cancelled"]
-
-
-def test_an_officer_takes_back_what_waits_and_no_grant_runs_it(strict: Party) -> None:
-    request = south.request(*(home(number) for number in range(3)))
-    strict.run(request)
-    digest = strict.judge(request).asked.digest
-    found = by_officer(strict.workspace, digest.hex(), (), ("bob", OFFICERS["bob"]), "wrong list")
-    assert {done.result for done in strict.cancel(found)} == {"taken back"}
-    (hold,) = strict.workspace.store.holds.all()
-    _grant(strict, hold)
-    assert {*_results(strict, request).values()} == {"refused"}
-    assert not list(strict.workspace.store.orders.find())
-
-
-def test_what_was_signed_is_handed_out_again_though_taking_it_back_came_too_late(strict: Party) -> None:
-    request = south.request(home(0))
-    assert _results(strict, request) == {"home 0": "signed"}
-    (late,) = strict.cancel(by_request(strict.workspace, south.cancel(strict.judge(request).asked.digest)))
-    assert codes(late) == ["cos.not-pending"]
-    assert _results(strict, request) == {"home 0": "signed before"}
+    folder = tmp_path / "policies"
+    shutil.copytree(SHIPPED / "policies", folder)
+    path = folder / "cos.toml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(SmkiError) as caught:
+        _ = load_policies(folder).cos
+    assert "cos.toml" in caught.value.message or caught.value.code == "entity.form"

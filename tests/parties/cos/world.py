@@ -1,5 +1,6 @@
 """A change-of-supplier party with registration data and homes, and suppliers that ask it for them."""
 
+import json
 import os
 from collections.abc import Sequence
 from contextlib import closing
@@ -177,3 +178,16 @@ def device(number: int, **more: Any) -> DeviceRecord:
         "counters": {},
     }
     return DeviceRecord(**{**fields, **more})
+
+
+def entries(party: Party, kind: str) -> list[dict[str, Any]]:
+    bodies = (json.loads(entry.body) for entry in party.workspace.store.audit_entries())
+    return [body["facts"] for body in bodies if body["act"] == kind]
+
+
+def policy(house: House, old: str, new: str) -> None:
+    path = house.home / "policies" / "cos.toml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    house.workspace.__dict__.pop("policies", None)

@@ -1,7 +1,6 @@
 """Recovery on real tokens and a real store: who may, what is refused, what homes hold at the end."""
 
 import json
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,18 +13,19 @@ from smki.authority.policies import load_policies
 from smki.device.cells import CellName
 from smki.device.modes import ROOT_CELL, SUPPLIER_CELLS
 from smki.entity import DeviceType, KeyUsage
-from smki.errors import InvalidInput, SmkiError
+from smki.errors import SmkiError
 from smki.gbcs.message import Protection, read_message
 from smki.parties.keys import certified
 from smki.parties.recovery.approval import approve_plan, quorate
 from smki.parties.recovery.draft import WantedPut
-from smki.parties.recovery.file import read_devices, read_plan_file
+from smki.parties.recovery.file import read_plan_file
 from smki.parties.recovery.plan import Plan
 from smki.parties.recovery.report import notification, progress, read_progress, report
 from smki.parties.recovery.rules import read_plan
 from smki.parties.recovery.run import rehearse_plan, run_plan
 from smki.parties.recovery.words import show
 from smki.store.records import CertificateRecord
+from tests.authority.desk import code_of
 from tests.house import NOW, OFFICERS, House, copy_of, opened
 from tests.parties.recovery.world import (
     BROKER,
@@ -38,7 +38,6 @@ from tests.parties.recovery.world import (
     SOUTH,
     World,
     another_root,
-    listed,
 )
 
 SUPPLIER_DS = CellName(ROLE.SUPPLIER, DS)
@@ -47,13 +46,6 @@ SUPPLIER_DS = CellName(ROLE.SUPPLIER, DS)
 def entries(house: House, kind: str) -> list[dict[str, Any]]:
     bodies = (json.loads(entry.body) for entry in house.workspace.store.audit_entries())
     return [body for body in bodies if body["act"] == kind]
-
-
-def code_of(work: Callable[[], object]) -> str:
-    with pytest.raises(SmkiError) as caught:
-        work()
-    assert caught.value.remedy
-    return caught.value.code
 
 
 def faults_of(plan: Plan) -> set[str]:
@@ -379,56 +371,3 @@ def test_what_is_no_progress_file_is_refused(world: World, plan: Plan, tmp_path:
     path = tmp_path / "heard.json"
     path.write_text(text)
     assert code_of(lambda: read_progress(path, plan)) == "progress.form"
-
-
-# Files
-
-
-def test_what_is_no_plan_is_refused(world: World, plan: Plan) -> None:
-    text = plan.file.path.read_text()
-    path = plan.file.path.with_name("other.toml")
-    for old, new, code in (
-        ('method = "3"', 'method = "4"', "settings.value"),
-        ('kind = "recovery"', 'kind = "rescue"', "settings.value"),
-        ('root = "oca-root"', 'root = "oca-root"\nwhy = "because"', "settings.unknown-key"),
-        ("notified_at = 2026-11-21T12:00:00Z", "notified_at = 2026-11-21T12:00:00", "plan.time"),
-        ('file = "plan.devices"', 'file = "../plan.devices"', "settings.value"),
-        ('file = "plan.devices"', 'file = "none.devices"', "plan.unreadable"),
-        ("count = 3", "count = 4", "plan.devices"),
-        ('cell = "supplier digitalSignature"', 'cell = "supplier"', "cell.name"),
-        ('certificate = "MII', 'certificate = "!!!', "plan.certificate"),
-        ('certificate = "MII', 'certificate = "AAA', "cert.form"),
-        ('root = "oca-root"', 'root = "no-root"', "authority.unknown"),
-    ):
-        assert old in text
-        path.write_text(text.replace(old, new))
-        assert code_of(lambda: read_plan(world.workspace, read_plan_file(path))) == code, new
-
-
-@pytest.mark.parametrize(
-    "lines",
-    [
-        b"",
-        b"\xff",
-        b"00-DB-12-34-00-00-00-01 ESME\n00-DB-12-34-00-00-00-01 ESME\n",
-        b"00-DB-12-34-00-00-00-02 ESME\n00-DB-12-34-00-00-00-01 ESME\n",
-        b"00-DB-12-34-00-00-00-01 KETTLE\n",
-        b"00-DB-12-34-00-00-00-01\n",
-        b"00-DB-12-34-00-00-00-01 ESME supplier\n",
-        b"00-DB-12-34-00-00-00-01 ESME supplier=90-B3-D5-1F-30-01-00-00 supplier=90-B3-D5-1F-30-01-00-00\n",
-        b"01-DB-12-34-00-00-00-01 ESME\n",
-        b"00-DB-12-34-00-00-00-01 " + b"E" * 400,
-    ],
-)
-def test_what_is_no_list_of_devices_is_refused(lines: bytes) -> None:
-    with pytest.raises(InvalidInput):
-        read_devices(lines, "a list")
-
-
-def test_a_list_names_the_devices_where_the_inventory_does_not(world: World) -> None:
-    lost = world.stolen()
-    assert code_of(lambda: world.draft("none", serials=(str(lost.serial),))) == "plan.no-device"
-    line = f"00-DB-12-34-00-00-00-07 ESME supplier={NORTH} networkOperator={OPERATOR}"
-    plan = world.draft(serials=(str(lost.serial),), devices=listed(line))
-    assert (plan.faults, plan.devices.count) == ((), 1)
-    assert b"networkOperator" not in plan.devices.octets, "it does not matter to this plan"
