@@ -25,8 +25,9 @@ from smki.parties.recovery.run import rehearse_plan
 from smki.parties.recovery.words import show
 from smki.parties.signing_rules import Fit
 from smki.parties.supplier import vocabulary
+from tests.authority.desk import code_of
 from tests.house import NOW, OFFICERS
-from tests.parties.recovery.test_recovery import certified_root, code_of, entries, faults_of
+from tests.parties.recovery.test_recovery import certified_root, entries, faults_of
 from tests.parties.recovery.world import NORTH, SOUTH, World
 
 
