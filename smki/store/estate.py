@@ -16,7 +16,7 @@ from smki.pki.serial import Serial
 from smki.store.acts import Acts, places
 from smki.store.engine import Engine
 from smki.store.estate_records import Believed, DeviceQuery, DeviceRecord, DeviceStatus
-from smki.store.schema import SUPPLIER_CELLS, WATCHED_CELLS
+from smki.store.tables import SUPPLIER_CELLS, WATCHED_CELLS
 
 if TYPE_CHECKING:
     from smki.device.cells import CellName  # pyca costs a cold command its import

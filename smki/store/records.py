@@ -8,6 +8,7 @@ import msgspec
 
 from smki.entity import EntityId, EntityRange, KeyUsage, RemotePartyRole
 from smki.pki.kind import Kind
+from smki.pki.reason import Reason
 from smki.pki.serial import Serial
 from smki.pki.status import Status
 
@@ -111,6 +112,45 @@ class Reservation:
     purpose: str
     burnt: bool
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationRecord:
+    """That a certificate, or a serial number that was burnt, is revoked."""
+
+    number: int
+    """Its place among its issuer's."""
+    issuer: int
+    serial: Serial
+    at: datetime
+    reason: Reason
+    ground: bytes
+    """Digest of who asked, and on what evidence."""
+    compromised_at: datetime | None = None
+    not_after: datetime | None = None
+    """When the certificate ends; a burnt number has no end that is known."""
+
+
+ListedSerial = tuple[bytes, int, int, int | None]
+"""Serial number, time of revocation, reason code, time of compromise: as the store holds them."""
+
+
+@dataclass(frozen=True, slots=True)
+class CrlRecord:
+    """A list that was made, or whose number was set aside for one."""
+
+    issuer: int
+    number: int
+    base: int | None
+    """Of a delta: the complete list it adds to."""
+    this_update: datetime
+    next_update: datetime
+    covers: int
+    """The number of the last revocation that was made before it."""
+    entries: int
+    size: int
+    sha256: bytes | None
+    """None while it is being made."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,389 +1,58 @@
-"""The schema, step by step. Steps only go forward, each in its own transaction; a newer schema than ours is refused.
-
-Made for two hundred million certificates: keys are binary and short, names that repeat are numbers, the indexes few
-and small; PostgreSQL spreads certificates over hash partitions by serial number, which every unique index there must
-contain.
-"""
+"""Making the schema. Steps only go forward, each in its own transaction; a newer schema than ours is refused."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from functools import partial
+from typing import Any
+
+from smki.store.tables import STEPS, Step, Table
 
 PARTITIONS = 8  # enough for two hundred million; each question for a key or an entity asks them all
-Kind = Literal["smallint", "bigint", "text", "octets"]
+Migration = Callable[[Any], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """One table: its columns, its primary key, which columns may be null."""
-
-    columns: dict[str, Kind]
-    key: tuple[str, ...]
-    optional: tuple[str, ...] = ()
-
-
-# Times are seconds since 1970, UTC.
-_FIRST: dict[str, Table] = {
-    "meta": Table({"name": "text", "value": "octets"}, ("name",)),
-    "audit_entry": Table({"seq": "bigint", "body": "octets"}, ("seq",)),
-    "audit_node": Table({"level": "smallint", "place": "bigint", "hash": "octets"}, ("level", "place")),
-    "audit_checkpoint": Table({"size": "bigint", "root": "octets", "note": "text"}, ("size",)),
-    "token": Table({"name": "text", "hsm": "text", "label": "text", "serial": "text"}, ("name",)),
-    # Every roll there ever was; the one with the highest number is in force.
-    "officer": Table({"roll": "bigint", "name": "text", "public_key": "octets"}, ("roll", "name")),
-    "ceremony": Table(
-        {"sha256": "octets", "kind": "text", "file": "octets", "state": "text", "detail": "text"}, ("sha256",)
-    ),
-    "authority": Table(
-        {
-            "name": "text",
-            "number": "smallint",
-            "hierarchy": "text",
-            "tier": "text",
-            "state": "text",
-            "issuing": "smallint",
-            "profile": "text",
-            "subject": "text",
-            "token": "text",
-            "key_id": "octets",
-            "public_key": "octets",
-            "issuer": "text",
-            "serial": "octets",
-            "not_after": "bigint",
-        },
-        ("name",),
-        optional=("public_key", "issuer", "serial", "not_after"),
-    ),
-    "contingency": Table(
-        {"authority": "text", "token": "text", "key_id": "octets", "secret_id": "octets", "public_key": "octets"},
-        ("authority",),
-    ),
-    "reservation": Table(
-        {
-            "reserved_at": "bigint",
-            "issuer": "smallint",
-            "burnt": "smallint",
-            "serial": "octets",
-            "purpose": "text",
-        },
-        ("serial", "issuer"),
-    ),
-    "profile": Table({"number": "smallint", "name": "text"}, ("number",)),
-    "certificate": Table(
-        {
-            "not_before": "bigint",
-            "not_after": "bigint",
-            "issuer": "smallint",
-            "profile": "smallint",
-            "serial": "octets",
-            "key_hash": "octets",
-            "entity": "octets",
-            "der": "octets",
-        },
-        ("serial", "issuer"),
-        optional=("entity",),
-    ),
-}
-_INDEXES = (
-    "CREATE UNIQUE INDEX authority_number ON authority (number)",
-    "CREATE UNIQUE INDEX authority_issuing ON authority (hierarchy) WHERE issuing = 1",
-    "CREATE UNIQUE INDEX profile_name ON profile (name)",
-    "CREATE INDEX certificate_key ON certificate (key_hash)",
-    "CREATE INDEX certificate_entity ON certificate (entity) WHERE entity IS NOT NULL",
-)
-
-
-# What issuing to subscribers needs; numbers stand for words as `smki.store.certificates` says.
-_SECOND: dict[str, Table] = {
-    "organisation": Table({"number": "bigint", "name": "text", "state": "text", "detail": "text"}, ("number",)),
-    "allocation": Table({"first": "octets", "last": "octets", "organisation": "bigint"}, ("first",)),
-    "responsible": Table(
-        {
-            "organisation": "bigint",
-            "name": "text",
-            "function": "text",
-            "public_key": "octets",
-            "issuer": "smallint",
-            "serial": "octets",
-        },
-        ("organisation", "name"),
-    ),
-    "volume": Table({"organisation": "bigint", "month": "bigint", "issued": "bigint"}, ("organisation", "month")),
-    "batch": Table(
-        {
-            "digest": "octets",
-            "organisation": "bigint",
-            "kind": "text",
-            "requests": "bigint",
-            "reasons": "text",
-            "state": "text",
-            "asked_by": "text",
-            "asked_at": "bigint",
-            "decision": "text",
-        },
-        ("digest",),
-    ),
-}
-_SECOND_COLUMNS = (
-    "status smallint NOT NULL DEFAULT 1",  # what was issued before this step is an authority's, and in use
-    "usage smallint",
-    "role smallint",
-    "subscriber bigint",
-    "request {octets}",
-)
-_SECOND_INDEXES = (
-    "CREATE UNIQUE INDEX organisation_name ON organisation (name)",
-    # Both grow at their right end, which costs issuing next to nothing.
-    "CREATE INDEX certificate_subscriber ON certificate (subscriber, not_before) WHERE subscriber IS NOT NULL",
-    "CREATE INDEX certificate_end ON certificate (not_after) WHERE not_after < 253402300799",  # not those without end
-)
-
-
-# What signing commands needs. Counters have 64 bits without a sign: octets, which sort as they count.
-_THIRD: dict[str, Table] = {
-    "counter": Table({"key_hash": "octets", "last": "octets"}, ("key_hash",)),
-    "signature": Table(
-        {
-            "at": "bigint",
-            "code": "smallint",
-            "digest": "octets",
-            "key_hash": "octets",
-            "counter": "octets",
-            "target": "octets",
-        },
-        ("digest", "key_hash"),
-    ),
-    # A table of its own, because rows are only ever added: that is what databases do fastest.
-    "signed": Table({"digest": "octets", "key_hash": "octets", "signature": "octets"}, ("digest", "key_hash")),
-    # What each hold is about: a refusal is of every command in it, in whatever company it comes again.
-    "held": Table({"item": "octets", "hold": "octets", "words": "text"}, ("item", "hold")),
-    "hold": Table(
-        {
-            "digest": "octets",
-            "purpose": "text",
-            "items": "bigint",
-            "reasons": "text",
-            "state": "text",
-            "asked_by": "text",
-            "asked_at": "bigint",
-            "decision": "text",
-        },
-        ("digest",),
-    ),
-}
-_THIRD_INDEXES = ("CREATE INDEX signature_window ON signature (key_hash, code, at)",)
-
-
-# The estate: who is registered where, which devices there are, what is believed of each. A cell's number is its
-# role's times eight and its use (smki.store.estate); who is in those of suppliers and network operators is asked for.
-WATCHED_CELLS = "cell.cell >= 16 AND cell.cell < 32"
-SUPPLIER_CELLS = "cell.cell < 24"
-_FOURTH: dict[str, Table] = {
-    "registration": Table(
-        {"since": "bigint", "supplier": "octets", "network_operator": "octets", "meter_point": "text"},
-        ("meter_point", "since"),
-        optional=("supplier", "network_operator"),
-    ),
-    "device": Table(
-        {
-            "proven_at": "bigint",
-            "kind": "smallint",
-            "status": "smallint",
-            "entity": "octets",
-            "meter_point": "text",
-            "proof": "octets",
-        },
-        ("entity",),
-        optional=("proven_at", "meter_point", "proof"),
-    ),
-    "cell": Table(
-        {
-            "since": "bigint",
-            "proven_at": "bigint",
-            "cell": "smallint",
-            "device": "octets",
-            "holds": "octets",
-            "key_identifier": "octets",
-            "serial": "octets",
-            "done_by": "text",
-        },
-        ("device", "cell"),
-        optional=("proven_at", "serial"),
-    ),
-    "counter_floor": Table({"floor": "bigint", "role": "smallint", "device": "octets"}, ("device", "role")),
-}
-_FOURTH_INDEXES = (
-    "CREATE INDEX device_status ON device (status, entity)",
-    "CREATE INDEX device_kind ON device (kind, entity)",
-    "CREATE INDEX device_meter_point ON device (meter_point, entity) WHERE meter_point IS NOT NULL",
-    f"CREATE INDEX cell_holds ON cell (holds, device) WHERE {WATCHED_CELLS.replace('cell.', '')}",
-)
-
-
-# Orders about devices' credentials. What a run puts where is the same for all its devices, and is written once.
-_FIFTH: dict[str, Table] = {
-    "credential_change": Table({"digest": "octets", "body": "text"}, ("digest",)),
-    "credential_order": Table(
-        {
-            "execution_at": "bigint",
-            "made_at": "bigint",
-            "code": "smallint",
-            "state": "smallint",
-            "digest": "octets",
-            "device": "octets",
-            "originator": "octets",
-            "counter": "octets",
-            "change": "octets",
-            "batch": "octets",
-            "outcome": "text",
-        },
-        ("digest",),
-        optional=("execution_at",),
-    ),
-}
-_FIFTH_INDEXES = (
-    "CREATE INDEX credential_order_device ON credential_order (device, counter)",
-    "CREATE INDEX credential_order_batch ON credential_order (batch, state)",
-)
-
-
-# Requests to change supplier, as they came. What was made for each is the orders of the batch that is its digest.
-_SIXTH: dict[str, Table] = {
-    "supplier_change": Table(
-        {
-            "made": "bigint",
-            "seen_at": "bigint",
-            "digest": "octets",
-            "supplier": "octets",
-            "cancels": "octets",
-            "file": "octets",
-        },
-        ("digest",),
-        optional=("cancels",),
-    ),
-}
-
-
-def first_on_sqlite(connection: Any) -> None:
-    """The first schema, through sqlite-utils."""
-    _create_on_sqlite(connection, _FIRST, _INDEXES)
-
-
-def second_on_sqlite(connection: Any) -> None:
-    """Subscribers, and what a certificate says of them."""
-    for column in _SECOND_COLUMNS:
-        connection.execute(f"ALTER TABLE certificate ADD COLUMN {column.format(octets='blob')}")
-    _create_on_sqlite(connection, _SECOND, _SECOND_INDEXES)
-
-
-def third_on_sqlite(connection: Any) -> None:
-    """Counters, signatures, and what waits for a second officer."""
-    _create_on_sqlite(connection, _THIRD, _THIRD_INDEXES)
-
-
-def fourth_on_sqlite(connection: Any) -> None:
-    """The estate: registration data and the inventory of devices."""
-    _create_on_sqlite(connection, _FOURTH, _FOURTH_INDEXES)
-
-
-def fifth_on_sqlite(connection: Any) -> None:
-    """Orders about devices' credentials."""
-    _create_on_sqlite(connection, _FIFTH, _FIFTH_INDEXES)
-
-
-def sixth_on_sqlite(connection: Any) -> None:
-    """Requests to change supplier."""
-    _create_on_sqlite(connection, _SIXTH, ())
-
-
-def _create_on_sqlite(connection: Any, tables: dict[str, Table], indexes: tuple[str, ...]) -> None:
+def _on_sqlite(step: Step, connection: Any) -> None:
+    """Through sqlite-utils."""
     from sqlite_utils import Database
 
+    for column in step.of_certificates:
+        connection.execute(f"ALTER TABLE certificate ADD COLUMN {column.format(octets='blob')}")
     types = {"smallint": int, "bigint": int, "text": str, "octets": bytes}
     database = Database(connection)
-    for name, table in tables.items():
+    for name, table in step.tables.items():
         # A table without rowid is four times slower to fill here: keep the rowid, and an index of the key.
         database.table(name).create(
             {column: types[kind] for column, kind in table.columns.items()},
             pk=table.key[0] if len(table.key) == 1 else table.key,
             not_null=set(table.columns) - set(table.optional),
         )
-    for index in indexes:
+    for index in step.indexes:
         connection.execute(index)
 
 
-def first_on_postgresql(connection: Any) -> None:
-    """The first schema, in PostgreSQL's words."""
-    _create_on_postgresql(connection, _FIRST)
-    for part in range(PARTITIONS):
+def _on_postgresql(step: Step, connection: Any) -> None:
+    """In PostgreSQL's words."""
+    for column in step.of_certificates:
+        connection.execute(f"ALTER TABLE certificate ADD COLUMN {column.format(octets='bytea')}")
+    for name, table in step.tables.items():
+        _create_on_postgresql(connection, name, table)
+    for index in step.indexes:
+        connection.execute(index)
+
+
+def _create_on_postgresql(connection: Any, name: str, table: Table) -> None:
+    lines = [
+        f"{column} {kind.replace('octets', 'bytea')}{'' if column in table.optional else ' NOT NULL'}"
+        for column, kind in table.columns.items()
+    ]
+    lines.append(f"PRIMARY KEY ({', '.join(table.key)})")
+    spread = " PARTITION BY HASH (serial)" if name == "certificate" else ""
+    connection.execute(f"CREATE TABLE {name} ({', '.join(lines)}){spread}")
+    for part in range(PARTITIONS if spread else 0):
         connection.execute(
             f"CREATE TABLE certificate_{part:02d} PARTITION OF certificate"
             f" FOR VALUES WITH (MODULUS {PARTITIONS}, REMAINDER {part})"
         )
-    for index in _INDEXES:
-        connection.execute(index)
 
 
-def second_on_postgresql(connection: Any) -> None:
-    """Subscribers, and what a certificate says of them."""
-    for column in _SECOND_COLUMNS:
-        connection.execute(f"ALTER TABLE certificate ADD COLUMN {column.format(octets='bytea')}")
-    _create_on_postgresql(connection, _SECOND)
-    for index in _SECOND_INDEXES:
-        connection.execute(index)
-
-
-def third_on_postgresql(connection: Any) -> None:
-    """Counters, signatures, and what waits for a second officer."""
-    _create_on_postgresql(connection, _THIRD)
-    for index in _THIRD_INDEXES:
-        connection.execute(index)
-
-
-def fourth_on_postgresql(connection: Any) -> None:
-    """The estate: registration data and the inventory of devices."""
-    _create_on_postgresql(connection, _FOURTH)
-    for index in _FOURTH_INDEXES:
-        connection.execute(index)
-
-
-def fifth_on_postgresql(connection: Any) -> None:
-    """Orders about devices' credentials."""
-    _create_on_postgresql(connection, _FIFTH)
-    for index in _FIFTH_INDEXES:
-        connection.execute(index)
-
-
-def sixth_on_postgresql(connection: Any) -> None:
-    """Requests to change supplier."""
-    _create_on_postgresql(connection, _SIXTH)
-
-
-def _create_on_postgresql(connection: Any, tables: dict[str, Table]) -> None:
-    for name, table in tables.items():
-        lines = [
-            f"{column} {kind.replace('octets', 'bytea')}{'' if column in table.optional else ' NOT NULL'}"
-            for column, kind in table.columns.items()
-        ]
-        lines.append(f"PRIMARY KEY ({', '.join(table.key)})")
-        spread = " PARTITION BY HASH (serial)" if name == "certificate" else ""
-        connection.execute(f"CREATE TABLE {name} ({', '.join(lines)}){spread}")
-
-
-Migration = Callable[[Any], None]
-SQLITE: tuple[Migration, ...] = (
-    first_on_sqlite,
-    second_on_sqlite,
-    third_on_sqlite,
-    fourth_on_sqlite,
-    fifth_on_sqlite,
-    sixth_on_sqlite,
-)
-POSTGRESQL: tuple[Migration, ...] = (
-    first_on_postgresql,
-    second_on_postgresql,
-    third_on_postgresql,
-    fourth_on_postgresql,
-    fifth_on_postgresql,
-    sixth_on_postgresql,
-)
+SQLITE: tuple[Migration, ...] = tuple(partial(_on_sqlite, step) for step in STEPS)
+POSTGRESQL: tuple[Migration, ...] = tuple(partial(_on_postgresql, step) for step in STEPS)

@@ -30,6 +30,7 @@ from smki.store.records import (
     TokenRecord,
 )
 from smki.store.registrations import Registrations
+from smki.store.revocations import Revocations
 from smki.store.signatures import Signatures
 from smki.store.supplier_changes import SupplierChanges
 from smki.store.transaction import Transaction
@@ -51,6 +52,7 @@ class Store:
         self.registrations = Registrations(engine)
         self.estate = Estate(engine)
         self.supplier_changes = SupplierChanges(engine)
+        self.revocations = Revocations(engine)
 
     @classmethod
     def open(cls, url: str) -> Self:

@@ -20,6 +20,7 @@ from smki.store.records import (
     TokenRecord,
 )
 from smki.store.registrations import RegistrationActs
+from smki.store.revocations import RevocationActs
 from smki.store.signatures import SignatureActs
 from smki.store.supplier_changes import SupplierChangeActs
 
@@ -33,6 +34,7 @@ class Transaction(
     EstateActs,
     OrderActs,
     SupplierChangeActs,
+    RevocationActs,
 ):
     """What may be done inside one act."""
 
