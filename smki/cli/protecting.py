@@ -156,7 +156,7 @@ def mac(
     Exit code 0: all have it; 1: some; 3: none.
     """
     from smki.gbcs.agreement import Agreement
-    from smki.parties.broker import MacDesk, seal_all
+    from smki.parties.broker.mac import MacDesk, seal_all
     from smki.parties.intake import take_in
 
     workspace = session.workspace

@@ -16,7 +16,7 @@ from smki.gbcs.protection import add_mac, encrypt, mac_holds, sign
 from smki.gbcs.top_up import ValueClass
 from smki.gbcs.verdict import Check, KeyRing, verify
 from smki.gbcs.words import Vocabulary
-from smki.parties.broker import MacDesk, seal_all
+from smki.parties.broker.mac import MacDesk, seal_all
 from smki.parties.intake import Given
 from smki.parties.keys import Certified
 from smki.parties.prepayment import check, make
