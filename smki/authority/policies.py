@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from smki.authority.estate.policy import InventoryPolicy, RegistrationPolicy
     from smki.authority.joins import JoinsPolicy
     from smki.authority.recovery import RecoveryPolicy
+    from smki.authority.revocation.policy import RevocationPolicy
     from smki.device.cells import CellName
     from smki.entity import DeviceType
     from smki.gbcs.payload.names import Names  # half the reading of a command that shows messages, and none of others
@@ -32,8 +33,11 @@ if TYPE_CHECKING:
 
 _USE_CASES, _DEVICES, _CREDENTIALS = "use-cases.toml", "devices.toml", "credentials.toml"
 _REGISTRATION, _INVENTORY, _RECOVERY = "registration.toml", "inventory.toml", "recovery.toml"
-_COS, _JOINS = "cos.toml", "joins.toml"
+_COS, _JOINS, _REVOCATION = "cos.toml", "joins.toml", "revocation.toml"
 _NAMES = ("names-cosem.toml", "names-zigbee.toml")
+_TABLES = (
+    _USE_CASES, _DEVICES, _CREDENTIALS, _REGISTRATION, _INVENTORY, _RECOVERY, _COS, _JOINS, _REVOCATION,
+)  # fmt: skip
 MIN_APPROVALS = 2  # no single person makes a key (tScheme key management; RFC 3647 5.2.2)
 
 Contingency = Literal["required", "forbidden"]
@@ -164,10 +168,17 @@ class Policies:
 
         return read_toml(self.tables[_JOINS], _JOINS, JoinsFile).value.checked()
 
+    @cached_property
+    def revocation(self) -> "RevocationPolicy":
+        """Who may have which certificates revoked."""
+        from smki.authority.revocation.policy import RevocationFile
+
+        return read_toml(self.tables[_REVOCATION], _REVOCATION, RevocationFile).value.checked()
+
     def read_all(self) -> None:
         """Read what was not read yet: policies are adopted whole or not at all."""
         _ = self.use_cases, self.names, self.devices, self.credentials, self.registration, self.inventory
-        _ = self.recovery, self.cos, self.joins
+        _ = self.recovery, self.cos, self.joins, self.revocation
 
     @property
     def digest(self) -> str:
@@ -205,10 +216,7 @@ def load_policies(folder: Path) -> Policies:
     }
     issuance = read_issuance(keep(_read(folder, "issuance.toml", IssuanceFile)), profiles, hierarchies)
     signing = keep(_read(folder, "signing.toml", SigningFile)).checked()
-    tables = {
-        name: _octets(folder / name)
-        for name in (_USE_CASES, _DEVICES, _CREDENTIALS, _REGISTRATION, _INVENTORY, _RECOVERY, _COS, _JOINS, *_NAMES)
-    }
+    tables = {name: _octets(folder / name) for name in (*_TABLES, *_NAMES)}
     digests |= {name: hashlib.sha256(data).hexdigest() for name, data in tables.items()}
     return Policies(
         environment=hierarchy_file.environment,
