@@ -3,6 +3,7 @@
 import os
 import secrets
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 from smki.errors import InvalidInput, Refused, Unavailable
@@ -12,21 +13,26 @@ MAX_PRIVATE_OCTETS = 1 << 16
 
 def write_new(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Write a file that must not exist yet; after a power failure it is there whole or not at all."""
-    _write(path, data, mode, replace=False)
+    _write(path, (data,), mode, replace=False)
 
 
 def write_over(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Write a file, replacing what stood there in one step: a reader sees the old or the new, never a part."""
-    _write(path, data, mode, replace=True)
+    _write(path, (data,), mode, replace=True)
 
 
-def _write(path: Path, data: bytes, mode: int, *, replace: bool) -> None:
+def write_pieces_over(path: Path, pieces: Iterable[bytes], mode: int = 0o644) -> None:
+    """The same for what is too large to be held at once. Nothing is replaced if the pieces end in an error."""
+    _write(path, pieces, mode, replace=True)
+
+
+def _write(path: Path, pieces: Iterable[bytes], mode: int, *, replace: bool) -> None:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
+                file.writelines(pieces)
                 file.flush()
                 os.fchmod(file.fileno(), mode)
                 os.fsync(file.fileno())

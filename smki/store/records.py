@@ -9,6 +9,7 @@ import msgspec
 from smki.entity import EntityId, EntityRange, KeyUsage, RemotePartyRole
 from smki.pki.kind import Kind
 from smki.pki.reason import Reason
+from smki.pki.scope import Scope
 from smki.pki.serial import Serial
 from smki.pki.status import Status
 
@@ -147,10 +148,15 @@ class CrlRecord:
     next_update: datetime
     covers: int
     """The number of the last revocation that was made before it."""
-    entries: int
-    size: int
-    sha256: bytes | None
+    scope: Scope = Scope.ALL
+    entries: int = 0
+    size: int = 0
+    sha256: bytes | None = None
     """None while it is being made."""
+
+    @property
+    def is_delta(self) -> bool:
+        return self.base is not None
 
 
 @dataclass(frozen=True, slots=True)

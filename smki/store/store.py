@@ -14,6 +14,7 @@ from smki.errors import IntegrityFailure, InvalidInput, Refused
 from smki.pki.serial import Serial
 from smki.store import merkle
 from smki.store.certificates import Certificates
+from smki.store.crls import Crls
 from smki.store.engine import Engine, open_engine
 from smki.store.entry import entry_body
 from smki.store.estate import Estate
@@ -53,6 +54,7 @@ class Store:
         self.estate = Estate(engine)
         self.supplier_changes = SupplierChanges(engine)
         self.revocations = Revocations(engine)
+        self.crls = Crls(engine)
 
     @classmethod
     def open(cls, url: str) -> Self:

@@ -290,6 +290,7 @@ _SEVENTH: dict[str, Table] = {
             "entries": "bigint",
             "size": "bigint",
             "issuer": "smallint",
+            "scope": "smallint",
             "digest": "octets",
         },
         ("issuer", "number"),

@@ -7,6 +7,7 @@ from typing import Any
 from smki.errors import Refused
 from smki.pki.serial import Serial
 from smki.store.certificates import CertificateActs
+from smki.store.crls import CrlActs
 from smki.store.estate import EstateActs
 from smki.store.holds import HoldActs
 from smki.store.orders import OrderActs
@@ -35,6 +36,7 @@ class Transaction(
     OrderActs,
     SupplierChangeActs,
     RevocationActs,
+    CrlActs,
 ):
     """What may be done inside one act."""
 
