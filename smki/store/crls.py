@@ -37,6 +37,15 @@ class Crls:
         ).fetchall()
         return tuple(_record(row) for row in rows)
 
+    def newest(self, limit: int) -> tuple[CrlRecord, ...]:
+        """Those made last, whoever's they are; the newest first."""
+        rows = self._engine.execute(
+            f"SELECT {', '.join(_COLUMNS)} FROM crl WHERE digest IS NOT NULL"
+            " ORDER BY this_update DESC, issuer, number DESC LIMIT ?",
+            (limit,),
+        ).fetchall()
+        return tuple(_record(row) for row in rows)
+
     def pieces(self, issuer: int, number: int) -> Iterator[bytes]:
         """The octets of a list. There are none once another took its place."""
         place = 0
