@@ -12,6 +12,7 @@ ExtensionName = Literal[
     "subjectKeyIdentifier",
     "authorityKeyIdentifier",
     "wrappedApexContingencyKey",
+    "ocspNoCheck",
 ]
 _COMMON: frozenset[ExtensionName] = frozenset({"keyUsage", "certificatePolicies", "subjectKeyIdentifier"})
 
@@ -25,6 +26,7 @@ class Kind(Enum):
     ORGANISATION = "organisation"
     DEVICE = "device"
     INFRASTRUCTURE = "infrastructure"
+    RESPONDER = "responder"
 
     @property
     def is_authority(self) -> bool:
@@ -49,8 +51,12 @@ class Kind(Enum):
                 return _COMMON | {"authorityKeyIdentifier", "subjectAltName"}
             case Kind.INFRASTRUCTURE:
                 return _COMMON | {"authorityKeyIdentifier", "extendedKeyUsage"}
+            case Kind.RESPONDER:
+                return _COMMON | {"authorityKeyIdentifier", "extendedKeyUsage", "ocspNoCheck"}
 
     @property
     def longest_years(self) -> int:
         """The ceiling no file can raise; devices have no end at all."""
+        if self is Kind.RESPONDER:
+            return 1  # nobody asks whether it was revoked (RFC 6960 4.2.2.2.1), so it ends by itself, soon
         return 50 if self.is_authority else 10

@@ -17,7 +17,7 @@ from smki.pki.contingency import WRAPPED_APEX_CONTINGENCY_KEY
 from smki.pki.keyid import KeyIdentifier
 from smki.pki.kind import Kind
 from smki.pki.name import ON_HARDWARE_MODULE_NAME
-from smki.pki.profile import Profile
+from smki.pki.profile import EXTENDED_USAGE, Profile
 from smki.pki.serial import SERIAL_OCTETS
 
 MAX_CERTIFICATE_OCTETS = 16_384  # the largest profile makes some 700
@@ -30,6 +30,7 @@ _OIDS = {
     "subjectKeyIdentifier": ExtensionOID.SUBJECT_KEY_IDENTIFIER,
     "authorityKeyIdentifier": ExtensionOID.AUTHORITY_KEY_IDENTIFIER,
     "wrappedApexContingencyKey": WRAPPED_APEX_CONTINGENCY_KEY,
+    "ocspNoCheck": ExtensionOID.OCSP_NO_CHECK,
 }
 _CRITICAL = {
     ExtensionOID.KEY_USAGE,
@@ -194,10 +195,21 @@ def _key_usage(certificate: x509.Certificate, profile: Profile) -> str | None:
         "key_agreement",
     )
     found = {name for name in (*names, "key_cert_sign", "crl_sign") if getattr(usage, name)}
-    allowed = (
-        [{"key_cert_sign", "crl_sign"}] if profile.kind.is_authority else [{"digital_signature"}, {"key_agreement"}]
-    )
+    allowed = [{"digital_signature"}, {"key_agreement"}]
+    if profile.kind.is_authority:
+        allowed = [{"key_cert_sign", "crl_sign"}]
+    elif profile.kind is Kind.RESPONDER:
+        allowed = [{"digital_signature"}]
     return None if found in allowed else f"key usage {', '.join(sorted(found)) or 'empty'}"
+
+
+def _extended_usage(certificate: x509.Certificate, profile: Profile) -> str | None:
+    try:
+        found = list(certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
+    except x509.ExtensionNotFound:
+        found = []
+    fits = found == [EXTENDED_USAGE[usage] for usage in profile.extended_usage]
+    return None if fits else "extended key usage differs from the profile"
 
 
 def _constraints(certificate: x509.Certificate, profile: Profile) -> str | None:
@@ -252,6 +264,7 @@ def _names(certificate: x509.Certificate, profile: Profile) -> str | None:
         Kind.DEVICE: [[]],
         Kind.ORGANISATION: [[unit, unique], [common, unit, unique]],
         Kind.INFRASTRUCTURE: [[common]],
+        Kind.RESPONDER: [[common]],
     }
     allowed = forms.get(profile.kind, [[unit, common]])
     if types not in allowed:
@@ -287,6 +300,7 @@ _RULES: tuple[tuple[str, str, _Rule], ...] = (
     ("extensions", "the profile", _extensions),
     ("critical", "GBCS 12; RFC 5280 4.2.1", _critical),
     ("key-usage", "GBCS 12: exactly one", _key_usage),
+    ("extended-usage", "the profile", _extended_usage),
     ("constraints", "RFC 5280 4.2.1.9", _constraints),
     ("policies", "GBCS 12", _policies),
     ("subject-key", "RFC 5280 4.2.1.2 method (2)", _subject_key),

@@ -17,11 +17,12 @@ from smki.pki.kind import ExtensionName, Kind
 from smki.pki.oid import parse_oid
 from smki.settings import Sourced, Table, read_toml
 
-ExtendedUsage = Literal["clientAuth", "serverAuth", "emailProtection"]
+ExtendedUsage = Literal["clientAuth", "serverAuth", "emailProtection", "OCSPSigning"]
 EXTENDED_USAGE = {
     "clientAuth": ExtendedKeyUsageOID.CLIENT_AUTH,
     "serverAuth": ExtendedKeyUsageOID.SERVER_AUTH,
     "emailProtection": ExtendedKeyUsageOID.EMAIL_PROTECTION,
+    "OCSPSigning": ExtendedKeyUsageOID.OCSP_SIGNING,
 }
 
 
@@ -64,12 +65,7 @@ def read_profile(data: bytes, source: str) -> Sourced[Profile]:
             f"{source}: key `hardware_type` belongs to device profiles, and each has one",
             "add or remove it: it is the hwType of RFC 4108 in the subjectAltName",
         )
-    if bool(file.extended_usage) != (file.kind is Kind.INFRASTRUCTURE):
-        raise Refused(
-            "profile.extended-usage",
-            f"{source}: key `extended_usage` belongs to infrastructure profiles, and each has at least one",
-            "add or remove it: devices know no extendedKeyUsage",
-        )
+    _check_extended_usage(file, source)
     hardware = file.hardware_type and parse_oid(file.hardware_type, f"{source}: key `hardware_type`")
     profile = Profile(
         name=name,
@@ -93,6 +89,23 @@ def _check_extensions(file: _ProfileFile, source: str) -> None:
             "profile.extensions",
             f"{source}: key `extensions`: wrong or missing: {', '.join(wrong) or 'one is listed twice'}",
             f"list each of these once, in the order wanted: {', '.join(sorted(file.kind.extensions))}",
+        )
+
+
+def _check_extended_usage(file: _ProfileFile, source: str) -> None:
+    if bool(file.extended_usage) != (file.kind in {Kind.INFRASTRUCTURE, Kind.RESPONDER}):
+        raise Refused(
+            "profile.extended-usage",
+            f"{source}: key `extended_usage` belongs to infrastructure profiles, and each has at least one",
+            "add or remove it: devices know no extendedKeyUsage",
+        )
+    # Whoever has this usage speaks for the authority (RFC 6960 4.2.2.2): its own kind, with nothing beside it.
+    responder = file.kind is Kind.RESPONDER
+    if responder != ("OCSPSigning" in file.extended_usage) or (responder and len(file.extended_usage) > 1):
+        raise Refused(
+            "profile.extended-usage",
+            f"{source}: key `extended_usage`: OCSPSigning is a responder's, and a responder has no other",
+            "keep responders and others apart, a profile each",
         )
 
 

@@ -91,7 +91,8 @@ def draft(
         "the contingency key stands where the profile lists it, and only there": (contingency is not None)
         != profile.carries_contingency,
         "at least one certificate policy is asserted": not policies,
-        "an infrastructure key only signs": kind is Kind.INFRASTRUCTURE and usage is KeyUsage.KEY_AGREEMENT,
+        "an infrastructure key only signs": kind in {Kind.INFRASTRUCTURE, Kind.RESPONDER}
+        and usage is KeyUsage.KEY_AGREEMENT,
     }
     for rule, broken in faults.items():
         if broken:
@@ -305,10 +306,7 @@ def _extensions(plan: Draft, fields: Fields) -> Iterator[tuple[x509.ExtensionTyp
             case "basicConstraints":
                 yield x509.BasicConstraints(ca=True, path_length=kind.path_length), True
             case "extendedKeyUsage":
-                yield (
-                    x509.ExtendedKeyUsage([EXTENDED_USAGE[use] for use in plan.profile.extended_usage]),
-                    False,
-                )
+                yield x509.ExtendedKeyUsage(map(EXTENDED_USAGE.__getitem__, plan.profile.extended_usage)), False
             case "subjectAltName":
                 yield _hardware_module_name(plan, fields), True  # critical, because the subject is empty
             case "certificatePolicies":
@@ -321,6 +319,8 @@ def _extensions(plan: Draft, fields: Fields) -> Iterator[tuple[x509.ExtensionTyp
             case "wrappedApexContingencyKey":
                 assert plan.contingency is not None, "a draft has it where its profile lists it"
                 yield x509.UnrecognizedExtension(WRAPPED_APEX_CONTINGENCY_KEY, plan.contingency), False
+            case "ocspNoCheck":
+                yield x509.OCSPNoCheck(), False
 
 
 def key_usage(usage: KeyUsage | None) -> x509.KeyUsage:

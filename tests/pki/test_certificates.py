@@ -35,6 +35,8 @@ LEAVES = [
     ("infrastructure", "officer", None),
     ("infrastructure", "system", None),
     ("infrastructure", "tls-client", None),
+    ("infrastructure", "ocsp-responder", None),
+    ("oca", "ocsp-responder", None),
 ]
 CHAINS = [chain(hierarchy, leaf, usage) for hierarchy, leaf, usage in LEAVES]
 IDS = [f"{leaf}-{usage.value if usage else 'signs'}" for _, leaf, usage in LEAVES]

@@ -8,6 +8,8 @@ from tests.pki.hierarchy import FOLDER
 
 ORGANISATION = (FOLDER / "organisation.toml").read_text(encoding="utf-8")
 DEVICE = (FOLDER / "device.toml").read_text(encoding="utf-8")
+RESPONDER = (FOLDER / "ocsp-responder.toml").read_text(encoding="utf-8")
+OFFICER = (FOLDER / "officer.toml").read_text(encoding="utf-8")
 ROOT = (FOLDER / "root-oca.toml").read_text(encoding="utf-8")
 
 
@@ -26,6 +28,11 @@ ROOT = (FOLDER / "root-oca.toml").read_text(encoding="utf-8")
         (ORGANISATION.replace('"keyUsage",', '"keyUsage", "keyUsage",'), "profile.extensions"),
         (ORGANISATION.replace('"keyUsage",', '"keyUsages",'), "settings.value"),
         (ORGANISATION + 'extended_usage = ["clientAuth"]\n', "profile.extended-usage"),
+        (OFFICER.replace('"clientAuth"', '"OCSPSigning"'), "profile.extended-usage"),
+        (RESPONDER.replace('"OCSPSigning"', '"clientAuth"'), "profile.extended-usage"),
+        (RESPONDER.replace('"OCSPSigning"', '"OCSPSigning", "clientAuth"'), "profile.extended-usage"),
+        (RESPONDER.replace('"ocspNoCheck",', ""), "profile.extensions"),
+        (RESPONDER.replace("longest_years = 1", "longest_years = 2"), "profile.years"),
         (DEVICE.replace("1.2.826.0.1.8641679.1.2.2.1", "1.2.826.x"), "settings.oid"),
         (DEVICE.replace("1.2.826.0.1.8641679.1.2.2.1", "9.1.1"), "settings.oid"),
         (DEVICE + "longest_years = 5\n", "profile.years"),
