@@ -21,7 +21,7 @@ from smki.errors import IntegrityFailure, InvalidInput, Refused
 from smki.pki.contingency import WRAPPED_APEX_CONTINGENCY_KEY
 from smki.pki.der import BIT_STRING, SEQUENCE, tlv
 from smki.pki.keyid import KeyIdentifier, point_of
-from smki.pki.kind import Kind
+from smki.pki.kind import ExtensionName, Kind
 from smki.pki.name import hardware_module_name
 from smki.pki.profile import EXTENDED_USAGE, Profile
 from smki.pki.serial import Serial
@@ -301,8 +301,8 @@ def _extensions(plan: Draft, fields: Fields) -> Iterator[tuple[x509.ExtensionTyp
     kind = plan.profile.kind
     for name in plan.profile.extensions:
         match name:
-            case "keyUsage":
-                yield key_usage(plan.usage), True
+            case "keyUsage" | "ocspNoCheck":
+                yield _unchanging(plan, name)
             case "basicConstraints":
                 yield x509.BasicConstraints(ca=True, path_length=kind.path_length), True
             case "extendedKeyUsage":
@@ -319,8 +319,11 @@ def _extensions(plan: Draft, fields: Fields) -> Iterator[tuple[x509.ExtensionTyp
             case "wrappedApexContingencyKey":
                 assert plan.contingency is not None, "a draft has it where its profile lists it"
                 yield x509.UnrecognizedExtension(WRAPPED_APEX_CONTINGENCY_KEY, plan.contingency), False
-            case "ocspNoCheck":
-                yield x509.OCSPNoCheck(), False
+
+
+def _unchanging(plan: Draft, name: ExtensionName) -> tuple[x509.ExtensionType, bool]:
+    """What no field changes."""
+    return (x509.OCSPNoCheck(), False) if name == "ocspNoCheck" else (key_usage(plan.usage), True)
 
 
 def key_usage(usage: KeyUsage | None) -> x509.KeyUsage:
