@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from smki.errors import IntegrityFailure, InvalidInput, Refused
 from smki.pki.serial import Serial
 from smki.store import merkle
+from smki.store.admissions import Admissions
 from smki.store.certificates import Certificates
 from smki.store.crls import Crls
 from smki.store.engine import Engine, open_engine
@@ -21,6 +22,7 @@ from smki.store.estate import Estate
 from smki.store.holds import Holds
 from smki.store.orders import Orders
 from smki.store.organisations import Organisations
+from smki.store.quarantine import Quarantine
 from smki.store.records import (
     Act,
     AuthorityRecord,
@@ -54,6 +56,8 @@ class Store:
         self.estate = Estate(engine)
         self.supplier_changes = SupplierChanges(engine)
         self.revocations = Revocations(engine)
+        self.admissions = Admissions(engine)
+        self.quarantine = Quarantine(engine)
         self.crls = Crls(engine)
 
     @classmethod

@@ -6,12 +6,14 @@ from typing import Any
 
 from smki.errors import Refused
 from smki.pki.serial import Serial
+from smki.store.admissions import AdmissionActs
 from smki.store.certificates import CertificateActs
 from smki.store.crls import CrlActs
 from smki.store.estate import EstateActs
 from smki.store.holds import HoldActs
 from smki.store.orders import OrderActs
 from smki.store.organisations import OrganisationActs
+from smki.store.quarantine import QuarantineActs
 from smki.store.records import (
     AuthorityRecord,
     CeremonyRecord,
@@ -37,6 +39,8 @@ class Transaction(
     SupplierChangeActs,
     RevocationActs,
     CrlActs,
+    AdmissionActs,
+    QuarantineActs,
 ):
     """What may be done inside one act."""
 

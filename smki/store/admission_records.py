@@ -1,0 +1,119 @@
+"""What the store holds of the access control broker's work, as frozen values."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from smki.entity import EntityId, RemotePartyRole
+
+QuarantineState = Literal["waiting", "released", "rejected"]
+
+
+class AdmissionRecord(msgspec.Struct, frozen=True, gc=False):
+    """One command that was admitted: what an auditor asks for of each."""
+
+    digest: bytes
+    """SHA-256 of what is signed of it: the pre-command's, whoever signs it how often."""
+    originator: EntityId
+    role: RemotePartyRole
+    target: EntityId
+    code: int
+    counter: int
+    at: datetime
+    serial: bytes
+    """Of the certificate that its signature, or its request's, holds by; empty for the broker's own."""
+    signature: bytes
+    """The one it was admitted with: a later one over the same changes nothing. Empty where it has none."""
+    party: EntityId | None = None
+    """For whom the broker speaks, and with which counter of theirs."""
+    party_counter: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A command that was admitted, and not handed out yet."""
+
+    digest: bytes
+    run: bytes
+    reference: str
+    octets: bytes = field(repr=False)
+    """Without its MAC."""
+    local: bool
+    """To be given to a hand-held terminal, not to the network."""
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LastAdmitted:
+    """The last command from someone to a device."""
+
+    counter: int
+    code: int
+    at: datetime
+    digest: bytes
+
+
+class TallyRow(msgspec.Struct, frozen=True, gc=False):
+    """How many of a kind fell into one stretch of time."""
+
+    level: int
+    """Which stretches: 0 seconds, 1 minutes, 2 hours."""
+    since: int
+    """The second, since 1970, that the stretch begins at."""
+    originator: bytes
+    role: int
+    code: int
+    area: int
+    admitted: int
+    held: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineRecord:
+    """One command that is held, and why."""
+
+    digest: bytes
+    octets: bytes = field(repr=False)
+    """As it would have been admitted, without MAC."""
+    originator: EntityId
+    role: RemotePartyRole
+    target: EntityId
+    code: int
+    counter: int
+    area: int
+    local: bool
+    at: datetime
+    reference: str
+    pattern: str
+    """What it belongs together with."""
+    findings: tuple[dict[str, Any], ...]
+    state: QuarantineState = "waiting"
+    decisions: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdRecord:
+    """A file of thresholds, as it was signed."""
+
+    owner: str
+    """An EUI-64 as text, or `global`."""
+    since: datetime
+    digest: bytes
+    file: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentRecord:
+    """A customer's word that a party may read a meter point's devices, or one device."""
+
+    party: EntityId
+    subject: str
+    """The digits of a meter point, or the EUI-64 of a device."""
+    since: datetime
+    until: datetime | None = None
+
+    def holds_at(self, moment: datetime) -> bool:
+        return self.since <= moment and (self.until is None or moment < self.until)

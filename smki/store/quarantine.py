@@ -1,0 +1,210 @@
+"""What the access control broker holds, the thresholds it goes by, the consents it was told of."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from smki.entity import EntityId, RemotePartyRole
+from smki.errors import Refused
+from smki.store.acts import Acts, places
+from smki.store.admission_records import ConsentRecord, QuarantineRecord, QuarantineState, ThresholdRecord
+from smki.store.engine import Engine
+
+_COUNTER_OCTETS = 8
+_PIECE = 500  # values in one question
+_STATES: tuple[QuarantineState, ...] = ("waiting", "released", "rejected")  # a new word goes to the end
+_QUARANTINE = (
+    "digest", "octets", "originator", "role", "target", "code", "counter", "area", "local", "at", "reference",
+    "pattern", "findings", "state", "decisions",
+)  # fmt: skip
+_SELECT = f"SELECT {', '.join(_QUARANTINE)} FROM quarantine"
+_CONSENT = ("party", "subject", "since", "until")
+
+
+class Quarantine:
+    """Every command that was ever held."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def one(self, digest: bytes) -> QuarantineRecord | None:
+        return self.known([digest]).get(digest)
+
+    def known(self, digests: Sequence[bytes]) -> dict[bytes, QuarantineRecord]:
+        """Those of these that were held, whatever became of them."""
+        found: dict[bytes, QuarantineRecord] = {}
+        for start in range(0, len(digests), _PIECE):
+            piece = digests[start : start + _PIECE]
+            rows = self._engine.execute(f"{_SELECT} WHERE digest IN ({places(piece)})", tuple(piece)).fetchall()
+            found.update((bytes(row[0]), _record(row)) for row in rows)
+        return found
+
+    def states(self, digests: Sequence[bytes]) -> dict[bytes, QuarantineState]:
+        """The same, and no more than what became of them."""
+        found: dict[bytes, QuarantineState] = {}
+        for start in range(0, len(digests), _PIECE):
+            piece = digests[start : start + _PIECE]
+            rows = self._engine.execute(
+                f"SELECT digest, state FROM quarantine WHERE digest IN ({places(piece)})", tuple(piece)
+            ).fetchall()
+            found.update((bytes(digest), _STATES[state]) for digest, state in rows)
+        return found
+
+    def in_state(self, state: QuarantineState, limit: int, offset: int = 0) -> tuple[QuarantineRecord, ...]:
+        """The oldest first."""
+        rows = self._engine.execute(
+            f"{_SELECT} WHERE state = ? ORDER BY at, digest LIMIT ? OFFSET ?", (_STATES.index(state), limit, offset)
+        ).fetchall()
+        return tuple(_record(row) for row in rows)
+
+    def of_pattern(self, pattern: str, limit: int, offset: int = 0) -> tuple[QuarantineRecord, ...]:
+        rows = self._engine.execute(
+            f"{_SELECT} WHERE pattern = ? ORDER BY at, digest LIMIT ? OFFSET ?", (pattern, limit, offset)
+        ).fetchall()
+        return tuple(_record(row) for row in rows)
+
+    def patterns(self, state: QuarantineState) -> tuple[tuple[str, int, datetime, datetime], ...]:
+        """What belongs together: its name, how many, the first and the last."""
+        rows = self._engine.execute(
+            "SELECT pattern, COUNT(*), MIN(at), MAX(at) FROM quarantine WHERE state = ? GROUP BY pattern"
+            " ORDER BY MIN(at), pattern",
+            (_STATES.index(state),),
+        ).fetchall()
+        return tuple((pattern, count, _moment(first), _moment(last)) for pattern, count, first, last in rows)
+
+    def count(self, state: QuarantineState) -> int:
+        row = self._engine.execute("SELECT COUNT(*) FROM quarantine WHERE state = ?", (_STATES.index(state),))
+        return int(row.fetchone()[0])
+
+    def thresholds(self) -> tuple[ThresholdRecord, ...]:
+        """Every file that was ever set, the oldest first: of each owner the last one is in force."""
+        rows = self._engine.execute(
+            "SELECT owner, since, digest, file FROM broker_threshold ORDER BY owner, since, digest"
+        ).fetchall()
+        return tuple(
+            ThresholdRecord(owner, _moment(since), bytes(digest), bytes(file)) for owner, since, digest, file in rows
+        )
+
+    def consents(self, subjects: Sequence[str]) -> tuple[ConsentRecord, ...]:
+        """All that were ever given about these meter points and devices."""
+        found: list[ConsentRecord] = []
+        for start in range(0, len(subjects), _PIECE):
+            piece = subjects[start : start + _PIECE]
+            rows = self._engine.execute(
+                f"SELECT {', '.join(_CONSENT)} FROM consent WHERE subject IN ({places(piece)})"
+                " ORDER BY subject, party, since",
+                tuple(piece),
+            ).fetchall()
+            found += (_consent(row) for row in rows)
+        return tuple(found)
+
+    def consents_of(self, party: EntityId) -> tuple[ConsentRecord, ...]:
+        rows = self._engine.execute(
+            f"SELECT {', '.join(_CONSENT)} FROM consent WHERE party = ? ORDER BY subject, since", (party.octets,)
+        ).fetchall()
+        return tuple(_consent(row) for row in rows)
+
+
+class QuarantineActs(Acts):
+    """Changes to what is held."""
+
+    @property
+    def quarantine(self) -> Quarantine:
+        """What is held, as this act sees it."""
+        return Quarantine(self._engine)
+
+    def put_quarantine(self, records: Sequence[QuarantineRecord]) -> None:
+        """Hold commands, each for the first time."""
+        self._engine.insert("quarantine", _QUARANTINE, [_row(item) for item in records])
+
+    def decide_quarantine(
+        self,
+        record: QuarantineRecord,
+        state: QuarantineState,
+        decisions: Sequence[dict[str, Any]],
+    ) -> None:
+        """Another state, or one decision of several more, unless somebody changed it in between."""
+        changed = self._execute(
+            "UPDATE quarantine SET state = ?, decisions = ? WHERE digest = ? AND state = ? AND decisions = ?",
+            (
+                _STATES.index(state),
+                json.dumps(list(decisions)),
+                record.digest,
+                _STATES.index(record.state),
+                json.dumps(list(record.decisions)),
+            ),
+        ).rowcount
+        if changed != 1:
+            raise Refused("quarantine.moved-on", "somebody decided about it meanwhile", "look at it again")
+
+    def put_threshold(self, record: ThresholdRecord) -> None:
+        self._execute(
+            "INSERT INTO broker_threshold (owner, since, digest, file) VALUES (?, ?, ?, ?)",
+            (record.owner, _seconds(record.since), record.digest, record.file),
+        )
+
+    def put_consents(self, records: Sequence[ConsentRecord]) -> None:
+        """New ones; one from the same moment is replaced."""
+        for item in records:
+            until = None if item.until is None else _seconds(item.until)
+            self._execute(
+                f"INSERT INTO consent ({', '.join(_CONSENT)}) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (subject, party, since) DO UPDATE SET until = excluded.until",
+                (item.party.octets, item.subject, _seconds(item.since), until),
+            )
+
+
+def _row(item: QuarantineRecord) -> tuple[Any, ...]:
+    return (
+        item.digest,
+        item.octets,
+        item.originator.octets,
+        item.role.value,
+        item.target.octets,
+        item.code,
+        item.counter.to_bytes(_COUNTER_OCTETS),
+        item.area,
+        int(item.local),
+        _seconds(item.at),
+        item.reference,
+        item.pattern,
+        json.dumps(list(item.findings)),
+        _STATES.index(item.state),
+        json.dumps(list(item.decisions)),
+    )
+
+
+def _record(row: Sequence[Any]) -> QuarantineRecord:
+    digest, octets, originator, role, target, code, counter, area, local, at, reference = row[:11]
+    pattern, findings, state, decisions = row[11:]
+    return QuarantineRecord(
+        digest=bytes(digest),
+        octets=bytes(octets),
+        originator=EntityId(bytes(originator)),
+        role=RemotePartyRole(role),
+        target=EntityId(bytes(target)),
+        code=code,
+        counter=int.from_bytes(counter),
+        area=area,
+        local=bool(local),
+        at=_moment(at),
+        reference=reference,
+        pattern=pattern,
+        findings=tuple(json.loads(findings)),
+        state=_STATES[state],
+        decisions=tuple(json.loads(decisions)),
+    )
+
+
+def _consent(row: Sequence[Any]) -> ConsentRecord:
+    party, subject, since, until = row
+    return ConsentRecord(EntityId(bytes(party)), subject, _moment(since), None if until is None else _moment(until))
+
+
+def _seconds(moment: datetime) -> int:
+    return int(moment.timestamp())
+
+
+def _moment(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,166 @@
+"""What the broker admitted and holds: the same on every engine."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+
+from smki.entity import EntityId, RemotePartyRole
+from smki.errors import Refused
+from smki.store.admission_records import (
+    AdmissionRecord,
+    ConsentRecord,
+    LastAdmitted,
+    Outgoing,
+    QuarantineRecord,
+    TallyRow,
+    ThresholdRecord,
+)
+from smki.store.records import Act
+from smki.store.store import Store
+
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+ONE, TWO = EntityId.parse("90-B3-D5-1F-30-01-00-00"), EntityId.parse("90-B3-D5-1F-30-02-00-00")
+METER, OTHER = EntityId.parse("00-DB-12-34-56-78-90-A0"), EntityId.parse("00-DB-12-34-56-78-90-A1")
+RUN = b"r" * 16
+
+
+def admission(number: int, **changes: object) -> AdmissionRecord:
+    plain = AdmissionRecord(
+        digest=number.to_bytes(32),
+        originator=ONE,
+        role=RemotePartyRole.SUPPLIER,
+        target=METER,
+        code=0x0051,
+        counter=(1 << 63) + number,
+        at=NOW,
+        serial=b"\x43" * 16,
+        signature=b"s" * 64,
+    )
+    return msgspec.structs.replace(plain, **changes)
+
+
+def outgoing(number: int, run: bytes = RUN) -> Outgoing:
+    return Outgoing(number.to_bytes(32), run, f"ref {number}", b"octets", number % 2 == 0, NOW)
+
+
+def act() -> Act:
+    return Act("test", "tester", NOW)
+
+
+def put(store: Store, *records: AdmissionRecord) -> None:
+    with store.act(act()) as tx:
+        tx.put_admissions(records, [])
+
+
+def test_admissions_come_back_as_they_were_put(store: Store) -> None:
+    records = (admission(1), admission(2, party=TWO, party_counter=(1 << 64) - 1, signature=b"", serial=b""))
+    put(store, *records)
+    assert store.admissions.known([one.digest for one in records]) == {one.digest: one for one in records}
+    assert store.admissions.one(b"x" * 32) is None
+    with pytest.raises(Refused, match=r"store\.conflict"):
+        put(store, records[0])
+
+
+def test_the_last_of_each_pair_is_known_and_never_goes_back(store: Store) -> None:
+    put(store, admission(5), admission(7, code=0x0050), admission(6))
+    last = LastAdmitted((1 << 63) + 7, 0x0050, NOW, (7).to_bytes(32))
+    assert store.admissions.last([(ONE, METER), (TWO, METER), (ONE, OTHER)]) == {(ONE, METER): last}
+    for number in (7, 6, 1):
+        with pytest.raises(Refused, match=r"broker\.counter"):
+            put(store, admission(number, digest=b"d" * 31 + bytes((number,)), counter=(1 << 63) + number))
+    put(store, admission(1, originator=TWO, digest=b"e" * 32, at=NOW + timedelta(seconds=1)))
+    assert store.admissions.last([(ONE, METER)])[ONE, METER] == last
+    assert store.admissions.last_to([METER, OTHER])[METER].digest == b"e" * 32
+
+
+def test_what_was_not_handed_out_waits(store: Store) -> None:
+    other = b"q" * 16
+    with store.act(act()) as tx:
+        tx.put_admissions([admission(number) for number in (1, 2, 3)], [outgoing(1), outgoing(2, other), outgoing(3)])
+    assert store.admissions.outgoing(10) == (outgoing(1), outgoing(2, other), outgoing(3))
+    assert store.admissions.outgoing(10, but=[RUN]) == (outgoing(2, other),)
+    assert store.admissions.outgoing(1) == (outgoing(1),)
+    with store.act(act()) as tx:
+        assert tx.handed_out(RUN) == 2
+        assert tx.forget_outgoing([(2).to_bytes(32), b"x" * 32]) == 1
+    assert store.admissions.outgoing_count() == 0
+
+
+def test_tallies_add_up_and_tell_what_is_new(store: Store) -> None:
+    row = TallyRow(0, 1000, ONE.octets, 2, 0x0051, 10, 5, 0, 1)
+    with store.act(act()) as tx:
+        tx.add_tallies([row, msgspec.structs.replace(row, level=1, since=960)])
+    seen = store.audit_size()
+    with store.act(act()) as tx:
+        tx.add_tallies([msgspec.structs.replace(row, admitted=2, held=3, refused=0)])
+    total = msgspec.structs.replace(row, admitted=7, held=3)
+    assert store.admissions.tallies_written(seen) == (total,)
+    assert store.admissions.tallies(0, 1000) == store.admissions.tallies_of(ONE, 0, 1000) == (total,)
+    assert store.admissions.tallies(0, 1001) == store.admissions.tallies_of(TWO, 0, 0) == ()
+    with store.act(act()) as tx:
+        tx.drop_tallies(ONE, 0, 1001)
+    assert store.admissions.tallies(0, 0) == ()
+    assert len(store.admissions.tallies(1, 0)) == 1
+
+
+def held(number: int, **changes: object) -> QuarantineRecord:
+    plain = QuarantineRecord(
+        digest=number.to_bytes(32),
+        octets=b"octets",
+        originator=ONE,
+        role=RemotePartyRole.SUPPLIER,
+        target=METER,
+        code=0xFFFF,
+        counter=(1 << 64) - 1,
+        area=10,
+        local=True,
+        at=NOW + timedelta(seconds=number),
+        reference="a",
+        pattern="rate ECS43",
+        findings=({"code": "anomaly.rate", "message": "many"},),
+    )
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def test_what_is_held_is_decided_once(store: Store) -> None:
+    records = (held(1), held(2), held(3, pattern="count ECS44"))
+    with store.act(act()) as tx:
+        tx.put_quarantine(records)
+    assert store.quarantine.in_state("waiting", 10) == records
+    assert store.quarantine.in_state("waiting", 1, 1) == (records[1],)
+    assert store.quarantine.of_pattern("rate ECS43", 10) == records[:2]
+    assert store.quarantine.patterns("waiting") == (
+        ("rate ECS43", 2, records[0].at, records[1].at),
+        ("count ECS44", 1, records[2].at, records[2].at),
+    )
+    words = {"by": "alice"}
+    with store.act(act()) as tx:
+        tx.decide_quarantine(records[0], "waiting", [words])
+        tx.decide_quarantine(records[1], "rejected", [words])
+    with pytest.raises(Refused, match=r"quarantine\.moved-on"), store.act(act()) as tx:
+        tx.decide_quarantine(records[0], "released", [words])
+    now = replace(records[0], decisions=(words,))
+    assert store.quarantine.one(now.digest) == now
+    assert store.quarantine.states([item.digest for item in records]) == {
+        records[0].digest: "waiting",
+        records[1].digest: "rejected",
+        records[2].digest: "waiting",
+    }
+    assert store.quarantine.count("rejected") == 1
+
+
+def test_thresholds_and_consents_come_back(store: Store) -> None:
+    threshold = ThresholdRecord("global", NOW, b"d" * 32, b"file")
+    consent = ConsentRecord(TWO, "1900012345678", NOW)
+    ended = replace(consent, until=NOW + timedelta(days=1))
+    of_device = ConsentRecord(ONE, str(METER), NOW)
+    with store.act(act()) as tx:
+        tx.put_threshold(threshold)
+        tx.put_consents([consent, of_device])
+        tx.put_consents([ended])
+    assert store.quarantine.thresholds() == (threshold,)
+    assert store.quarantine.consents(["1900012345678", "x"]) == (ended,)
+    assert store.quarantine.consents_of(ONE) == (of_device,)
+    assert [ended.holds_at(NOW + timedelta(hours=hours)) for hours in (-1, 0, 23, 24)] == [False, True, True, False]
