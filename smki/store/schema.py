@@ -1,13 +1,39 @@
 """Making the schema. Steps only go forward, each in its own transaction; a newer schema than ours is refused."""
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from smki.store.tables import STEPS, Step, Table
+from smki.store.table import Step, Table
+from smki.store.tables import STEPS
 
 PARTITIONS = 8  # enough for two hundred million; each question for a key or an entity asks them all
 Migration = Callable[[Any], None]
+_INDEX_NAME = re.compile(r"CREATE (?:UNIQUE )?INDEX (\w+) ")
+
+
+def tables_at(version: int) -> dict[str, Table]:
+    """Every table of one version of the schema, with all its columns."""
+    tables: dict[str, Table] = {}
+    for step in STEPS[:version]:
+        tables |= step.tables
+        for column in step.of_certificates:
+            name, kind, *more = column.split()
+            table = tables["certificate"]
+            tables["certificate"] = replace(
+                table,
+                columns={**table.columns, name: "octets" if kind == "{octets}" else kind},  # type: ignore[dict-item]
+                optional=table.optional if more[:2] == ["NOT", "NULL"] else (*table.optional, name),
+            )
+    return tables
+
+
+def indexes_at(version: int) -> dict[str, str]:
+    """How each index of one version is made, by its name; those of primary keys are part of their tables."""
+    made = (index for step in STEPS[:version] for index in step.indexes)
+    return {_INDEX_NAME.match(index)[1]: index for index in made}  # type: ignore[index]
 
 
 def _on_sqlite(step: Step, connection: Any) -> None:

@@ -5,20 +5,8 @@ and small; PostgreSQL spreads certificates over hash partitions by serial number
 contain.
 """
 
-from dataclasses import dataclass
-from typing import Literal
-
-Kind = Literal["smallint", "bigint", "text", "octets"]
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """One table: its columns, its primary key, which columns may be null."""
-
-    columns: dict[str, Kind]
-    key: tuple[str, ...]
-    optional: tuple[str, ...] = ()
-
+from smki.store.broker_tables import EIGHTH, EIGHTH_INDEXES
+from smki.store.table import Step, Table
 
 # Times are seconds since 1970, UTC.
 _FIRST: dict[str, Table] = {
@@ -303,112 +291,6 @@ _SEVENTH: dict[str, Table] = {
 }
 _SEVENTH_INDEXES = ("CREATE UNIQUE INDEX revocation_number ON revocation (issuer, number)",)
 
-
-# The access control broker. What it admitted is one row for good; until it is handed out, its octets stand in a table
-# of their own, which stays small. `written` is the size of the log when a tally was last added to: whoever read up to
-# there asks for what came after. Codes are bigint: some that are refused are larger than the table's.
-_EIGHTH: dict[str, Table] = {
-    "admission": Table(
-        {
-            "at": "bigint",
-            "code": "bigint",
-            "role": "smallint",
-            "digest": "octets",
-            "originator": "octets",
-            "target": "octets",
-            "counter": "octets",
-            "serial": "octets",
-            "signature": "octets",
-            "party": "octets",
-            "party_counter": "octets",
-        },
-        ("digest",),
-        optional=("party", "party_counter"),
-    ),
-    "outgoing": Table(
-        {
-            "at": "bigint",
-            "local": "smallint",
-            "digest": "octets",
-            "run": "octets",
-            "octets": "octets",
-            "reference": "text",
-        },
-        ("digest",),
-    ),
-    "last_admitted": Table(
-        {
-            "at": "bigint",
-            "code": "bigint",
-            "target": "octets",
-            "originator": "octets",
-            "counter": "octets",
-            "digest": "octets",
-        },
-        ("target", "originator"),
-    ),
-    "tally": Table(
-        {
-            "since": "bigint",
-            "admitted": "bigint",
-            "held": "bigint",
-            "refused": "bigint",
-            "written": "bigint",
-            "code": "bigint",
-            "level": "smallint",
-            "role": "smallint",
-            "area": "smallint",
-            "originator": "octets",
-        },
-        ("originator", "level", "since", "role", "code", "area"),
-    ),
-    "quarantine": Table(
-        {
-            "at": "bigint",
-            "code": "bigint",
-            "state": "smallint",
-            "role": "smallint",
-            "area": "smallint",
-            "local": "smallint",
-            "digest": "octets",
-            "originator": "octets",
-            "target": "octets",
-            "counter": "octets",
-            "octets": "octets",
-            "reference": "text",
-            "pattern": "text",
-            "findings": "text",
-            "decisions": "text",
-        },
-        ("digest",),
-    ),
-    "broker_threshold": Table(
-        {"since": "bigint", "owner": "text", "digest": "octets", "file": "octets"}, ("owner", "since", "digest")
-    ),
-    "consent": Table(
-        {"since": "bigint", "until": "bigint", "party": "octets", "subject": "text"},
-        ("subject", "party", "since"),
-        optional=("until",),
-    ),
-}
-_EIGHTH_INDEXES = (
-    "CREATE INDEX tally_written ON tally (written)",
-    "CREATE INDEX quarantine_state ON quarantine (state, at)",
-    "CREATE INDEX quarantine_pattern ON quarantine (pattern)",
-    "CREATE INDEX consent_party ON consent (party)",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What one version of the schema adds to the one before it."""
-
-    tables: dict[str, Table]
-    indexes: tuple[str, ...] = ()
-    of_certificates: tuple[str, ...] = ()
-    """Columns that certificates gain; their type for octets has another name in each engine."""
-
-
 STEPS = (
     Step(_FIRST, _INDEXES),
     Step(_SECOND, _SECOND_INDEXES, _SECOND_COLUMNS),
@@ -417,5 +299,5 @@ STEPS = (
     Step(_FIFTH, _FIFTH_INDEXES),
     Step(_SIXTH),
     Step(_SEVENTH, _SEVENTH_INDEXES),
-    Step(_EIGHTH, _EIGHTH_INDEXES),
+    Step(EIGHTH, EIGHTH_INDEXES),
 )

@@ -1,0 +1,97 @@
+"""The tables of the access control broker: the schema's eighth step."""
+
+from smki.store.table import Table
+
+# The access control broker. What it admitted is one row for good; until it is handed out, its octets stand in a table
+# of their own, which stays small. `written` is the size of the log when a tally was last added to: whoever read up to
+# there asks for what came after. Codes are bigint: some that are refused are larger than the table's.
+EIGHTH: dict[str, Table] = {
+    "admission": Table(
+        {
+            "at": "bigint",
+            "code": "bigint",
+            "role": "smallint",
+            "digest": "octets",
+            "originator": "octets",
+            "target": "octets",
+            "counter": "octets",
+            "serial": "octets",
+            "signature": "octets",
+            "party": "octets",
+            "party_counter": "octets",
+        },
+        ("digest",),
+        optional=("party", "party_counter"),
+    ),
+    "outgoing": Table(
+        {
+            "at": "bigint",
+            "local": "smallint",
+            "digest": "octets",
+            "run": "octets",
+            "octets": "octets",
+            "reference": "text",
+        },
+        ("digest",),
+    ),
+    "last_admitted": Table(
+        {
+            "at": "bigint",
+            "code": "bigint",
+            "target": "octets",
+            "originator": "octets",
+            "counter": "octets",
+            "digest": "octets",
+        },
+        ("target", "originator"),
+    ),
+    "tally": Table(
+        {
+            "since": "bigint",
+            "admitted": "bigint",
+            "held": "bigint",
+            "refused": "bigint",
+            "written": "bigint",
+            "code": "bigint",
+            "level": "smallint",
+            "role": "smallint",
+            "area": "smallint",
+            "originator": "octets",
+        },
+        ("originator", "level", "since", "role", "code", "area"),
+    ),
+    "quarantine": Table(
+        {
+            "at": "bigint",
+            "code": "bigint",
+            "state": "smallint",
+            "role": "smallint",
+            "area": "smallint",
+            "local": "smallint",
+            "digest": "octets",
+            "originator": "octets",
+            "target": "octets",
+            "counter": "octets",
+            "octets": "octets",
+            "reference": "text",
+            "pattern": "text",
+            "findings": "text",
+            "decisions": "text",
+        },
+        ("digest",),
+    ),
+    "broker_threshold": Table(
+        {"since": "bigint", "owner": "text", "digest": "octets", "file": "octets"}, ("owner", "since", "digest")
+    ),
+    "consent": Table(
+        {"since": "bigint", "until": "bigint", "party": "octets", "subject": "text"},
+        ("subject", "party", "since"),
+        optional=("until",),
+    ),
+}
+EIGHTH_INDEXES = (
+    "CREATE INDEX tally_written ON tally (written)",
+    "CREATE INDEX quarantine_state ON quarantine (state, at)",
+    "CREATE INDEX quarantine_pattern ON quarantine (pattern)",
+    "CREATE INDEX consent_party ON consent (party)",
+)
