@@ -6,7 +6,9 @@ contain.
 """
 
 from smki.store.broker_tables import EIGHTH, EIGHTH_INDEXES
-from smki.store.table import Step, Table
+from smki.store.table import Kind, Step, Table
+
+__all__ = ["STEPS", "SUPPLIER_CELLS", "WATCHED_CELLS", "Kind", "Step", "Table"]
 
 # Times are seconds since 1970, UTC.
 _FIRST: dict[str, Table] = {
