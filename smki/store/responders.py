@@ -1,0 +1,65 @@
+"""Who answers for an authority whether its certificates are revoked: reading it, and the changes of an act."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from smki.pki.serial import Serial
+from smki.store.acts import Acts, places
+from smki.store.engine import Engine
+
+_PIECE = 500  # values in one question
+_NO_END = 253402300799  # of certificates of devices; as the index of ends has it
+
+
+@dataclass(frozen=True, slots=True)
+class ResponderRecord:
+    """That a key in a token was, or was to be, made a responder by a certificate."""
+
+    issuer: int
+    serial: Serial
+    token: str
+    key_id: bytes
+
+
+class Responders:
+    """Every responder there ever was, and what it is asked."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def all(self) -> tuple[ResponderRecord, ...]:
+        """In the order they were appointed."""
+        rows = self._engine.execute("SELECT issuer, serial, token, key_id FROM responder ORDER BY serial").fetchall()
+        return tuple(
+            ResponderRecord(issuer, Serial(bytes(serial)), token, bytes(key_id))
+            for issuer, serial, token, key_id in rows
+        )
+
+    def issued(self, issuer: int, serials: Sequence[Serial]) -> frozenset[Serial]:
+        """Those of these serial numbers under which an issuer issued a certificate."""
+        found: set[Serial] = set()
+        for start in range(0, len(serials), _PIECE):
+            piece = [serial.octets for serial in serials[start : start + _PIECE]]
+            rows = self._engine.execute(
+                f"SELECT serial FROM certificate WHERE issuer = ? AND serial IN ({places(piece)})", (issuer, *piece)
+            ).fetchall()
+            found.update(Serial(bytes(serial)) for (serial,) in rows)
+        return frozenset(found)
+
+    def alive(self, now: datetime, most: int) -> list[tuple[int, Serial]] | None:
+        """Certificates that have an end and have not reached it; none if they are more than `most`."""
+        rows = self._engine.execute(
+            "SELECT issuer, serial FROM certificate WHERE not_after >= ? AND not_after < ? ORDER BY not_after LIMIT ?",
+            (int(now.timestamp()), _NO_END, most + 1),
+        ).fetchall()
+        return None if len(rows) > most else [(issuer, Serial(bytes(serial))) for issuer, serial in rows]
+
+
+class ResponderActs(Acts):
+    """Changes to who answers."""
+
+    def put_responder(self, record: ResponderRecord) -> None:
+        values: tuple[Any, ...] = (record.issuer, record.serial.octets, record.token, record.key_id)
+        self._execute("INSERT INTO responder (issuer, serial, token, key_id) VALUES (?, ?, ?, ?)", values)
