@@ -33,6 +33,7 @@ from smki.store.records import (
     TokenRecord,
 )
 from smki.store.registrations import Registrations
+from smki.store.responders import Responders
 from smki.store.revocations import Revocations
 from smki.store.signatures import Signatures
 from smki.store.supplier_changes import SupplierChanges
@@ -56,6 +57,7 @@ class Store:
         self.estate = Estate(engine)
         self.supplier_changes = SupplierChanges(engine)
         self.revocations = Revocations(engine)
+        self.responders = Responders(engine)
         self.admissions = Admissions(engine)
         self.quarantine = Quarantine(engine)
         self.crls = Crls(engine)

@@ -290,6 +290,9 @@ _SEVENTH: dict[str, Table] = {
         {"number": "bigint", "place": "bigint", "issuer": "smallint", "octets": "octets"},
         ("issuer", "number", "place"),
     ),
+    "responder": Table(
+        {"issuer": "smallint", "serial": "octets", "token": "text", "key_id": "octets"}, ("serial", "issuer")
+    ),
 }
 _SEVENTH_INDEXES = ("CREATE UNIQUE INDEX revocation_number ON revocation (issuer, number)",)
 

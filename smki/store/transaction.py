@@ -23,6 +23,7 @@ from smki.store.records import (
     TokenRecord,
 )
 from smki.store.registrations import RegistrationActs
+from smki.store.responders import ResponderActs
 from smki.store.revocations import RevocationActs
 from smki.store.signatures import SignatureActs
 from smki.store.supplier_changes import SupplierChangeActs
@@ -38,6 +39,7 @@ class Transaction(
     OrderActs,
     SupplierChangeActs,
     RevocationActs,
+    ResponderActs,
     CrlActs,
     AdmissionActs,
     QuarantineActs,
