@@ -32,11 +32,20 @@ class Engine(Protocol):
     def stream(self, sql: str, values: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         """The rows of a query one by one, however many; nothing else is asked in between."""
 
+    def batches(self, sql: str, count: int) -> Iterator[list[tuple[Any, ...]]]:
+        """The rows of a query, so many at a time, inside a snapshot or transaction: the fastest way to read all."""
+
     def insert(self, table: str, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
         """Many rows at once, inside a transaction, by the fastest way the database has."""
 
     def transaction(self) -> AbstractContextManager[None]:
         """All that is executed inside is durable at its end, or none of it ever was. Transactions do not nest."""
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """All that is read inside is of one moment; whoever writes goes on meanwhile."""
+
+    def faults(self) -> list[str]:
+        """What the database itself finds wrong with its files."""
 
     def lock_log(self) -> None:
         """From here to the end of the transaction, nobody else appends to the log."""

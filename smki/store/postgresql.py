@@ -88,6 +88,15 @@ class PostgresqlEngine:
         except psycopg.Error as error:
             raise _explain(error) from None
 
+    def batches(self, sql: str, count: int) -> Iterator[list[tuple[Any, ...]]]:
+        try:
+            with self.connection.cursor(name="batches", binary=True) as cursor:
+                cursor.execute(sql.encode())
+                while rows := cursor.fetchmany(count):
+                    yield rows
+        except psycopg.Error as error:
+            raise _explain(error) from None
+
     def insert(self, table: str, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
         statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN"
         try:
@@ -112,6 +121,24 @@ class PostgresqlEngine:
             raise
         finally:
             self._inside = False
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        self._again("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        self._inside = True
+        try:
+            self._once("SELECT 1 FROM meta").fetchone()  # the moment is that of the first read
+            yield
+        finally:
+            self._roll_back()
+            self._inside = False
+
+    def faults(self) -> list[str]:
+        """Pages whose checksum was found wrong, where the cluster has checksums (`initdb --data-checksums`)."""
+        found = self.execute(
+            "SELECT checksum_failures FROM pg_stat_database WHERE datname = current_database()"
+        ).fetchone()
+        return [f"{found[0]} pages with a wrong checksum were read"] if found and found[0] else []
 
     def _commit(self) -> None:
         connection = self.connection

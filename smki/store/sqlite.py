@@ -54,6 +54,12 @@ class SqliteEngine:
         with self._explained():
             yield from cursor
 
+    def batches(self, sql: str, count: int) -> Iterator[list[tuple[Any, ...]]]:
+        cursor = self.execute(sql)
+        with self._explained():
+            while rows := cursor.fetchmany(count):
+                yield rows
+
     def insert(self, table: str, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
         places = ", ".join("?" * len(columns))
         with self._explained():
@@ -72,6 +78,18 @@ class SqliteEngine:
             if self._inside():
                 self.connection.execute("ROLLBACK")
             raise
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        self.execute("BEGIN DEFERRED")
+        try:
+            self.execute("SELECT 1 FROM sqlite_master").fetchone()  # the moment is that of the first read
+            yield
+        finally:
+            self.connection.execute("ROLLBACK")
+
+    def faults(self) -> list[str]:
+        return [line for (line,) in self.execute("PRAGMA integrity_check(20)").fetchall() if line != "ok"]
 
     def _inside(self) -> bool:
         return self.connection.in_transaction

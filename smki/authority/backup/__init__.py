@@ -1,0 +1,1 @@
+"""Backups: taking them, proving them, and restoring one without forgetting anything."""

@@ -1,0 +1,1 @@
+"""Backups of the whole store in one form that every engine writes and reads."""
