@@ -94,12 +94,10 @@ class Store:
 
     def _migrate(self) -> None:
         engine = self._engine
-        while (version := self._schema_version()) < len(engine.migrations):
+        while (version := self.schema_version()) < len(engine.migrations):
             with engine.transaction():
                 engine.lock_schema()
-                if self._schema_version() == version:  # another may have been first
-                    engine.migrations[version](engine.connection)
-                    self._set_meta("schema", str(version + 1).encode())
+                self.bring_forward(version + 1)
         if version > len(engine.migrations):
             raise Refused(
                 "store.newer-schema",
@@ -107,7 +105,13 @@ class Store:
                 "use the newer smki that wrote it: a schema never goes back",
             )
 
-    def _schema_version(self) -> int:
+    def bring_forward(self, version: int) -> None:
+        """Take the steps of the schema up to one, in the caller's transaction; another may have been first."""
+        for step in range(self.schema_version(), version):
+            self._engine.migrations[step](self._engine.connection)
+            self._set_meta("schema", str(step + 1).encode())
+
+    def schema_version(self) -> int:
         written = (self._meta("schema") or b"0") if self._engine.has_schema() else b"0"
         if not written.isdigit():
             raise IntegrityFailure("store.damaged", "the database's schema has no number", "restore it from a backup")
