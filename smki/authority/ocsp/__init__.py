@@ -1,0 +1,1 @@
+"""Answering whether certificates are revoked (RFC 6960)."""

@@ -1,0 +1,135 @@
+"""Who answers, for how long an answer holds, and how much one asks for at most (ocsp.toml)."""
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated
+
+from msgspec import Meta
+
+from smki.errors import InvalidInput, Refused
+from smki.pki.kind import Kind
+from smki.pki.profile import Profile
+from smki.settings import Table
+
+_FILE = "ocsp.toml"
+_STRETCH = re.compile(r"([1-9][0-9]{0,4})([smhd])")
+_UNITS = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+# Ceilings: no file lets a stolen responder's key, or an answer given once, serve longer.
+MOST_DAYS = 365
+MOST_VALID = timedelta(days=7)
+LEAST_VALID = timedelta(minutes=1)
+MOST_CACHED = timedelta(hours=1)
+MOST_PATIENCE = timedelta(minutes=1)
+MOST_IDLE = timedelta(minutes=10)
+
+_Count = Annotated[int, Meta(ge=1, le=1_000_000)]
+
+
+class _ResponderTable(Table, frozen=True):
+    profile: str
+    days: Annotated[int, Meta(ge=1)]
+    renew: Annotated[int, Meta(ge=0)]
+
+
+class _AnswersTable(Table, frozen=True):
+    valid: str
+    refresh: str
+    http_cache: str
+    ahead: Annotated[int, Meta(ge=0, le=100_000)]
+    kept: _Count
+
+
+class _LimitsTable(Table, frozen=True):
+    request: Annotated[int, Meta(ge=256, le=65_536)]
+    certificates: Annotated[int, Meta(ge=1, le=256)]
+    connections: Annotated[int, Meta(ge=1, le=100_000)]
+    waiting: Annotated[int, Meta(ge=1, le=100_000)]
+    patience: str
+    idle: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one client, and all of them together, may ask."""
+
+    request: int
+    certificates: int
+    connections: int
+    waiting: int
+    patience: timedelta
+    idle: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class OcspPolicy:
+    """What ocsp.toml says."""
+
+    hierarchies: frozenset[str]
+    profile: Profile
+    life: timedelta
+    renew: timedelta
+    valid: timedelta
+    refresh: timedelta
+    http_cache: timedelta
+    ahead: int
+    kept: int
+    limits: Limits
+
+
+class OcspFile(Table, frozen=True):
+    """The file as written."""
+
+    hierarchies: list[str]
+    responder: _ResponderTable
+    answers: _AnswersTable
+    limits: _LimitsTable
+
+    def checked(self, profiles: Mapping[str, Profile], hierarchies: Collection[str]) -> OcspPolicy:
+        if unknown := sorted(set(self.hierarchies) - set(hierarchies)):
+            raise InvalidInput(
+                "policy.no-hierarchy", f"{_FILE}: hierarchies: {unknown[0][:40]!r} is none", "see hierarchy.toml"
+            )
+        profile = profiles.get(self.responder.profile)
+        if profile is None or profile.kind is not Kind.RESPONDER:
+            raise InvalidInput(
+                "policy.no-profile", f"{_FILE}: responder.profile: {self.responder.profile[:40]!r}", "name a responder's"
+            )
+        if self.responder.days > MOST_DAYS or self.responder.renew >= self.responder.days:
+            raise Refused(
+                "policy.ocsp",
+                f"{_FILE}: days = {self.responder.days}, renew = {self.responder.renew}",
+                f"give {MOST_DAYS} days at most, and renew before they are over",
+            )
+        valid = _within("answers.valid", self.answers.valid, MOST_VALID, LEAST_VALID)
+        limits = self.limits
+        return OcspPolicy(
+            hierarchies=frozenset(self.hierarchies),
+            profile=profile,
+            life=timedelta(days=self.responder.days),
+            renew=timedelta(days=self.responder.renew),
+            valid=valid,
+            refresh=_within("answers.refresh", self.answers.refresh, valid - timedelta(seconds=1)),
+            http_cache=_within("answers.http_cache", self.answers.http_cache, min(valid, MOST_CACHED)),
+            ahead=self.answers.ahead,
+            kept=self.answers.kept,
+            limits=Limits(
+                request=limits.request,
+                certificates=limits.certificates,
+                connections=limits.connections,
+                waiting=limits.waiting,
+                patience=_within("limits.patience", limits.patience, MOST_PATIENCE),
+                idle=_within("limits.idle", limits.idle, MOST_IDLE),
+            ),
+        )
+
+
+def _within(key: str, text: str, most: timedelta, least: timedelta = timedelta(seconds=1)) -> timedelta:
+    match = _STRETCH.fullmatch(text)
+    if match is None:
+        raise InvalidInput("policy.ocsp", f"{_FILE}: {key} = {text[:20]!r}", "write a time such as 5s, 30m, 12h or 7d")
+    found = int(match[1]) * _UNITS[match[2]]
+    if not least <= found <= most:
+        raise Refused("policy.ocsp", f"{_FILE}: {key} = {text!r}", f"give from {least} to {most}")
+    return found
