@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from smki.authority.credentials import CredentialsPolicy
     from smki.authority.estate.policy import InventoryPolicy, RegistrationPolicy
     from smki.authority.joins import JoinsPolicy
+    from smki.authority.ocsp.policy import OcspPolicy
     from smki.authority.recovery import RecoveryPolicy
     from smki.authority.revocation.policy import RevocationPolicy
     from smki.device.cells import CellName
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 _USE_CASES, _DEVICES, _CREDENTIALS = "use-cases.toml", "devices.toml", "credentials.toml"
 _REGISTRATION, _INVENTORY, _RECOVERY = "registration.toml", "inventory.toml", "recovery.toml"
 _COS, _JOINS, _REVOCATION = "cos.toml", "joins.toml", "revocation.toml"
+_OCSP = "ocsp.toml"
 _NAMES = ("names-cosem.toml", "names-zigbee.toml")
 _TABLES = (
     _USE_CASES, _DEVICES, _CREDENTIALS, _REGISTRATION, _INVENTORY, _RECOVERY, _COS, _JOINS, _REVOCATION,
@@ -175,8 +177,16 @@ class Policies:
 
         return read_toml(self.tables[_REVOCATION], _REVOCATION, RevocationFile).value.checked()
 
+    @cached_property
+    def ocsp(self) -> "OcspPolicy":
+        """Whose certificates are answered for, and how."""
+        from smki.authority.ocsp.policy import OcspFile
+
+        return read_toml(self.tables[_OCSP], _OCSP, OcspFile).value.checked(self.profiles, self.hierarchies)
+
     def read_all(self) -> None:
         """Read what was not read yet: policies are adopted whole or not at all."""
+        _ = self.ocsp
         _ = self.use_cases, self.names, self.devices, self.credentials, self.registration, self.inventory
         _ = self.recovery, self.cos, self.joins, self.revocation
 
@@ -216,7 +226,7 @@ def load_policies(folder: Path) -> Policies:
     }
     issuance = read_issuance(keep(_read(folder, "issuance.toml", IssuanceFile)), profiles, hierarchies)
     signing = keep(_read(folder, "signing.toml", SigningFile)).checked()
-    tables = {name: _octets(folder / name) for name in (*_TABLES, *_NAMES)}
+    tables = {name: _octets(folder / name) for name in (*_TABLES, _OCSP, *_NAMES)}
     digests |= {name: hashlib.sha256(data).hexdigest() for name, data in tables.items()}
     return Policies(
         environment=hierarchy_file.environment,
