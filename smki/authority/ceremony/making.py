@@ -59,7 +59,7 @@ class Making:
     def make_keys(self) -> Iterator[str]:
         file = self._plan.file
         token = self._workspace.open_token(file.token)
-        key = _make_or_take_up(token, file.name, bytes.fromhex(self._detail["key_id"]))
+        key = make_or_take_up(token, file.name, bytes.fromhex(self._detail["key_id"]))
         spki = spki_of(key.public_key())
         contingency = self._make_contingency()
         facts: dict[str, Any] = {"authority": file.name, "token": file.token, "public_key": spki.hex()}
@@ -81,7 +81,7 @@ class Making:
         token = self._workspace.open_token(file.contingency.token)
         key_id = bytes.fromhex(self._detail["contingency_id"])
         secret_id = bytes.fromhex(self._detail["secret_id"])
-        key = _make_or_take_up(token, f"{file.name}-contingency", key_id)
+        key = make_or_take_up(token, f"{file.name}-contingency", key_id)
         if not token.has_secret(secret_id):
             token.generate_secret(f"{file.name}-contingency-secret", secret_id)
         return ContingencyRecord(file.name, file.contingency.token, key_id, secret_id, spki_of(key.public_key()))
@@ -225,7 +225,7 @@ class Making:
         )
 
 
-def _make_or_take_up(token: "Token", label: str, key_id: bytes) -> "HsmPrivateKey":
+def make_or_take_up(token: "Token", label: str, key_id: bytes) -> "HsmPrivateKey":
     """Make a key pair; or take up the one that a dying run made under this identifier and never used."""
     token.clear_unfinished(key_id)
     if not token.has_key(key_id):
