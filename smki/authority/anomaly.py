@@ -1,0 +1,352 @@
+"""What is too much, too quick or makes no sense, as named detectors (anomaly.toml); they judge in `smki.parties`."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import ClassVar, Literal
+
+from smki.authority.signing import read_window
+from smki.entity import RemotePartyRole
+from smki.errors import InvalidInput, Refused
+from smki.gbcs.use_case import UseCases
+from smki.settings import Table
+
+_FILE = "anomaly.toml"
+_EVERY, _CRITICAL, _OFF = "*", "critical", "supply off"
+SUPPLY_OFF = frozenset({0x0050, 0x0081})
+"""What darkens a home or cuts its gas: ECS43 and GCS32."""
+MOST = 100_000_000  # more than all homes: a count above it guards nothing
+LONGEST_WINDOW = timedelta(days=7)
+# Whatever a file says, so many homes are the most that one user, or all together, darken before a person looks.
+_MOST_SUPPLY_OFF = {"each": 10_000, "all": 20_000}
+_LEAST_WINDOW = timedelta(hours=1)
+_MOST_DETECTORS, _MOST_STEPS = 100, 6
+_MOST_FACTOR = 100.0
+_LONGEST_HISTORY, _SHORTEST_SETTLING = 83, 3
+
+Of = Literal["each", "all"]
+Action = Literal["hold", "warn"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What every detector has: its name, what it looks at, and whether it holds or only says so."""
+
+    kind: ClassVar[str] = ""
+    name: str
+    codes: frozenset[int] | None
+    """None: every use case."""
+    roles: frozenset[RemotePartyRole] | None
+    """None: users in any role."""
+    holds: bool
+
+    def covers(self, code: int, role: RemotePartyRole) -> bool:
+        return (self.codes is None or code in self.codes) and (self.roles is None or role in self.roles)
+
+
+@dataclass(frozen=True, slots=True)
+class CountRule(Rule):
+    """At most so many in a while."""
+
+    kind: ClassVar[str] = "count"
+    of: Of
+    count: int
+    window: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class RateRule(Rule):
+    """At most so many times what is usual."""
+
+    kind: ClassVar[str] = "rate"
+    of: Of
+    window: timedelta
+    factor: float
+    least: int
+    """So many are never too many."""
+    start: int
+    """So many may a user without history."""
+
+
+@dataclass(frozen=True, slots=True)
+class AreaRule(Rule):
+    """At most so many in one area in a while."""
+
+    kind: ClassVar[str] = "area"
+    of: Of
+    count: int
+    window: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class MixRule(Rule):
+    """At most such a share of all that one user sends in a while, once they are so many."""
+
+    kind: ClassVar[str] = "mix"
+    window: timedelta
+    least: int
+    share: float
+    factor: float
+    """And so many times its usual share."""
+
+
+@dataclass(frozen=True, slots=True)
+class ValueRule(Rule):
+    """A number in a payload stays between two."""
+
+    kind: ClassVar[str] = "value"
+    path: str
+    least: float | None
+    most: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceRule(Rule):
+    """One device is not sent these one after another within a while; `codes` are those of the last step."""
+
+    kind: ClassVar[str] = "sequence"
+    steps: tuple[frozenset[int], ...]
+    """Those before the last."""
+    within: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingRule(Rule):
+    """Where so many of a use case from one user wait for a person, its next of the same use case waits with them."""
+
+    kind: ClassVar[str] = "waiting"
+    count: int
+    window: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class HabitPolicy:
+    """What counts as somebody's habit."""
+
+    history: int
+    """Days looked back."""
+    settle: int
+    """Days before what was admitted counts as habit: so long is there to notice what was none."""
+    rank: int
+    """Not the highest day's number but the so-manieth highest."""
+    learning: int
+    """Days with traffic before there is a habit at all."""
+
+
+@dataclass(frozen=True, eq=False)
+class Detectors:
+    """What anomaly.toml says."""
+
+    rules: tuple[Rule, ...]
+    habit: HabitPolicy
+
+    def covering(self, code: int, role: RemotePartyRole) -> tuple[Rule, ...]:
+        return tuple(rule for rule in self.rules if rule.covers(code, role))
+
+    @property
+    def remembered(self) -> frozenset[int]:
+        """Codes whose last few to each device have to be known."""
+        found: set[int] = set()
+        for rule in self.rules:
+            if isinstance(rule, SequenceRule):
+                found |= (rule.codes or frozenset()).union(*rule.steps)
+        return frozenset(found)
+
+    def paths(self, code: int) -> frozenset[str]:
+        """Values of a payload that are looked at."""
+        rules = (rule for rule in self.rules if isinstance(rule, ValueRule))
+        return frozenset(rule.path for rule in rules if rule.codes is None or code in rule.codes)
+
+
+class _Detector(Table, frozen=True, kw_only=True, tag_field="kind"):
+    name: str
+    use_cases: list[str]
+    action: Action
+    roles: list[str] | None = None
+
+
+class _Count(_Detector, frozen=True, kw_only=True, tag="count"):
+    of: Of
+    count: int
+    window: str
+
+
+class _Rate(_Detector, frozen=True, kw_only=True, tag="rate"):
+    of: Of
+    window: str
+    factor: float
+    least: int
+    start: int
+
+
+class _Area(_Detector, frozen=True, kw_only=True, tag="area"):
+    of: Of
+    count: int
+    window: str
+
+
+class _Mix(_Detector, frozen=True, kw_only=True, tag="mix"):
+    window: str
+    least: int
+    share: float
+    factor: float
+
+
+class _Value(_Detector, frozen=True, kw_only=True, tag="value"):
+    path: str
+    least: float | None = None
+    most: float | None = None
+
+
+class _Sequence(_Detector, frozen=True, kw_only=True, tag="sequence"):
+    after: list[list[str]]
+    within: str
+
+
+class _Waiting(_Detector, frozen=True, kw_only=True, tag="waiting"):
+    count: int
+    window: str
+
+
+class _Habit(Table, frozen=True):
+    history: int
+    settle: int
+    rank: int
+    learning: int
+
+
+class AnomalyFile(Table, frozen=True):
+    """The file as written."""
+
+    habit: _Habit
+    detector: list[_Count | _Rate | _Area | _Mix | _Value | _Sequence | _Waiting]
+
+    def checked(self, use_cases: UseCases) -> Detectors:
+        """As values, unless it leaves unguarded what nobody may leave so."""
+        names = [one.name for one in self.detector]
+        if len(names) > _MOST_DETECTORS or len(set(names)) != len(names) or not all(names):
+            raise InvalidInput(
+                "policy.anomaly", f"{_FILE}: {len(names)} detectors, {len(set(names))} names", "name each, once"
+            )
+        found = Detectors(tuple(_rule(one, use_cases) for one in self.detector), self._habit())
+        for of, most in _MOST_SUPPLY_OFF.items():
+            for code in sorted(SUPPLY_OFF):
+                if not any(_guards(rule, of, code, most) for rule in found.rules):
+                    raise Refused(
+                        "policy.anomaly",
+                        f"{_FILE}: no count of {of!r} holds 0x{code:04X}, which turns supply off, to {most}",
+                        f"give it a count of {most} at most for users of every role, in an hour at least",
+                    )
+        if not any(isinstance(rule, CountRule) and _of_everyone(rule, "each") for rule in found.rules):
+            raise Refused(
+                "policy.anomaly",
+                f"{_FILE}: no count of 'each' covers every use case",
+                'add one of use_cases = ["*"] that holds, for users of every role',
+            )
+        return found
+
+    def _habit(self) -> HabitPolicy:
+        table = self.habit
+        _bounded("habit.history", table.history, 14, _LONGEST_HISTORY)
+        _bounded("habit.settle", table.settle, _SHORTEST_SETTLING, table.history - 7)
+        _bounded("habit.rank", table.rank, 1, 10)
+        _bounded("habit.learning", table.learning, 5, table.history - table.settle)
+        return HabitPolicy(table.history, table.settle, table.rank, table.learning)
+
+
+def _guards(rule: Rule, of: str, code: int, most: int) -> bool:
+    return (
+        isinstance(rule, CountRule)
+        and rule.of == of
+        and rule.holds
+        and rule.roles is None
+        and (rule.codes is None or code in rule.codes)
+        and rule.count <= most
+        and rule.window >= _LEAST_WINDOW
+    )
+
+
+def _of_everyone(rule: CountRule, of: Of) -> bool:
+    return rule.of == of and rule.codes is None and rule.roles is None and rule.holds
+
+
+def _rule(table: _Detector, use_cases: UseCases) -> Rule:
+    codes = _codes(table.use_cases, use_cases, table.name)
+    roles = None if table.roles is None else frozenset(RemotePartyRole.parse(word) for word in table.roles)
+    common = (table.name, codes, roles, table.action == "hold")
+    match table:
+        case _Count() | _Area():
+            _bounded(f"{table.name}: count", table.count, 0, MOST)
+            kind = CountRule if isinstance(table, _Count) else AreaRule
+            return kind(*common, table.of, table.count, _window(table.window))
+        case _Rate():
+            _bounded(f"{table.name}: factor", table.factor, 1, _MOST_FACTOR)
+            for key in ("least", "start"):
+                _bounded(f"{table.name}: {key}", getattr(table, key), 0, MOST)
+            return RateRule(*common, table.of, _window(table.window), table.factor, table.least, table.start)
+        case _Mix():
+            _bounded(f"{table.name}: share", table.share, 0, 1)
+            _bounded(f"{table.name}: factor", table.factor, 1, _MOST_FACTOR)
+            _bounded(f"{table.name}: least", table.least, 1, MOST)
+            return MixRule(*common, _window(table.window), table.least, table.share, table.factor)
+        case _Value():
+            return _value(table, common)
+        case _Sequence():
+            return _sequence(table, use_cases, common)
+        case _Waiting():
+            _bounded(f"{table.name}: count", table.count, 1, MOST)
+            return WaitingRule(*common, table.count, _window(table.window))
+        case _:
+            raise AssertionError(table)
+
+
+_Common = tuple[str, frozenset[int] | None, frozenset[RemotePartyRole] | None, bool]
+
+
+def _value(table: _Value, common: _Common) -> ValueRule:
+    if table.least is None and table.most is None:
+        raise InvalidInput("policy.anomaly", f"{_FILE}: {table.name}: it bounds nothing", "give `least` or `most`")
+    if table.least is not None and table.most is not None and table.most < table.least:
+        raise InvalidInput("policy.anomaly", f"{_FILE}: {table.name}: nothing lies between", "swap the two")
+    if common[1] is None:
+        raise InvalidInput("policy.anomaly", f"{_FILE}: {table.name}: a value of every use case", "name use cases")
+    return ValueRule(*common, table.path, table.least, table.most)
+
+
+def _sequence(table: _Sequence, use_cases: UseCases, common: _Common) -> SequenceRule:
+    steps = [_codes(step, use_cases, table.name) for step in table.after]
+    if common[1] is None or not all(steps) or not 1 <= len(steps) <= _MOST_STEPS:
+        raise InvalidInput(
+            "policy.anomaly",
+            f"{_FILE}: {table.name}: no sequence",
+            f"name the use cases of each step, of {_MOST_STEPS} before the last at most",
+        )
+    return SequenceRule(*common, tuple(step for step in steps if step is not None), _window(table.within))
+
+
+def _codes(words: Iterable[str], use_cases: UseCases, where: str) -> frozenset[int] | None:
+    """The codes meant by names, codes, `critical`, `supply off`; None for `*`."""
+    found: set[int] = set()
+    words = tuple(words)
+    if not words:
+        raise InvalidInput("policy.anomaly", f"{_FILE}: {where}: no use case", 'name some, or "*"')
+    for word in words:
+        if word == _CRITICAL:
+            found |= {int(row.code) for row in use_cases.all if row.critical}
+        elif word == _OFF:
+            found |= SUPPLY_OFF
+        elif word != _EVERY:
+            found |= {int(row.code) for row in use_cases.find(word)}
+    return None if _EVERY in words else frozenset(found)
+
+
+def _window(text: str) -> timedelta:
+    found = read_window(text, _FILE)
+    if found > LONGEST_WINDOW:
+        raise Refused("policy.anomaly", f"{_FILE}: a window of {text}", f"give {LONGEST_WINDOW.days}d at most")
+    return found
+
+
+def _bounded(what: str, number: float, least: float, most: float) -> None:
+    if not least <= number <= most:
+        raise Refused("policy.anomaly", f"{_FILE}: {what} = {number}", f"give {least} to {most}")
