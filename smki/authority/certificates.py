@@ -1,12 +1,14 @@
 """Certificates after they were issued: finding them, showing them, and what becomes of them."""
 
 import base64
+import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from smki.authority.hierarchy import certificate_of, pem
@@ -21,8 +23,9 @@ from smki.pki.kind import Kind
 from smki.pki.serial import SERIAL_OCTETS, Serial
 from smki.pki.status import Status
 from smki.store.certificates import Query
-from smki.store.records import CertificateRecord
+from smki.store.records import CertificateRecord, RevocationRecord
 
+_NONE: Mapping[bytes, RevocationRecord] = MappingProxyType({})
 _DAYS = re.compile(r"([1-9][0-9]{0,4})d")
 
 
@@ -116,9 +119,28 @@ def one(workspace: Workspace, text: str) -> CertificateRecord:
     return found[0]
 
 
-def as_json(workspace: Workspace, record: CertificateRecord, organisation: str) -> dict[str, Any]:
+def revocations_of(workspace: Workspace, found: Iterable[CertificateRecord]) -> dict[bytes, RevocationRecord]:
+    """When and why those of them were revoked that were; by the SHA-256 of the certificate."""
+    by_issuer: dict[int, dict[Serial, bytes]] = {}
+    for record in found:
+        if record.status is Status.REVOKED:
+            by_issuer.setdefault(record.issuer, {})[record.serial] = hashlib.sha256(record.der).digest()
+    return {
+        digests[serial]: one
+        for issuer, digests in by_issuer.items()
+        for serial, one in workspace.store.revocations.many(issuer, list(digests)).items()
+    }
+
+
+def as_json(
+    workspace: Workspace,
+    record: CertificateRecord,
+    organisation: str,
+    revocations: Mapping[bytes, RevocationRecord] = _NONE,
+) -> dict[str, Any]:
     """A certificate for programs."""
     status = record.status_at(workspace.clock())
+    revoked = revocations.get(hashlib.sha256(record.der).digest())
     return {
         "serial": str(record.serial),
         "entity": None if record.entity is None else str(record.entity),
@@ -130,6 +152,9 @@ def as_json(workspace: Workspace, record: CertificateRecord, organisation: str) 
         "status_letter": status.letter,
         "not_before": record.not_before,
         "not_after": record.not_after,
+        "revoked_at": None if revoked is None else revoked.at,
+        "revocation_reason": None if revoked is None else revoked.reason.word,
+        "compromised_at": None if revoked is None else revoked.compromised_at,
         "certificate": base64.b64encode(record.der).decode(),
     }
 
@@ -186,7 +211,7 @@ def set_status(workspace: Workspace, record: CertificateRecord, status: Status) 
     now = workspace.clock()
     current = record.status_at(now)
     if status is Status.REVOKED:
-        raise Refused("status.revoke", "a certificate is revoked with its reason, by its own act", "not by a status")
+        raise Refused("status.revoke", "a certificate is revoked with its reason, by its own act", "smki cert revoke")
     if not current.may_become(status):
         raise Refused(
             "status.transition",

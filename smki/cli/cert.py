@@ -9,6 +9,7 @@ import click
 
 from smki.cli.issuing import answer, issuing_options
 from smki.cli.render import emit, fields, json_option, table, utc
+from smki.cli.revoking import request_revocation, revoke
 from smki.cli.session import Session, pass_session
 
 if TYPE_CHECKING:
@@ -20,7 +21,11 @@ _which = click.argument("which", metavar="SERIAL|EUI-64")
 
 @click.group("cert", epilog="Example: smki cert find --org 'North Supply'")
 def command() -> None:
-    """Find, show, renew and export certificates; set their status."""
+    """Find, show, renew, revoke and export certificates; set their status."""
+
+
+command.add_command(revoke)
+command.add_command(request_revocation)
 
 
 def _wanted_options(function: F) -> F:
@@ -63,7 +68,7 @@ def find(session: Session, /, limit: int, as_json: bool, **wanted: Any) -> int:
             item["entity"] or "",
             item["role"] or "",
             item["usage"] or "",
-            item["status"],
+            _status(item),
             utc(item["not_after"])[:10],
             item["organisation"] or "",
         )
@@ -74,12 +79,22 @@ def find(session: Session, /, limit: int, as_json: bool, **wanted: Any) -> int:
     return 0 if found else 1
 
 
-def _as_json(session: Session, found: "Iterable[CertificateRecord]") -> list[dict[str, Any]]:
-    from smki.authority.certificates import as_json
+def _status(item: dict[str, Any]) -> str:
+    """Of a revoked one with when, why, and since when its key was in wrong hands."""
+    if item["revoked_at"] is None:
+        return str(item["status"])
+    since = f", compromised {utc(item['compromised_at'])}" if item["compromised_at"] else ""
+    return f"{item['status']} {utc(item['revoked_at'])} for {item['revocation_reason']}{since}"
 
+
+def _as_json(session: Session, found: "Iterable[CertificateRecord]") -> list[dict[str, Any]]:
+    from smki.authority.certificates import as_json, revocations_of
+
+    found = list(found)
+    revocations = revocations_of(session.workspace, found)
     names = {item.number: item.name for item in session.workspace.store.organisations.all()}
     return [
-        as_json(session.workspace, record, "" if record.subscriber is None else names[record.subscriber])
+        as_json(session.workspace, record, "" if record.subscriber is None else names[record.subscriber], revocations)
         for record in found
     ]
 
@@ -99,7 +114,7 @@ def show(session: Session, which: str, as_json: bool) -> None:
     standing["fields"] = words
 
     def human() -> None:
-        fields([("organisation", standing["organisation"] or ""), ("status", standing["status"])])
+        fields([("organisation", standing["organisation"] or ""), ("status", _status(standing))])
         click.echo()
         fields(words.items())
 

@@ -20,7 +20,7 @@ _COMMANDS = {
     "audit": ("smki.cli.audit", "Read, check, prove and export the audit log."),
     "bundle": ("smki.cli.bundle", "Export, show, verify and compare trust bundles."),
     "ca": ("smki.cli.ca", "Show the hierarchy and its authorities."),
-    "cert": ("smki.cli.cert", "Find, show, renew and export certificates; set their status."),
+    "cert": ("smki.cli.cert", "Find, show, renew, revoke and export certificates; set their status."),
     "ceremony": ("smki.cli.ceremony", "Check, approve and run key ceremonies."),
     "chain": ("smki.cli.chain", "Verify certification paths."),
     "contingency": ("smki.cli.contingency", "Replace a compromised root on devices, by its contingency key."),

@@ -15,7 +15,9 @@ from smki.store.records import CertificateRecord, Reservation
 
 LEASE_SECONDS = 3600
 """How long a reserved serial number may be used. A process that died leaves numbers that are nobody's after this."""
-_USAGES = (KeyUsage.DIGITAL_SIGNATURE, KeyUsage.KEY_AGREEMENT)
+_PIECE = 500  # values in one question
+USAGES = (KeyUsage.DIGITAL_SIGNATURE, KeyUsage.KEY_AGREEMENT)
+"""A usage's number is its place here."""
 Use = tuple[bytes, KeyUsage, RemotePartyRole | None]
 """What a certificate serves for: whose it is, for which usage, in which role; a device has none."""
 _COLUMNS = (
@@ -60,7 +62,7 @@ class Query:
             ("entity = ?", self.entity and self.entity.octets),
             ("key_hash = ?", self.key_hash),
             ("subscriber = ?", self.subscriber),
-            ("usage = ?", None if self.usage is None else _USAGES.index(self.usage)),
+            ("usage = ?", None if self.usage is None else USAGES.index(self.usage)),
             ("not_before >= ?", self.issued_from and _seconds(self.issued_from)),
             ("not_before < ?", self.issued_before and _seconds(self.issued_before)),
             ("not_after < ?", self.expiring_before and _seconds(self.expiring_before)),
@@ -94,6 +96,21 @@ class Certificates:
 
     def get(self, issuer: int, serial: Serial) -> CertificateRecord | None:
         return next(self._read("issuer = ? AND serial = ?", (issuer, serial.octets)), None)
+
+    def of_serial(self, serial: Serial) -> tuple[CertificateRecord, ...]:
+        """One, unless two issuers drew the same number."""
+        return tuple(self._read("serial = ?", (serial.octets,)))
+
+    def octets_of(self, serials: Sequence[Serial]) -> dict[tuple[int, Serial], bytes]:
+        """The DER of many, by issuer and serial number."""
+        found: dict[tuple[int, Serial], bytes] = {}
+        for start in range(0, len(serials), _PIECE):
+            piece = tuple(serial.octets for serial in serials[start : start + _PIECE])
+            rows = self._engine.execute(
+                f"SELECT issuer, serial, der FROM certificate WHERE serial IN ({places(piece)})", piece
+            ).fetchall()
+            found.update(((issuer, Serial(bytes(serial))), bytes(der)) for issuer, serial, der in rows)
+        return found
 
     def of_key(self, key_hash: bytes) -> tuple[CertificateRecord, ...]:
         return tuple(self._read("key_hash = ?", (key_hash,)))
@@ -134,7 +151,7 @@ class Certificates:
             (*entities, Status.IN_USE.number, _seconds(now)),
         ).fetchall()
         return {
-            (bytes(entity), _USAGES[usage], None if role is None else RemotePartyRole(role)): count
+            (bytes(entity), USAGES[usage], None if role is None else RemotePartyRole(role)): count
             for entity, usage, role, count in rows
         }
 
@@ -248,7 +265,7 @@ def _row(record: CertificateRecord, profiles: dict[str, int]) -> tuple[Any, ...]
         _seconds(record.not_before),
         _seconds(record.not_after),
         record.der,
-        None if record.usage is None else _USAGES.index(record.usage),
+        None if record.usage is None else USAGES.index(record.usage),
         None if record.role is None else record.role.value,
         record.subscriber,
         record.status.number,
@@ -267,7 +284,7 @@ def _certificate(row: Iterable[Any]) -> CertificateRecord:
         not_before=datetime.fromtimestamp(begin, UTC),
         not_after=datetime.fromtimestamp(end, UTC),
         der=bytes(der),
-        usage=None if usage is None else _USAGES[usage],
+        usage=None if usage is None else USAGES[usage],
         role=None if role is None else RemotePartyRole(role),
         subscriber=subscriber,
         status=Status.from_number(status),

@@ -83,6 +83,20 @@ class Estate:
             yield from found
             after = found[-1].entity
 
+    def holding(self, entity: EntityId, held: Sequence[tuple[Serial, bytes]], *, watched: bool) -> int:
+        """How many devices are believed to hold one of these certificates of an organisation: by the serial number,
+        or where nobody told it, by the key identifier. `watched`: they go into cells that have an index."""
+        where, found = f"{WATCHED_CELLS} AND " if watched else "", 0
+        for start in range(0, len(held), _PIECE):
+            serials, keys = zip(*held[start : start + _PIECE], strict=True)
+            row = self._engine.execute(
+                f"SELECT COUNT(DISTINCT device) FROM cell WHERE {where}holds = ? AND (serial IN ({places(serials)})"
+                f" OR (serial IS NULL AND key_identifier IN ({places(keys)})))",
+                (entity.octets, *(serial.octets for serial in serials), *keys),
+            ).fetchone()
+            found += int(row[0])
+        return found
+
     def unknown(self, entities: Sequence[EntityId]) -> list[EntityId]:
         """Those that are not in the inventory."""
         known: set[bytes] = set()

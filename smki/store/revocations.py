@@ -5,14 +5,49 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
+from smki.entity import EntityId, KeyUsage, RemotePartyRole
+from smki.errors import IntegrityFailure
 from smki.pki.reason import Reason
 from smki.pki.serial import Serial
+from smki.pki.status import Status
 from smki.store.acts import Acts, places
+from smki.store.certificates import USAGES
 from smki.store.engine import Engine
 from smki.store.records import ListedSerial, RevocationRecord
 
 _PIECE = 500  # values in one question
+_TARGET = (
+    "SELECT certificate.issuer, serial, profile.name, entity, usage, role, subscriber, status, not_before, not_after"
+    " FROM certificate JOIN profile ON profile.number = certificate.profile"
+)
 _COLUMNS = ("number", "at", "compromised_at", "not_after", "issuer", "reason", "serial", "ground")
+
+
+class Target(msgspec.Struct, frozen=True, gc=False):
+    """What can be revoked: a certificate without its octets (a request may name a million), or a burnt number."""
+
+    issuer: int
+    serial: Serial
+    profile: str | None
+    """None: a number that was burnt; whatever was signed with it is lost."""
+    status: Status
+    since: datetime
+    """When the certificate begins, or the number was set aside."""
+    not_after: datetime | None
+    entity: EntityId | None = None
+    usage: KeyUsage | None = None
+    role: RemotePartyRole | None = None
+    subscriber: int | None = None
+
+    @property
+    def key(self) -> tuple[int, Serial]:
+        return self.issuer, self.serial
+
+    def status_at(self, now: datetime) -> Status:
+        ended = self.not_after is not None and now > self.not_after
+        return Status.EXPIRED if ended and self.status is not Status.REVOKED else self.status
 
 
 class Revocations:
@@ -26,6 +61,58 @@ class Revocations:
             f"SELECT {', '.join(_COLUMNS)} FROM revocation WHERE serial = ? AND issuer = ?", (serial.octets, issuer)
         ).fetchone()
         return None if row is None else _record(row)
+
+    def many(self, issuer: int, serials: Sequence[Serial]) -> dict[Serial, RevocationRecord]:
+        """Of these serial numbers of an issuer, those that are revoked."""
+        found: dict[Serial, RevocationRecord] = {}
+        for start in range(0, len(serials), _PIECE):
+            piece = [serial.octets for serial in serials[start : start + _PIECE]]
+            rows = self._engine.execute(
+                f"SELECT {', '.join(_COLUMNS)} FROM revocation WHERE serial IN ({places(piece)}) AND issuer = ?",
+                (*piece, issuer),
+            ).fetchall()
+            found.update((record.serial, record) for record in map(_record, rows))
+        return found
+
+    def targets(self, serials: Sequence[Serial]) -> list[Target]:
+        """The certificates and burnt numbers that these serial numbers name, whoever issued them."""
+        found: list[Target] = []
+        for start in range(0, len(serials), _PIECE):
+            piece = tuple(serial.octets for serial in serials[start : start + _PIECE])
+            rows = self._engine.execute(f"{_TARGET} WHERE serial IN ({places(piece)})", piece).fetchall()
+            found.extend(_target(row) for row in rows)
+            if len(rows) < len(piece):
+                found.extend(self._burnt(piece))
+        return found
+
+    def targets_of(self, subscriber: int) -> list[Target]:
+        """Every certificate that an organisation was ever issued."""
+        rows = self._engine.stream(f"{_TARGET} WHERE subscriber = ?", (subscriber,))
+        return sorted((_target(row) for row in rows), key=lambda one: one.key)
+
+    def _burnt(self, piece: tuple[bytes, ...]) -> Iterator[Target]:
+        rows = self._engine.execute(
+            "SELECT reservation.issuer, reservation.serial, reserved_at, revocation.serial FROM reservation"
+            " LEFT JOIN revocation"
+            " ON revocation.serial = reservation.serial AND revocation.issuer = reservation.issuer"
+            f" WHERE reservation.burnt = 1 AND reservation.serial IN ({places(piece)})",
+            piece,
+        ).fetchall()
+        for issuer, serial, at, revoked in rows:
+            status = Status.NOT_IN_USE if revoked is None else Status.REVOKED
+            yield Target(issuer, Serial(bytes(serial)), None, status, datetime.fromtimestamp(at, UTC), None)
+
+    def made_since(self, issuer: int, moment: datetime) -> dict[bytes, int]:
+        """How many of an issuer's were revoked since then, on each ground. They are numbered as time goes on."""
+        before = self._engine.execute(
+            "SELECT number FROM revocation WHERE issuer = ? AND at < ? ORDER BY number DESC LIMIT 1",
+            (issuer, int(moment.timestamp())),
+        ).fetchone()
+        rows = self._engine.execute(
+            "SELECT ground, COUNT(*) FROM revocation WHERE issuer = ? AND number > ? GROUP BY ground",
+            (issuer, 0 if before is None else before[0]),
+        ).fetchall()
+        return {bytes(ground): count for ground, count in rows}
 
     def among(self, issuer: int, serials: Sequence[Serial]) -> frozenset[Serial]:
         """Those of an issuer's serial numbers that are revoked."""
@@ -78,8 +165,37 @@ class RevocationActs(Acts):
         )
 
     def put_revocations(self, records: Sequence[RevocationRecord]) -> None:
-        """Revoke, for good."""
+        """Revoke, for good: certificates, and numbers whose certificates are lost. Of one issuer each time."""
         self._engine.insert("revocation", _COLUMNS, [_row(record) for record in records])
+        changed = 0
+        for start in range(0, len(records), _PIECE):
+            piece = records[start : start + _PIECE]
+            octets = tuple(record.serial.octets for record in piece)
+            changed += self._execute(
+                f"UPDATE certificate SET status = ? WHERE serial IN ({places(octets)}) AND issuer = ?"
+                " AND status <> ?",
+                (Status.REVOKED.number, *octets, piece[0].issuer, Status.REVOKED.number),
+            ).rowcount
+        if changed != sum(record.not_after is not None for record in records):
+            raise IntegrityFailure(
+                "revoke.register", "the register and the revocations do not agree", "see `smki audit verify`"
+            )
+
+
+def _target(row: Sequence[Any]) -> Target:
+    issuer, serial, profile, entity, usage, role, subscriber, status, begin, end = row
+    return Target(
+        issuer=issuer,
+        serial=Serial(bytes(serial)),
+        profile=profile,
+        status=Status.from_number(status),
+        since=datetime.fromtimestamp(begin, UTC),
+        not_after=datetime.fromtimestamp(end, UTC),
+        entity=None if entity is None else EntityId(bytes(entity)),
+        usage=None if usage is None else USAGES[usage],
+        role=None if role is None else RemotePartyRole(role),
+        subscriber=subscriber,
+    )
 
 
 def _row(record: RevocationRecord) -> tuple[Any, ...]:
