@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from cryptography import x509
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtensionOID, NameOID
 
 from smki.entity import EUI64_OCTETS, KeyUsage, RemotePartyRole
 from smki.errors import InvalidInput
+from smki.pki.distribution_point import scope_of
 from smki.pki.holder import hardware_serial
 from smki.pki.keyid import KEY_IDENTIFIER_OCTETS, KeyIdentifier
 from smki.pki.kind import Kind
@@ -30,6 +31,7 @@ from smki.pki.verdict import Fault
 # A link from one root to the next and an issuing authority; nothing in GBCS 12 or 13.3 is deeper.
 MAX_DEPTH = 2
 _UNIQUE_IDENTIFIER_OCTETS = 1 + EUI64_OCTETS  # no unused bits, then an EUI-64
+_POINT, _DELTA = ExtensionOID.ISSUING_DISTRIBUTION_POINT, ExtensionOID.DELTA_CRL_INDICATOR
 _USAGES = {KeyUsage.DIGITAL_SIGNATURE: "digital_signature", KeyUsage.KEY_AGREEMENT: "key_agreement"}
 
 
@@ -91,14 +93,18 @@ def profile_faults(certificate: PathCertificate, kind: Kind, usage: KeyUsage) ->
 
 
 def crl_faults(crl: PathCrl) -> Iterator[Fault]:
-    """Every rule that a CRL of ours keeps and this one breaks: complete, direct, numbered, its key named."""
+    """Every rule that a CRL of ours keeps and this one breaks: direct, numbered, its key named, its scope known."""
     keys = crl.authority_key_identifier
     if keys is None or len(keys.key_identifier or b"") != KEY_IDENTIFIER_OCTETS:
         yield _unfit("key-identifier", f"{crl} does not name its issuer's key in 8 octets (GBCS 12)")
     if crl.number is None or crl.is_number_critical:
         yield _unfit("crl-number", f"{crl} has no number, or a critical one (RFC 5280 5.2.3)")
-    if crl.is_delta or crl.scope is not None or crl.next_update is None:
-        yield _unfit("crl-scope", f"{crl} is not complete, of one authority, with an end (RFC 5280 5.1.2.5, 5.2.5)")
+    whole = scope_of(crl.scope) is not None and (_POINT in crl.critical) == (crl.scope is not None)
+    if not whole or crl.next_update is None:
+        yield _unfit("crl-scope", f"{crl} is not one authority's for all reasons, with an end (RFC 5280 5.2.5)")
+    adds = crl.base is None or (crl.number is not None and 0 < crl.base < crl.number)
+    if not adds or (_DELTA in crl.critical) != crl.is_delta:
+        yield _unfit("crl-delta", f"{crl} does not add to a complete list before it (RFC 5280 5.2.4)")
 
 
 def _authority_faults(certificate: PathCertificate) -> Iterator[Fault]:

@@ -6,10 +6,14 @@ OCTET_STRING = 0x04
 _SHORT = 0x80
 
 
-def tlv(tag: int, content: bytes) -> bytes:
-    """One DER element; lengths in their shortest form (X.690 10.1)."""
-    length = len(content)
+def header(tag: int, length: int) -> bytes:
+    """What stands before so many octets; lengths in their shortest form (X.690 10.1)."""
     if length < _SHORT:
-        return bytes((tag, length)) + content
+        return bytes((tag, length))
     octets = length.to_bytes((length.bit_length() + 7) // 8)
-    return bytes((tag, _SHORT | len(octets))) + octets + content
+    return bytes((tag, _SHORT | len(octets))) + octets
+
+
+def tlv(tag: int, content: bytes) -> bytes:
+    """One DER element."""
+    return header(tag, len(content)) + content

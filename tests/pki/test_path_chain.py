@@ -64,7 +64,7 @@ def test_what_we_issue_is_what_we_accept(hierarchy: str, leaf: str, usage_: KeyU
     crls = [own_crl(root), own_crl(issuing)]
     assert asked(crls=crls) == set()
     assert asked(crls=[crls[0], own_crl(issuing, end)]) == {"path.revoked"}
-    assert "path.crl-scope" in asked(crls=[*crls, OTHER.revoke(more=[scope(only_contains_ca_certs=True)])])
+    assert "path.crl-scope" in asked(crls=[*crls, OTHER.revoke(more=[scope(indirect_crl=True)])])
     assert "path.no-crl" in asked(crls=[])
     later = AT.replace(year=2100)
     assert "path.expired" in asked(at=later)

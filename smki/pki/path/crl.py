@@ -15,7 +15,7 @@ from smki.errors import InvalidInput
 from smki.pki.path.names import DistinguishedName
 from smki.pki.path.structure import ECDSA_WITH_SHA256, RawCrl, check_whole, fault
 
-MAX_CRL_OCTETS = 1 << 26  # a million entries of 16-octet serial numbers take some 40 MiB
+MAX_CRL_OCTETS = 1 << 27  # a million entries with reason and date of compromise take 72 MiB
 _VERSION_2 = bytes.fromhex("020101")
 _CRITICAL = bytes.fromhex("0101ff04")  # TRUE, then the OCTET STRING of the extension's value
 _KNOWN = {
@@ -40,7 +40,7 @@ class PathCrl:
     base: int | None = field(compare=False)  # of a delta CRL: the number it builds on
     scope: x509.IssuingDistributionPoint | None = field(compare=False)
     authority_key_identifier: x509.AuthorityKeyIdentifier | None = field(compare=False)
-    is_number_critical: bool = field(compare=False)
+    critical: frozenset[x509.ObjectIdentifier] = field(compare=False)
     unknown_critical: bool = field(compare=False)
     signed: bytes = field(compare=False, repr=False)
     signature: bytes = field(compare=False, repr=False)
@@ -66,7 +66,7 @@ class PathCrl:
         if crl.public_bytes(Encoding.DER) != der:
             raise fault("form", "not in the one form DER allows (X.690 10, 11)")
         extensions = {extension.oid: extension for extension in crl.extensions}
-        critical = {oid for oid, extension in extensions.items() if extension.critical}
+        critical = frozenset(oid for oid, extension in extensions.items() if extension.critical)
         number = _value(extensions, x509.CRLNumber)
         base = _value(extensions, x509.DeltaCRLIndicator)
         scope = _value(extensions, x509.IssuingDistributionPoint)
@@ -82,7 +82,7 @@ class PathCrl:
             base=None if base is None else base.crl_number,
             scope=scope,
             authority_key_identifier=_value(extensions, x509.AuthorityKeyIdentifier),
-            is_number_critical=ExtensionOID.CRL_NUMBER in critical,
+            critical=critical,
             unknown_critical=bool(critical - _KNOWN) or _entries_unknown(crl, signed, len(critical), is_indirect),
             signed=signed,
             signature=crl.signature,
@@ -94,6 +94,18 @@ class PathCrl:
     def is_delta(self) -> bool:
         return self.base is not None
 
+    @property
+    def is_number_critical(self) -> bool:
+        return ExtensionOID.CRL_NUMBER in self.critical
+
+    @property
+    def entries(self) -> int:
+        """How many it lists."""
+        return len(self._list)
+
+    def __iter__(self) -> Iterator[x509.RevokedCertificate]:
+        return iter(self._list)
+
     def reason(self, issuer: DistinguishedName, serial: int) -> x509.ReasonFlags | None:
         """Why a certificate is listed, or None if it is not."""
         if self._indirect is not None:
@@ -102,6 +114,10 @@ class PathCrl:
         if issuer == self.issuer:
             entry = self._list.get_revoked_certificate_by_serial_number(serial)
         return None if entry is None else _reason(entry)
+
+    def serial_numbers(self) -> Iterator[int]:
+        """Of everything it lists."""
+        return (entry.serial_number for entry in self._list)
 
     def is_current(self, at: datetime) -> bool:
         """Issued, and its successor not yet due; without nextUpdate it is refused (RFC 5280 5.1.2.5)."""

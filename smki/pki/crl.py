@@ -1,0 +1,240 @@
+"""Certificate revocation lists as this authority makes them (RFC 5280 5; version 2, ecdsa-with-SHA256). Pure.
+
+A list of a million entries is never held as a million objects. pyca builds the list without entries and a specimen of
+each form an entry can have; what is signed is the one with the others filled in and joined, octet for octet what pyca
+builds of the same entries, which is proven before the first use. What is fixed was linted; the rest are holes.
+"""
+
+import hashlib
+import struct
+from calendar import timegm
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache, lru_cache
+from itertools import islice
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from smki.errors import IntegrityFailure
+from smki.pki.der import BIT_STRING, SEQUENCE, header, tlv
+from smki.pki.distribution_point import distribution_point
+from smki.pki.reason import Reason
+from smki.pki.scope import Scope
+from smki.pki.template import ECDSA_WITH_SHA256, Issuer
+from smki.pki.validity import FIRST_GENERALIZED_YEAR, TimeForm
+
+Entry = tuple[bytes, int, int, int | None]
+"""Serial number, time of revocation, reason code, time of compromise: plain, because there may be a million."""
+
+_BATCH = 4096
+_TAGS = {TimeForm.UTC: 0x17, TimeForm.GENERALIZED: 0x18}
+_EXTENSIONS_TAG = b"\xa0"
+_FIRST_GENERALIZED = timegm((FIRST_GENERALIZED_YEAR, 1, 1, 0, 0, 0))
+FLAGS = {reason: x509.ReasonFlags[reason.name.lower()] for reason in Reason}
+# The octets count, and nobody is to believe the signature: whoever knows the key 1 can make it.
+_THROWAWAY = ec.derive_private_key(1, ec.SECP256R1())
+_SPECIMEN_TIMES = (datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC), datetime(2061, 5, 6, 7, 8, 9, tzinfo=UTC))
+_SPECIMEN_COMPROMISE = datetime(2030, 4, 3, 2, 1, 10, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class CrlDraft:
+    """All that a list says but for its entries."""
+
+    issuer: Issuer
+    number: int
+    this_update: datetime
+    next_update: datetime
+    scope: Scope = Scope.ALL
+    base: int | None = None
+    """Of a delta: the number of the complete list it adds to."""
+
+    def extensions(self) -> tuple[tuple[x509.ExtensionType, bool], ...]:
+        """Each with whether it is critical (RFC 5280 5.2)."""
+        found: list[tuple[x509.ExtensionType, bool]] = [
+            (x509.AuthorityKeyIdentifier(self.issuer.key_identifier.octets, None, None), False),
+            (x509.CRLNumber(self.number), False),
+        ]
+        if self.base is not None:
+            found.append((x509.DeltaCRLIndicator(self.base), True))
+        if self.scope is not Scope.ALL:
+            found.append((distribution_point(self.scope), True))
+        return tuple(found)
+
+
+# Entries
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many entries there are, and a digest over all they say, in order."""
+
+    count: int = 0
+    _digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+
+    def add(self, rows: list[Entry]) -> None:
+        self.count += len(rows)
+        self._digest.update(b"".join([_packed(*row) for row in rows]))
+
+    @property
+    def digest(self) -> bytes:
+        return self._digest.digest()
+
+
+_PACK = struct.Struct(">20pqBq").pack
+_NEVER = -(1 << 63)
+
+
+def _packed(serial: bytes, at: int, reason: int, compromised: int | None) -> bytes:
+    return _PACK(serial, at, reason, _NEVER if compromised is None else compromised)
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """The octets of an entry around its serial number, its time, and its time of compromise if it has one."""
+
+    pieces: tuple[bytes, ...]
+
+
+def encode_entries(rows: Iterable[Entry], tally: Tally) -> Iterator[bytes]:
+    """The octets of entries, many at a time. All serial numbers have 16 octets."""
+    forms, stream = _forms(), iter(rows)
+    while batch := list(islice(stream, _BATCH)):
+        tally.add(batch)
+        parts: list[bytes] = []
+        for serial, at, reason, compromised in batch:
+            late = at >= _FIRST_GENERALIZED
+            pieces = forms[reason, late, compromised is not None].pieces
+            time = _generalized(at) if late else _utc(at)
+            if compromised is None:
+                parts += (pieces[0], serial, pieces[1], time, pieces[2])
+            else:
+                parts += (pieces[0], serial, pieces[1], time, pieces[2], _generalized(compromised), pieces[3])
+        yield b"".join(parts)
+
+
+@lru_cache(maxsize=_BATCH)
+def _utc(seconds: int) -> bytes:
+    return TimeForm.UTC.encode(datetime.fromtimestamp(seconds, UTC))
+
+
+@lru_cache(maxsize=_BATCH)
+def _generalized(seconds: int) -> bytes:
+    return TimeForm.GENERALIZED.encode(datetime.fromtimestamp(seconds, UTC))
+
+
+def _specimen_entries() -> Iterator[Entry]:
+    """One of each form."""
+    for reason in Reason:
+        for time in _SPECIMEN_TIMES:
+            for compromised in (None, int(_SPECIMEN_COMPROMISE.timestamp())):
+                serial = bytes((0x41, reason.value, time.year % 100, compromised is not None)) + b"smki list en"
+                yield serial, int(time.timestamp()), reason.value, compromised
+
+
+def _revoked(entry: Entry) -> x509.RevokedCertificate:
+    """An entry by pyca. No reason is written for none, and a date only where it is known (RFC 5280 5.3.1, 5.3.2)."""
+    serial, at, code, compromised = entry
+    builder = x509.RevokedCertificateBuilder().serial_number(int.from_bytes(serial))
+    builder = builder.revocation_date(datetime.fromtimestamp(at, UTC))
+    if Reason(code) is not Reason.UNSPECIFIED:
+        builder = builder.add_extension(x509.CRLReason(FLAGS[Reason(code)]), critical=False)
+    if compromised is not None:
+        builder = builder.add_extension(
+            x509.InvalidityDate(datetime.fromtimestamp(compromised, UTC).replace(tzinfo=None)), critical=False
+        )
+    return builder.build()
+
+
+@cache
+def _forms() -> dict[tuple[int, bool, bool], _Form]:
+    """Cut out of specimens."""
+    name = x509.Name([])
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    builder = x509.CertificateRevocationListBuilder().issuer_name(name).last_update(moment).next_update(moment)
+    found = {}
+    for entry in _specimen_entries():
+        serial, at, reason, compromised = entry
+        made = builder.add_revoked_certificate(_revoked(entry)).sign(_THROWAWAY, hashes.SHA256())
+        octets = made.tbs_certlist_bytes
+        start = octets.index(serial) - len(b"\x30\x00\x02\x10")
+        whole = octets[start : start + 2 + octets[start + 1]]  # no entry has more than 127 octets
+        late = at >= _FIRST_GENERALIZED
+        holes = [serial, _generalized(at) if late else _utc(at)]
+        holes += [] if compromised is None else [_generalized(compromised)]
+        pieces = []
+        for hole in holes:
+            piece, found_hole, whole = whole.partition(hole)
+            assert found_hole, "a specimen has all that was put into it"
+            pieces.append(piece)
+        found[reason, late, compromised is not None] = _Form((*pieces, whole))
+    return found
+
+
+# The list around them
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What stands around the entries; made only by `compile_frame`."""
+
+    draft: CrlDraft
+    head: bytes
+    tail: bytes
+    specimens: tuple[bytes, bytes]
+    """Lists that anyone can sign, without entries and with every form of them: for linting."""
+
+    def before(self, octets: int) -> bytes:
+        """All of what is signed that stands before so many octets of entries; without any, no list of them."""
+        entries = header(SEQUENCE, octets) if octets else b""  # RFC 5280 5.1.2.6: absent, not empty
+        length = len(self.head) + len(entries) + octets + len(self.tail)
+        return header(SEQUENCE, length) + self.head + entries
+
+    @property
+    def after(self) -> bytes:
+        return self.tail
+
+
+def compile_frame(draft: CrlDraft) -> Frame:
+    """Build a specimen, find where entries go, and prove it."""
+    empty, full = _build(draft, ()), _build(draft, tuple(_specimen_entries()))
+    end = tlv(_TAGS[TimeForm.of(draft.next_update)], TimeForm.of(draft.next_update).encode(draft.next_update))
+    content = _content(empty.tbs_certlist_bytes)
+    head, found, tail = content.partition(end + _EXTENSIONS_TAG)
+    specimens = (empty.public_bytes(Encoding.DER), full.public_bytes(Encoding.DER))
+    frame = Frame(draft, head + end, _EXTENSIONS_TAG + tail, specimens)
+    entries = b"".join(encode_entries(_specimen_entries(), Tally()))
+    same = found and frame.before(0) + frame.after == empty.tbs_certlist_bytes
+    if not same or frame.before(len(entries)) + entries + frame.after != full.tbs_certlist_bytes:
+        raise IntegrityFailure("crl.proof", "a list that was put together differs from the builder's", "report this")
+    return frame
+
+
+def _build(draft: CrlDraft, entries: tuple[Entry, ...]) -> x509.CertificateRevocationList:
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(draft.issuer.name)
+        .last_update(draft.this_update)
+        .next_update(draft.next_update)
+    )
+    for extension, critical in draft.extensions():
+        builder = builder.add_extension(extension, critical)
+    for entry in entries:
+        builder = builder.add_revoked_certificate(_revoked(entry))
+    return builder.sign(_THROWAWAY, hashes.SHA256())
+
+
+def _content(element: bytes) -> bytes:
+    """Of a DER element shorter than 64 KiB."""
+    start = next(n for n in (2, 3, 4) if header(SEQUENCE, len(element) - n) == element[:n])
+    return element[start:]
+
+
+def around(signed: int, signature: bytes) -> tuple[bytes, bytes]:
+    """What stands before and behind so many signed octets in the whole list (RFC 5280 5.1.1)."""
+    after = ECDSA_WITH_SHA256 + tlv(BIT_STRING, b"\x00" + signature)
+    return header(SEQUENCE, signed + len(after)), after
