@@ -1,12 +1,9 @@
 """The hierarchy as it stands: who signed whom, how long each is good for, and where its key is."""
 
-import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from smki.authority.publication import publish
 from smki.authority.workspace import Workspace
 from smki.errors import InvalidInput, Refused
 from smki.store.records import AuthorityRecord, CertificateRecord
@@ -165,14 +162,14 @@ def export_certificates(workspace: Workspace, name: str, *, chain: bool, links: 
     while record is not None:
         found.append(certificate_of(workspace, record).der)
         if links:
-            found.extend(_links(workspace, record))
+            found.extend(links_of(workspace, record))
         record = named(workspace, record.issuer) if chain and record.issuer else None
     if der:
         return found[0]
     return b"".join(pem(item) for item in found)
 
 
-def _links(workspace: Workspace, record: AuthorityRecord) -> list[bytes]:
+def links_of(workspace: Workspace, record: AuthorityRecord) -> list[bytes]:
     """Certificates of this authority's key besides its own, and of others' keys by this one."""
     from smki.pki.keyid import key_hash
 
@@ -188,14 +185,3 @@ def pem(der: bytes) -> bytes:
 
     lines = textwrap.wrap(base64.b64encode(der).decode(), 64)
     return "\n".join(["-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----", ""]).encode()
-
-
-def publish_authority(workspace: Workspace, name: str) -> Iterator[str]:
-    """Put an authority's certificate, and its links, where the world finds them."""
-    record = named(workspace, name)
-    own = certificate_of(workspace, record)
-    publish(workspace, f"ca/{name}.der", own.der)
-    publish(workspace, f"ca/{name}.pem", pem(own.der))
-    for link in _links(workspace, record):
-        publish(workspace, f"ca/link-{hashlib.sha256(link).hexdigest()[:16]}.pem", pem(link))
-    yield f"published ca/{name}.pem"

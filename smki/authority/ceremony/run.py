@@ -19,8 +19,8 @@ from smki.authority.ceremony.approval import Quorate, proposed_roll, quorate
 from smki.authority.ceremony.file import AuthorityCeremony, CeremonyFile, OfficersCeremony
 from smki.authority.ceremony.making import Making
 from smki.authority.ceremony.plan import make_plan, rehearse
-from smki.authority.hierarchy import publish_authority
 from smki.authority.log import KEY_ID_OCTETS, act, seal
+from smki.authority.publication.site import refresh_site
 from smki.authority.workspace import Workspace
 from smki.errors import Refused
 from smki.pki.lint import refuse_faults
@@ -42,7 +42,8 @@ def run_ceremony(workspace: Workspace, ceremony: CeremonyFile) -> Iterator[str]:
         else:
             yield "this ceremony was run before; nothing is made twice"
         if isinstance(ceremony.plan, AuthorityCeremony):
-            yield from publish_authority(workspace, ceremony.plan.name)
+            refresh_site(workspace)
+            yield f"published ca/{ceremony.plan.name}.pem"
         seal(workspace)
 
 

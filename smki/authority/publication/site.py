@@ -1,0 +1,207 @@
+"""The public folder around the lists: certificates, bundles, page, index, feed, digests; last the signed manifest.
+
+Each file is replaced in one step, the manifest after all it speaks of; what did not change is left alone, so that
+caches keep it. A run that died is finished by the next. Nothing is signed or written by a database that knows less
+than what was published before.
+"""
+
+import base64
+import fcntl
+import hashlib
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from smki.authority.hierarchy import pem
+from smki.authority.log import audit_key, seal
+from smki.authority.publication import publish
+from smki.authority.publication.index import TRUST_ALL, feed, index
+from smki.authority.publication.lists import PublishedList
+from smki.authority.publication.manifest import (
+    MANIFEST,
+    MAX_MANIFEST_OCTETS,
+    Manifest,
+    read_manifest,
+    sign_manifest,
+)
+from smki.authority.publication.page import page
+from smki.authority.publication.picture import Picture, take_picture
+from smki.authority.safe_files import read_bounded
+from smki.authority.workspace import Workspace
+from smki.errors import IntegrityFailure, InvalidInput
+from smki.pki.public_key import spki_of
+from smki.store.note import read_checkpoint
+
+SUMS = "SHA256SUMS"
+VERIFIER_KEY = "audit/verifier-key"
+_PIECE = 3 << 18  # octets; a multiple of 48, which are a line of PEM
+_FILE_MODE = 0o644
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What a refresh did."""
+
+    manifest: Manifest
+    written: tuple[str, ...]
+    """The files that changed, in the order they were written."""
+    behind: tuple[str, ...]
+    """Lists on record whose files are not those in the folder: no digest of theirs was signed."""
+
+
+def refresh_site(workspace: Workspace) -> Refreshed:
+    """Bring the public folder up to what the store has, but for the lists themselves."""
+    with _alone(workspace):
+        seal(workspace)
+        key = audit_key(workspace)
+        spki = spki_of(key.public_key())
+        note = workspace.store.latest_checkpoint()
+        assert note is not None, "the log was just sealed"
+        before = _last(workspace, spki)
+        if before is not None:
+            workspace.store.refuse_fork(before.checkpoint)
+        picture = take_picture(workspace, read_checkpoint(note, spki))
+        if before is not None:
+            _refuse_fewer(picture, before)
+        digests, behind = _list_digests(workspace, picture.lists)
+        files = _files(picture)
+        digests |= {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}
+        digests[VERIFIER_KEY] = _digest_on_disk(workspace, VERIFIER_KEY)
+        files[SUMS] = sums_of(digests)
+        digests[SUMS] = hashlib.sha256(files[SUMS]).hexdigest()
+        manifest = Manifest(
+            workspace=picture.checkpoint.origin,
+            made_at=picture.made_at.replace(microsecond=0),
+            log_size=picture.checkpoint.size,
+            log_root=picture.checkpoint.root,
+            lists=picture.standing,
+            files=digests,
+        )
+        signed = sign_manifest(manifest, spki, lambda data: key.sign(data, ec.ECDSA(hashes.SHA256())))
+        written = [path for path, data in files.items() if _put(workspace, path, data)]
+        publish(workspace, MANIFEST, signed)
+        return Refreshed(manifest, (*written, MANIFEST), behind)
+
+
+@contextmanager
+def _alone(workspace: Workspace) -> Iterator[None]:
+    """One refresh of this folder at a time: what a later one sees of the store is never older."""
+    descriptor = os.open(workspace.home / ".publishing-lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _last(workspace: Workspace, spki: bytes) -> Manifest | None:
+    """The manifest that stands in the folder."""
+    path = workspace.home / "published" / MANIFEST
+    if not os.path.lexists(path):
+        return None
+    try:
+        return read_manifest(read_bounded(path, MAX_MANIFEST_OCTETS, MANIFEST), spki)
+    except InvalidInput as error:
+        raise IntegrityFailure(
+            "published.changed", f"{path}: {error.message}", "find out who changed it; then move it away"
+        ) from None
+
+
+def _refuse_fewer(picture: Picture, before: Manifest) -> None:
+    """The log agrees and yet a number went back: the tables are not those the log tells of."""
+    for name, listed in before.lists.items():
+        now = picture.standing.get(name, (0, 0))
+        if now[0] < listed.number or now[1] < listed.revocations:
+            raise IntegrityFailure(
+                "published.newer",
+                f"{name} was published with list {listed.number} and {listed.revocations} revocations, and the"
+                f" database knows {now[0]} and {now[1]}",
+                "stop, keep the database, restore it from a backup",
+            )
+
+
+def _files(picture: Picture) -> dict[str, bytes]:
+    """Every file that is ours to write but the last two, in the order to write them."""
+    files: dict[str, bytes] = {}
+    certificates = {item.file: item.der for item in picture.authorities} | {
+        item.file: item.der for item in picture.links
+    }
+    for file, der in certificates.items():
+        files |= {f"{file}.pem": pem(der), f"{file}.cer": der}  # RFC 2585 3 names the ending
+    trusted = [item for item in picture.authorities if item.is_trusted]
+    for name in picture.titles:
+        files[f"trust/{name}.pem"] = b"".join(pem(item.der) for item in trusted if item.hierarchy == name)
+    # Written last: no hierarchy's own bundle takes its place.
+    files.pop(TRUST_ALL, None)
+    files[TRUST_ALL] = b"".join(pem(item.der) for item in trusted)
+    return files | {"index.html": page(picture), "index.json": index(picture), "feed.atom": feed(picture)}
+
+
+def sums_of(digests: Mapping[str, str]) -> bytes:
+    """As `sha256sum --check` reads it."""
+    return "".join(f"{digest}  {path}\n" for path, digest in sorted(digests.items()) if path != SUMS).encode()
+
+
+def _put(workspace: Workspace, path: str, data: bytes) -> bool:
+    """Write a file unless it stands there so already; say which."""
+    there = workspace.home / "published" / path
+    if _is_plain(there) and there.stat().st_size == len(data) and there.read_bytes() == data:
+        return False
+    publish(workspace, path, data)
+    return True
+
+
+def _is_plain(path: Path) -> bool:
+    """A file of its own that everybody may read: no link, no other mode."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISREG(status.st_mode) and stat.S_IMODE(status.st_mode) == _FILE_MODE
+
+
+def _digest_on_disk(workspace: Workspace, path: str) -> str:
+    return hashlib.sha256((workspace.home / "published" / path).read_bytes()).hexdigest()
+
+
+def _list_digests(workspace: Workspace, lists: tuple[PublishedList, ...]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Of the files of lists that are those on record; and the lists whose are not.
+
+    What is signed comes from the store. A file is read only to see that it is the same.
+    """
+    digests: dict[str, str] = {}
+    behind: list[str] = []
+    for item in lists:
+        path = workspace.home / "published" / item.file
+        text = PurePosixPath(item.file).with_suffix(".pem").as_posix()
+        found = _digests(path, item.size) if _is_plain(path) else ("", "")
+        if found[0] != item.sha256.hex():
+            behind.append(item.file)
+            continue
+        digests[item.file] = found[0]
+        beside = path.with_suffix(".pem")
+        if _is_plain(beside):
+            with beside.open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() == found[1]:
+                    digests[text] = found[1]
+    return digests, tuple(behind)
+
+
+def _digests(path: Path, size: int) -> tuple[str, str]:
+    """SHA-256 of a list as it lies there and as PEM, in pieces: a million entries take 40 MB."""
+    der, text = hashlib.sha256(), hashlib.sha256(b"-----BEGIN X509 CRL-----\n")
+    with path.open("rb") as file:
+        while size > 0 and (piece := file.read(min(_PIECE, size))):
+            size -= len(piece)
+            der.update(piece)
+            encoded = base64.b64encode(piece)
+            text.update(b"".join(encoded[at : at + 64] + b"\n" for at in range(0, len(encoded), 64)))
+        der.update(file.read(1))  # longer than on record: not the same
+    text.update(b"-----END X509 CRL-----\n")
+    return der.hexdigest(), text.hexdigest()
