@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from smki.authority.estate.policy import InventoryPolicy, RegistrationPolicy
     from smki.authority.joins import JoinsPolicy
     from smki.authority.ocsp.policy import OcspPolicy
+    from smki.authority.publication.policy import PublicationPolicy
     from smki.authority.recovery import RecoveryPolicy
     from smki.authority.revocation.policy import RevocationPolicy
     from smki.device.cells import CellName
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 _USE_CASES, _DEVICES, _CREDENTIALS = "use-cases.toml", "devices.toml", "credentials.toml"
 _REGISTRATION, _INVENTORY, _RECOVERY = "registration.toml", "inventory.toml", "recovery.toml"
 _COS, _JOINS, _REVOCATION = "cos.toml", "joins.toml", "revocation.toml"
-_OCSP = "ocsp.toml"
+_OCSP, _PUBLICATION = "ocsp.toml", "publication.toml"
 _NAMES = ("names-cosem.toml", "names-zigbee.toml")
 _TABLES = (
     _USE_CASES, _DEVICES, _CREDENTIALS, _REGISTRATION, _INVENTORY, _RECOVERY, _COS, _JOINS, _REVOCATION,
@@ -184,9 +185,16 @@ class Policies:
 
         return read_toml(self.tables[_OCSP], _OCSP, OcspFile).value.checked(self.profiles, self.hierarchies)
 
+    @cached_property
+    def publication(self) -> "PublicationPolicy":
+        """How often revocation lists are made, and how long they are good."""
+        from smki.authority.publication.policy import PublicationFile, checked
+
+        return checked(read_toml(self.tables[_PUBLICATION], _PUBLICATION, PublicationFile).value, self.hierarchies)
+
     def read_all(self) -> None:
         """Read what was not read yet: policies are adopted whole or not at all."""
-        _ = self.ocsp
+        _ = self.ocsp, self.publication
         _ = self.use_cases, self.names, self.devices, self.credentials, self.registration, self.inventory
         _ = self.recovery, self.cos, self.joins, self.revocation
 
@@ -226,7 +234,7 @@ def load_policies(folder: Path) -> Policies:
     }
     issuance = read_issuance(keep(_read(folder, "issuance.toml", IssuanceFile)), profiles, hierarchies)
     signing = keep(_read(folder, "signing.toml", SigningFile)).checked()
-    tables = {name: _octets(folder / name) for name in (*_TABLES, _OCSP, *_NAMES)}
+    tables = {name: _octets(folder / name) for name in (*_TABLES, _OCSP, _PUBLICATION, *_NAMES)}
     digests |= {name: hashlib.sha256(data).hexdigest() for name, data in tables.items()}
     return Policies(
         environment=hierarchy_file.environment,

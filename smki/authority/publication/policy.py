@@ -1,0 +1,112 @@
+"""How often lists are made, and how long they are good (publication.toml), inside limits that are code."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from smki.authority.signing import read_window
+from smki.errors import InvalidInput, Refused
+from smki.pki.scope import Scope
+from smki.settings import Table
+from smki.store.records import AuthorityRecord
+
+_FILE = "publication.toml"
+_OFF = "off"
+_MOST_WITHIN = timedelta(hours=24)
+_MOST_VALID = timedelta(days=400)
+_SCOPES = {"root": (Scope.ALL, Scope.AUTHORITIES), "issuing": (Scope.ALL, Scope.END_ENTITIES)}
+
+
+class _RuleTable(Table, frozen=True):
+    every: str
+    within: str
+    valid: str
+    cry: str
+    contains: Literal["all", "authorities", "end-entities"]
+    delta_every: str
+
+
+class TiersTable(Table, frozen=True):
+    """The lists of one hierarchy."""
+
+    root: _RuleTable
+    issuing: _RuleTable
+
+
+PublicationFile = dict[str, TiersTable]
+"""The file as written: a table for each hierarchy."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListRule:
+    """What is promised of one authority's lists."""
+
+    every: timedelta
+    within: timedelta
+    valid: timedelta
+    cry: timedelta
+    scope: Scope
+    delta_every: timedelta | None
+
+    @property
+    def delta_valid(self) -> timedelta:
+        """Long enough that one which came late is there before this one ends."""
+        assert self.delta_every is not None, "asked where there are deltas"
+        return min(2 * self.delta_every, self.valid)
+
+
+@dataclass(frozen=True, slots=True)
+class PublicationPolicy:
+    """What publication.toml says."""
+
+    rules: Mapping[tuple[str, str], ListRule]
+
+    def rule(self, authority: AuthorityRecord) -> ListRule:
+        return self.rules[authority.hierarchy, authority.tier]
+
+
+def checked(file: PublicationFile, hierarchies: Iterable[str]) -> PublicationPolicy:
+    """As values; no hierarchy is without."""
+    for name in hierarchies:
+        if name not in file:
+            raise InvalidInput(
+                "policy.publication",
+                f"{_FILE}: nothing is said of hierarchy {name}",
+                f"add [{name}.root] and [{name}.issuing]",
+            )
+    rules = {}
+    for name, tiers in file.items():
+        if name not in set(hierarchies):
+            raise InvalidInput(
+                "policy.publication", f"{_FILE}: there is no hierarchy {name[:40]!r}", "see hierarchy.toml"
+            )
+        rules[name, "root"] = _rule(tiers.root, name, "root")
+        rules[name, "issuing"] = _rule(tiers.issuing, name, "issuing")
+    return PublicationPolicy(rules)
+
+
+def _rule(table: _RuleTable, hierarchy: str, tier: str) -> ListRule:
+    def read(text: str) -> timedelta:
+        return read_window(text, f"{_FILE}: [{hierarchy}.{tier}]")
+
+    rule = ListRule(
+        every=read(table.every),
+        within=read(table.within),
+        valid=read(table.valid),
+        cry=read(table.cry),
+        scope=Scope(table.contains),
+        delta_every=None if table.delta_every == _OFF else read(table.delta_every),
+    )
+    faults = {
+        f"within is more than {_MOST_WITHIN.days * 24}h": rule.within > _MOST_WITHIN,
+        f"valid is more than {_MOST_VALID.days}d": rule.valid > _MOST_VALID,
+        "a list would end, or be cried for, before the next is due: valid < every + cry": rule.valid
+        < rule.every + rule.cry,
+        "a delta as seldom as a complete list": rule.delta_every is not None and rule.delta_every >= rule.every,
+        f"a list of a {tier} authority with {table.contains} alone": rule.scope not in _SCOPES[tier],
+    }
+    for fault, broken in faults.items():
+        if broken:
+            raise Refused("policy.publication", f"{_FILE}: [{hierarchy}.{tier}]: {fault}", "correct the file")
+    return rule
