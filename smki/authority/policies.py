@@ -20,6 +20,7 @@ from smki.pki.profile import Profile, read_profile
 from smki.settings import Sourced, Table, read_toml
 
 if TYPE_CHECKING:
+    from smki.authority.broker import BrokerPolicy
     from smki.authority.cos import CosPolicy
     from smki.authority.credentials import CredentialsPolicy
     from smki.authority.estate.policy import InventoryPolicy, RegistrationPolicy
@@ -37,6 +38,7 @@ _USE_CASES, _DEVICES, _CREDENTIALS = "use-cases.toml", "devices.toml", "credenti
 _REGISTRATION, _INVENTORY, _RECOVERY = "registration.toml", "inventory.toml", "recovery.toml"
 _COS, _JOINS, _REVOCATION = "cos.toml", "joins.toml", "revocation.toml"
 _OCSP, _PUBLICATION = "ocsp.toml", "publication.toml"
+_BROKER = "broker.toml"
 _NAMES = ("names-cosem.toml", "names-zigbee.toml")
 _TABLES = (
     _USE_CASES, _DEVICES, _CREDENTIALS, _REGISTRATION, _INVENTORY, _RECOVERY, _COS, _JOINS, _REVOCATION,
@@ -192,11 +194,20 @@ class Policies:
 
         return checked(read_toml(self.tables[_PUBLICATION], _PUBLICATION, PublicationFile).value, self.hierarchies)
 
+    @cached_property
+    def broker(self) -> "BrokerPolicy":
+        """What the access control broker admits."""
+        from smki.authority.broker import BrokerFile
+
+        found = read_toml(self.tables[_BROKER], _BROKER, BrokerFile).value.checked()
+        found.check_use_cases(self.use_cases)
+        return found
+
     def read_all(self) -> None:
         """Read what was not read yet: policies are adopted whole or not at all."""
         _ = self.ocsp, self.publication
         _ = self.use_cases, self.names, self.devices, self.credentials, self.registration, self.inventory
-        _ = self.recovery, self.cos, self.joins, self.revocation
+        _ = self.recovery, self.cos, self.joins, self.revocation, self.broker
 
     @property
     def digest(self) -> str:
@@ -234,7 +245,7 @@ def load_policies(folder: Path) -> Policies:
     }
     issuance = read_issuance(keep(_read(folder, "issuance.toml", IssuanceFile)), profiles, hierarchies)
     signing = keep(_read(folder, "signing.toml", SigningFile)).checked()
-    tables = {name: _octets(folder / name) for name in (*_TABLES, _OCSP, _PUBLICATION, *_NAMES)}
+    tables = {name: _octets(folder / name) for name in (*_TABLES, _BROKER, _OCSP, _PUBLICATION, *_NAMES)}
     digests |= {name: hashlib.sha256(data).hexdigest() for name, data in tables.items()}
     return Policies(
         environment=hierarchy_file.environment,

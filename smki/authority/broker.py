@@ -1,0 +1,159 @@
+"""What the access control broker admits (broker.toml): user roles and their rights, states of devices, limits."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from smki.authority.signing import MOST_MESSAGES, read_window
+from smki.entity import EntityId, RemotePartyRole
+from smki.errors import InvalidInput, Refused
+from smki.gbcs.use_case import UseCase, UseCases
+from smki.meter_point import Fuel
+from smki.settings import Table
+from smki.store.estate_records import DeviceStatus
+
+_FILE = "broker.toml"
+_EVERY = "*"
+_FURTHEST = timedelta(days=3660)
+_LONGEST_REPEAT = timedelta(days=31)
+_NOT_THERE = {DeviceStatus.DECOMMISSIONED, DeviceStatus.WITHDRAWN}
+# Whose right to a home is in the registration data alone: no consent replaces it for what turns supply off or costs.
+_REGISTERED_ALONE = frozenset({"IS", "GS", "ED", "GT"})
+_USERS = frozenset({RemotePartyRole.SUPPLIER, RemotePartyRole.NETWORK_OPERATOR, RemotePartyRole.OTHER})
+Right = Literal["registration", "consent"]
+
+
+class _UserRoleTable(Table, frozen=True):
+    role: str
+    by: Right
+    fuel: Literal["electricity", "gas"] | None = None
+    enrolled: list[str] | None = None
+
+
+class _SpeakingTable(Table, frozen=True):
+    own_name: list[str]
+    sensitive: list[str]
+
+
+class _ExecutionTable(Table, frozen=True):
+    paths: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class UserRole:
+    """Who has a user role, and how its right to a device is shown."""
+
+    name: str
+    role: RemotePartyRole
+    fuel: Fuel | None
+    by: Right
+    enrolled: frozenset[EntityId] | None
+
+    def fits(self, party: EntityId, role: RemotePartyRole, fuel: Fuel | None) -> bool:
+        return (
+            role is self.role
+            and (self.fuel is None or self.fuel is fuel)
+            and (self.enrolled is None or party in self.enrolled)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class BrokerPolicy:
+    """What broker.toml says."""
+
+    largest_batch: int
+    furthest: timedelta
+    repeat_for: timedelta
+    user_roles: tuple[UserRole, ...]
+    states: Mapping[DeviceStatus, frozenset[str]]
+    own_name: frozenset[str]
+    sensitive: frozenset[str]
+    execution_paths: frozenset[str]
+
+    def allows(self, status: DeviceStatus, row: UseCase) -> bool:
+        """Whether a device in a state may be sent a command."""
+        return not self.states.get(status, frozenset()).isdisjoint((_EVERY, str(row.code), row.name))
+
+    def asks_in_own_name(self, row: UseCase) -> bool:
+        return not self.own_name.isdisjoint((str(row.code), row.name))
+
+    def is_sensitive(self, row: UseCase) -> bool:
+        return not self.sensitive.isdisjoint((str(row.code), row.name))
+
+    def check_use_cases(self, use_cases: UseCases) -> None:
+        """A name that nobody knows would allow, or ask, nothing; a user role that nobody has admits nobody."""
+        known = {text for row in use_cases.all for text in (str(row.code), row.name)} | {_EVERY}
+        named: set[str] = set().union(*self.states.values(), self.own_name, self.sensitive)
+        for name in sorted(named - known):
+            raise InvalidInput(
+                "policy.broker", f"{_FILE}: no use case is called {name[:30]!r}", "see `smki usecase list`"
+            )
+        missing = {user for row in use_cases.all for user in row.users} - {one.name for one in self.user_roles}
+        if missing:
+            raise InvalidInput(
+                "policy.broker", f"{_FILE}: no user_roles.{min(missing)}", "say who has it: enrolled = [] is nobody"
+            )
+
+
+class BrokerFile(Table, frozen=True):
+    """The file as written."""
+
+    largest_batch: int
+    furthest: str
+    repeat_for: str
+    user_roles: dict[str, _UserRoleTable]
+    states: dict[str, list[str]]
+    speaking: _SpeakingTable
+    execution: _ExecutionTable
+
+    def checked(self) -> BrokerPolicy:
+        if not 1 <= self.largest_batch <= MOST_MESSAGES:
+            raise Refused(
+                "policy.broker", f"{_FILE}: largest_batch = {self.largest_batch}", f"give 1 to {MOST_MESSAGES}"
+            )
+        if not self.execution.paths:
+            raise Refused("policy.broker", f"{_FILE}: no execution.paths", "restore the shipped ones")
+        return BrokerPolicy(
+            largest_batch=self.largest_batch,
+            furthest=_within("furthest", self.furthest, _FURTHEST),
+            repeat_for=_within("repeat_for", self.repeat_for, _LONGEST_REPEAT),
+            user_roles=tuple(_user_role(name, table) for name, table in self.user_roles.items()),
+            states=_states(self.states),
+            own_name=frozenset(self.speaking.own_name),
+            sensitive=frozenset(self.speaking.sensitive),
+            execution_paths=frozenset(self.execution.paths),
+        )
+
+
+def _user_role(name: str, table: _UserRoleTable) -> UserRole:
+    role = RemotePartyRole.parse(table.role)
+    if role not in _USERS:
+        raise Refused("policy.broker", f"{_FILE}: user_roles.{name} is of role {role.word}", "name a user's role")
+    if name in _REGISTERED_ALONE and table.by != "registration":
+        raise Refused(
+            "policy.broker",
+            f"{_FILE}: user_roles.{name} by {table.by}",
+            "who supplies a home is in registration data",
+        )
+    enrolled = None if table.enrolled is None else frozenset(EntityId.parse(text) for text in table.enrolled)
+    return UserRole(name, role, None if table.fuel is None else Fuel(table.fuel), table.by, enrolled)
+
+
+def _states(table: Mapping[str, Iterable[str]]) -> dict[DeviceStatus, frozenset[str]]:
+    found: dict[DeviceStatus, frozenset[str]] = {}
+    for word, names in table.items():
+        status = DeviceStatus.parse(word)
+        if status in _NOT_THERE or status in found:
+            raise Refused(
+                "policy.broker", f"{_FILE}: states.{word!r}", "leave it out: it gets nothing, or stands twice"
+            )
+        found[status] = frozenset(names)
+    return found
+
+
+def _within(key: str, text: str, most: timedelta) -> timedelta:
+    found = read_window(text, _FILE)
+    if found > most:
+        raise Refused("policy.broker", f"{_FILE}: {key} = {text!r}", f"give {most.days}d at most")
+    return found
