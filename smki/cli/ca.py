@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from smki.cli import publishing
 from smki.cli.render import emit, fields, json_option, show
 from smki.cli.session import Session, pass_session
 
@@ -113,3 +114,7 @@ def contingency(session: Session, name: str, as_json: bool) -> None:
         as_json,
         lambda: fields((key.replace("_", " "), str(value)) for key, value in result.items()),
     )
+
+
+command.add_command(publishing.publish)
+command.add_command(publishing.verify)

@@ -24,7 +24,7 @@ from smki.errors import InvalidInput
 from smki.settings import Table
 from smki.store.note import Checkpoint, note_text, sign_note
 
-MANIFEST = "manifest"
+MANIFEST, SUMS = "manifest", "SHA256SUMS"
 FORM = "smki-manifest/1"
 MAX_MANIFEST_OCTETS = 1 << 20  # some seven thousand files; as much as other readers of signed notes take
 _MOMENT = "%Y-%m-%dT%H:%M:%SZ"
@@ -102,6 +102,11 @@ class Manifest:
             "files": dict(self.files),
         }
         return json.dumps(fields, indent=1, sort_keys=True) + "\n"
+
+
+def sums_of(files: Mapping[str, str]) -> bytes:
+    """The same digests as `sha256sum --check` reads them."""
+    return "".join(f"{digest}  {path}\n" for path, digest in sorted(files.items()) if path != SUMS).encode()
 
 
 def sign_manifest(manifest: Manifest, audit_spki: bytes, sign: Callable[[bytes], bytes]) -> bytes:

@@ -10,7 +10,7 @@ import fcntl
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -26,9 +26,11 @@ from smki.authority.publication.lists import PublishedList
 from smki.authority.publication.manifest import (
     MANIFEST,
     MAX_MANIFEST_OCTETS,
+    SUMS,
     Manifest,
     read_manifest,
     sign_manifest,
+    sums_of,
 )
 from smki.authority.publication.page import page
 from smki.authority.publication.picture import Picture, take_picture
@@ -38,7 +40,6 @@ from smki.errors import IntegrityFailure, InvalidInput
 from smki.pki.public_key import spki_of
 from smki.store.note import read_checkpoint
 
-SUMS = "SHA256SUMS"
 VERIFIER_KEY = "audit/verifier-key"
 _PIECE = 3 << 18  # octets; a multiple of 48, which are a line of PEM
 _FILE_MODE = 0o644
@@ -87,6 +88,11 @@ def refresh_site(workspace: Workspace) -> Refreshed:
         written = [path for path, data in files.items() if _put(workspace, path, data)]
         publish(workspace, MANIFEST, signed)
         return Refreshed(manifest, (*written, MANIFEST), behind)
+
+
+def after_publish(workspace: Workspace) -> None:
+    """What follows when lists were written."""
+    refresh_site(workspace)
 
 
 @contextmanager
@@ -141,11 +147,6 @@ def _files(picture: Picture) -> dict[str, bytes]:
     files.pop(TRUST_ALL, None)
     files[TRUST_ALL] = b"".join(pem(item.der) for item in trusted)
     return files | {"index.html": page(picture), "index.json": index(picture), "feed.atom": feed(picture)}
-
-
-def sums_of(digests: Mapping[str, str]) -> bytes:
-    """As `sha256sum --check` reads it."""
-    return "".join(f"{digest}  {path}\n" for path, digest in sorted(digests.items()) if path != SUMS).encode()
 
 
 def _put(workspace: Workspace, path: str, data: bytes) -> bool:
