@@ -107,7 +107,7 @@ def refuse_unless_in_use(workspace: Workspace, one: Certified, usage: KeyUsage, 
         raise Refused("key.expired", f"{name} is not valid now", "have it renewed, or correct the clock")
     for fault in register_faults(workspace, one, or_pending=or_pending):
         raise Refused(fault.code, fault.message, fault.remedy)
-    _refuse_unless_certified(workspace, one.certificate.public_bytes(Encoding.DER), name, usage)
+    refuse_unless_certified(workspace, one.certificate.public_bytes(Encoding.DER), name, usage)
 
 
 def register_faults(workspace: Workspace, one: Certified, *, or_pending: bool = False) -> Iterator[Fault]:
@@ -123,7 +123,7 @@ def register_faults(workspace: Workspace, one: Certified, *, or_pending: bool = 
         yield Fault("key.unregistered", f"{name} is not the one registered for its key", "use the registered one")
 
 
-def _refuse_unless_certified(workspace: Workspace, der: bytes, name: str, usage: KeyUsage) -> None:
+def refuse_unless_certified(workspace: Workspace, der: bytes, name: str, usage: KeyUsage) -> None:
     """A certificate speaks for someone because an authority that this workspace believes says so (GBCS 12)."""
     roots, between = authorities(workspace, Kind.ORGANISATION.value)
     verdict = verify_chain(

@@ -171,7 +171,7 @@ def _of_right(reading: Reading, signer: Holder) -> Iterator[Fault]:
     if row is None:
         yield Fault("sign.use-case", f"no use case has code {header.code}", "see `smki usecase list`")
         return
-    yield from _of_operations(reading)
+    yield from of_operations(reading)
     if not row.is_signed:
         yield Fault("sign.not-critical", f"{row.label} is not signed by its sender", "send it as it is")
     if signer.role not in row.senders:
@@ -206,7 +206,7 @@ def _of_quorum(reading: Reading, signer: Holder) -> Iterator[Fault]:
         yield Fault("sign.quorum", "nobody signs for the recovery or the contingency alone", PLAN_IT)
 
 
-def _of_operations(reading: Reading) -> Iterator[Fault]:
+def of_operations(reading: Reading) -> Iterator[Fault]:
     """A command does what its use case is for: nobody opens a switch under another name."""
     header = reading.message.header
     if int(header.code) in UPDATE_MODES and reading.fault is None:

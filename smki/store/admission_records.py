@@ -51,6 +51,7 @@ class LastAdmitted:
 
     counter: int
     code: int
+    """Of the last one that is a step of a sequence, and when that was; 0 where there was none."""
     at: datetime
     digest: bytes
 

@@ -1,6 +1,6 @@
 """What the access control broker admitted and holds: reading it, and the changes of an act."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -24,6 +24,7 @@ _ADMISSION = (
 _OUTGOING = ("digest", "run", "reference", "octets", "local", "at")
 _LAST = ("target", "originator", "counter", "code", "at", "digest")
 _TALLY = ("level", "since", "originator", "role", "code", "area", "admitted", "held", "refused")
+_NO_STEP = 0  # of no use case
 Pair = tuple[EntityId, EntityId]
 """Who commands, and what."""
 
@@ -48,23 +49,14 @@ class Admissions:
             found.update((bytes(row[0]), _admission(row)) for row in rows)
         return found
 
-    def last(self, pairs: Sequence[Pair]) -> dict[Pair, LastAdmitted]:
-        """The last command of each pair; absent before the first."""
-        found: dict[Pair, LastAdmitted] = {}
-        for target, originator, counter, code, at, digest in self._last([target for _, target in pairs]):
-            pair = EntityId(bytes(originator)), EntityId(bytes(target))
-            found[pair] = LastAdmitted(int.from_bytes(counter), code, _moment(at), bytes(digest))
-        wanted = set(pairs)
-        return {pair: last for pair, last in found.items() if pair in wanted}
-
-    def last_to(self, targets: Sequence[EntityId]) -> dict[EntityId, LastAdmitted]:
-        """The last command to each device, whoever sent it."""
-        found: dict[EntityId, LastAdmitted] = {}
-        for target, _, counter, code, at, digest in self._last(targets):
-            device = EntityId(bytes(target))
-            if device not in found or found[device].at <= _moment(at):
-                found[device] = LastAdmitted(int.from_bytes(counter), code, _moment(at), bytes(digest))
-        return found
+    def last(self, targets: Sequence[EntityId]) -> dict[Pair, LastAdmitted]:
+        """Of each who ever commanded these devices, the last: absent before the first."""
+        return {
+            (EntityId(bytes(originator)), EntityId(bytes(target))): LastAdmitted(
+                int.from_bytes(counter), code, _moment(at), bytes(digest)
+            )
+            for target, originator, counter, code, at, digest in self._last(targets)
+        }
 
     def _last(self, targets: Sequence[EntityId]) -> Iterator[Sequence[Any]]:
         octets = [target.octets for target in dict.fromkeys(targets)]
@@ -112,8 +104,13 @@ class AdmissionActs(Acts):
         """What was admitted, as this act sees it."""
         return Admissions(self._engine)
 
-    def put_admissions(self, records: Sequence[AdmissionRecord], outgoing: Sequence[Outgoing]) -> None:
-        """Admit commands, to be handed out after this; the counters of their pairs move on, and never back."""
+    def put_admissions(
+        self, records: Sequence[AdmissionRecord], outgoing: Sequence[Outgoing], steps: Set[int] = frozenset()
+    ) -> None:
+        """Admit commands, to be handed out after this; the counters of their pairs move on, and never back.
+
+        `steps` are the codes of which the last one to each device is remembered, whatever came after it.
+        """
         self._engine.insert("admission", _ADMISSION, [_row(item) for item in records])
         self._engine.insert(
             "outgoing",
@@ -123,34 +120,38 @@ class AdmissionActs(Acts):
                 for item in outgoing
             ],
         )
-        self._move_counters(records)
+        self._move_counters(records, steps)
 
-    def _move_counters(self, records: Sequence[AdmissionRecord]) -> None:
-        latest: dict[Pair, AdmissionRecord] = {}
+    def _move_counters(self, records: Sequence[AdmissionRecord], steps: Set[int]) -> None:
+        latest: dict[tuple[bytes, bytes], tuple[int, int, int, bytes]] = {}
         for item in records:
-            pair = item.originator, item.target
-            if pair not in latest or latest[pair].counter < item.counter:
-                latest[pair] = item
-        for start in range(0, len(latest), _PIECE // 2):
-            piece = tuple(latest.items())[start : start + _PIECE // 2]
-            self._move(piece)
+            for originator, counter in ((item.originator, item.counter), (item.party, item.party_counter)):
+                if originator is None or counter is None:
+                    continue
+                pair = item.target.octets, originator.octets
+                last, code, at, digest = latest.get(pair, (-1, _NO_STEP, 0, b""))
+                if item.code in steps:
+                    code, at = item.code, _seconds(item.at)
+                last, digest = (counter, item.digest) if counter > last else (last, digest)
+                latest[pair] = last, code, at, digest
+        rows = [
+            (*pair, counter.to_bytes(_COUNTER_OCTETS), code, at, digest)
+            for pair, (counter, code, at, digest) in latest.items()
+        ]
+        for start in range(0, len(rows), _PIECE):
+            self._move(rows[start : start + _PIECE])
 
-    def _move(self, piece: Sequence[tuple[Pair, AdmissionRecord]]) -> None:
-        rows = ", ".join([f"({places(_LAST)})"] * len(piece))
-        values: list[Any] = []
-        for (originator, target), item in piece:
-            counter = item.counter.to_bytes(_COUNTER_OCTETS)
-            values += (target.octets, originator.octets, counter, item.code, _seconds(item.at), item.digest)
+    def _move(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        kept = f"CASE WHEN excluded.code = {_NO_STEP} THEN last_admitted.%s ELSE excluded.%s END"
         changed = self._execute(
-            f"INSERT INTO last_admitted ({', '.join(_LAST)}) VALUES {rows} ON CONFLICT (target, originator)"
-            " DO UPDATE SET counter = excluded.counter, code = excluded.code, at = excluded.at,"
-            " digest = excluded.digest WHERE last_admitted.counter < excluded.counter",
-            tuple(values),
+            f"INSERT INTO last_admitted ({', '.join(_LAST)}) VALUES {', '.join([f'({places(_LAST)})'] * len(rows))}"
+            " ON CONFLICT (target, originator) DO UPDATE SET counter = excluded.counter, digest = excluded.digest,"
+            f" code = {kept.replace('%s', 'code')}, at = {kept.replace('%s', 'at')}"
+            " WHERE last_admitted.counter < excluded.counter",
+            tuple(value for row in rows for value in row),
         ).rowcount
-        if changed != len(piece):
-            raise Refused(
-                "broker.counter", "a counter would go back", "look at what is there, and run the same again"
-            )
+        if changed != len(rows):
+            raise Refused("broker.counter", "a counter would go back", "run the same again")
 
     def handed_out(self, run: bytes) -> int:
         """All that a run admitted has reached whom it is for; how many."""

@@ -64,15 +64,18 @@ def test_admissions_come_back_as_they_were_put(store: Store) -> None:
 
 
 def test_the_last_of_each_pair_is_known_and_never_goes_back(store: Store) -> None:
-    put(store, admission(5), admission(7, code=0x0050), admission(6))
+    steps = frozenset({0x0050})
+    with store.act(act()) as tx:
+        tx.put_admissions([admission(5), admission(6, code=0x0050), admission(7)], [], steps)
     last = LastAdmitted((1 << 63) + 7, 0x0050, NOW, (7).to_bytes(32))
-    assert store.admissions.last([(ONE, METER), (TWO, METER), (ONE, OTHER)]) == {(ONE, METER): last}
+    assert store.admissions.last([METER, OTHER]) == {(ONE, METER): last}
     for number in (7, 6, 1):
         with pytest.raises(Refused, match=r"broker\.counter"):
             put(store, admission(number, digest=b"d" * 31 + bytes((number,)), counter=(1 << 63) + number))
-    put(store, admission(1, originator=TWO, digest=b"e" * 32, at=NOW + timedelta(seconds=1)))
-    assert store.admissions.last([(ONE, METER)])[ONE, METER] == last
-    assert store.admissions.last_to([METER, OTHER])[METER].digest == b"e" * 32
+    put(store, admission(1, originator=TWO, digest=b"e" * 32, counter=3, party=ONE, party_counter=(1 << 63) + 8))
+    after = store.admissions.last([METER])
+    assert after[ONE, METER] == LastAdmitted((1 << 63) + 8, 0x0050, NOW, b"e" * 32)
+    assert (after[TWO, METER].counter, after[TWO, METER].code) == (3, 0)
 
 
 def test_what_was_not_handed_out_waits(store: Store) -> None:
