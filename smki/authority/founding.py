@@ -91,7 +91,7 @@ def _make_files(home: Path, kind: WorkspaceKind) -> Iterator[str]:
 
 
 def _make_store(workspace: Workspace) -> Iterator[str]:
-    store, made = Store.create(workspace.store_url, secrets.token_bytes(WORKSPACE_ID_OCTETS))
+    store, made = Store.create(workspace.store_url, secrets.token_bytes(WORKSPACE_ID_OCTETS), workspace.journal)
     workspace.use_store(store)
     if made:
         yield f"store {workspace.store_url.partition(':')[0]}"

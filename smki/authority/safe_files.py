@@ -3,8 +3,10 @@
 import os
 import secrets
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from smki.errors import InvalidInput, Refused, Unavailable
 
@@ -26,13 +28,26 @@ def write_pieces_over(path: Path, pieces: Iterable[bytes], mode: int = 0o644) ->
     _write(path, pieces, mode, replace=True)
 
 
+@contextmanager
+def new_file(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
+    """A file that must not exist yet, to be written at length: it appears whole when the block ends well."""
+    with _whole(path, mode, replace=False) as file:
+        yield file
+
+
 def _write(path: Path, pieces: Iterable[bytes], mode: int, *, replace: bool) -> None:
+    with _whole(path, mode, replace=replace) as file:
+        file.writelines(pieces)
+
+
+@contextmanager
+def _whole(path: Path, mode: int, *, replace: bool) -> Iterator[BinaryIO]:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.writelines(pieces)
+                yield file
                 file.flush()
                 os.fchmod(file.fileno(), mode)
                 os.fsync(file.fileno())
@@ -42,7 +57,7 @@ def _write(path: Path, pieces: Iterable[bytes], mode: int, *, replace: bool) -> 
                 path.hardlink_to(temporary)  # unlike rename, fails when the name is taken
         finally:
             temporary.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except FileExistsError:
         raise Refused("file.exists", f"{path} exists", "choose another name, or move that file away") from None
     except OSError as error:
@@ -51,7 +66,8 @@ def _write(path: Path, pieces: Iterable[bytes], mode: int, *, replace: bool) -> 
         ) from None
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """What was named, renamed or removed in a folder is so after a power failure too."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -33,6 +33,7 @@ Ask = Callable[[str], str]
 
 class _StoreTable(Table, frozen=True):
     url: str = "sqlite:smki.db"
+    journal: str | None = None
 
 
 class _TokenTable(Table, frozen=True):
@@ -97,7 +98,7 @@ class Workspace:
 
     @cached_property
     def store(self) -> Store:
-        return Store.open(self.store_url)
+        return Store.open(self.store_url, self.journal)
 
     def use_store(self, store: Store) -> None:
         """The store just made, in place of opening it again."""
@@ -111,9 +112,18 @@ class Workspace:
     @property
     def store_url(self) -> str:
         """The store's address; a relative SQLite path counts from the workspace."""
-        url = self._settings.value.store.url
+        return self.address(self._settings.value.store.url)
+
+    def address(self, url: str) -> str:
+        """The address of a store, as it is meant here."""
         scheme, _, path = url.partition(":")
         return f"sqlite:{self.home / path}" if scheme == "sqlite" else url
+
+    @property
+    def journal(self) -> Path | None:
+        """The folder on another disk that every act is written to as well, if there is one."""
+        folder = self._settings.value.store.journal
+        return None if folder is None else self.home / folder
 
     @cached_property
     def hsm(self) -> "Hsm":

@@ -36,6 +36,7 @@ _COMMANDS = {
     "org": ("smki.cli.org", "Enrol organisations and their officers; issue certificates to them."),
     "registration": ("smki.cli.registration", "Take in registration data; see who is registered for a meter point."),
     "recovery": ("smki.cli.recovery", "Recover devices after a compromise: plan, approve, run, follow."),
+    "store": ("smki.cli.store", "Back the store up, verify it or a backup, restore one."),
     "topup": ("smki.cli.topup", "Make and check prepayment tokens."),
     "usecase": ("smki.cli.usecase", "Look up what protects a use case, and who may send it."),
     "officer": ("smki.cli.officer", "Make an officer's key; see the roll of officers."),

@@ -6,8 +6,10 @@ change. What cannot be logged does not happen. A checkpoint changes nothing and 
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from smki.errors import IntegrityFailure, InvalidInput, Refused
@@ -40,14 +42,16 @@ from smki.store.supplier_changes import SupplierChanges
 from smki.store.transaction import Transaction
 
 if TYPE_CHECKING:
+    from smki.store.journal import Journal
     from smki.store.note import Checkpoint  # pyca costs a cold command its import
 
 
 class Store:
     """One open database."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, journal: "Journal | None" = None) -> None:
         self._engine = engine
+        self._journal = journal
         self.certificates = Certificates(engine)
         self.organisations = Organisations(engine)
         self.signatures = Signatures(engine)
@@ -63,9 +67,9 @@ class Store:
         self.crls = Crls(engine)
 
     @classmethod
-    def open(cls, url: str) -> Self:
+    def open(cls, url: str, journal: Path | None = None) -> Self:
         """Open a store that exists, bringing an older schema forward."""
-        store = cls(open_engine(url, create=False))
+        store = cls(open_engine(url, create=False), _journal_of(url, journal))
         try:
             if not store._engine.has_schema():
                 raise InvalidInput("store.empty", "the database holds no authority", "run `smki init`")
@@ -76,9 +80,9 @@ class Store:
         return store
 
     @classmethod
-    def create(cls, url: str, workspace_id: bytes) -> tuple[Self, bool]:
+    def create(cls, url: str, workspace_id: bytes, journal: Path | None = None) -> tuple[Self, bool]:
         """Open the store, or make it; say which."""
-        store = cls(open_engine(url, create=True))
+        store = cls(open_engine(url, create=True), _journal_of(url, journal))
         try:
             made = not store._engine.has_schema()
             store._migrate()
@@ -121,8 +125,8 @@ class Store:
         row = self._engine.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
         return None if row is None else bytes(row[0])
 
-    def _set_meta(self, name: str, value: bytes) -> None:
-        self._engine.execute(
+    def _set_meta(self, name: str, value: bytes, engine: Engine | None = None) -> None:
+        (engine or self._engine).execute(
             "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
             (name, value),
         )
@@ -139,19 +143,26 @@ class Store:
     @contextmanager
     def acts(self, acts: list[Act], at: datetime) -> Iterator[Transaction]:
         """Many acts of one kind that happen together, an entry each; the list may grow until the end."""
-        with self._engine.transaction():
-            yield Transaction(self._engine, self._set_meta, at)
-            self._engine.lock_log()
-            self._append(acts)
+        with self._engine.transaction(), self._written() as engine:
+            yield Transaction(engine, partial(self._set_meta, engine=engine), at)
+            engine.lock_log()
+            self.append(acts)
 
-    def _append(self, acts: Sequence[Act]) -> None:
-        first = self.audit_size()
+    def _written(self) -> AbstractContextManager[Engine]:
+        """What an act changes the store through: an engine, or one that writes down what it is told."""
+        return nullcontext(self._engine) if self._journal is None else self._journal.act(self, self._engine)
+
+    def append(self, acts: Sequence[Act]) -> None:
+        """Entries in the transaction of a caller who holds the lock."""
+        self.append_bodies([(seq, entry_body(seq, act)) for seq, act in enumerate(acts, self.audit_size())])
+
+    def append_bodies(self, bodies: Sequence[tuple[int, bytes]]) -> None:
+        """The same with what stands in them, and with every hash above them that they complete."""
         made: dict[tuple[int, int], bytes] = {}
 
         def node(level: int, place: int) -> bytes:
             return made.get((level, place)) or self.audit_node(level, place)
 
-        bodies = [(seq, entry_body(seq, act)) for seq, act in enumerate(acts, first)]
         for seq, body in bodies:
             for level, place, digest in merkle.completed_by(seq, merkle.leaf_hash(body), node):
                 made[level, place] = digest
@@ -287,6 +298,20 @@ class Store:
             (authority,),
         ).fetchone()
         return None if row is None else ContingencyRecord(row[0], row[1], *(bytes(value) for value in row[2:]))
+
+
+def _journal_of(url: str, folder: Path | None) -> "Journal | None":
+    if folder is None:
+        return None
+    if not url.startswith("sqlite:"):
+        raise Refused(
+            "journal.engine",
+            "a journal is kept of SQLite alone",
+            "let PostgreSQL's standby servers and archive do it",
+        )
+    from smki.store.journal import Journal
+
+    return Journal(folder)
 
 
 _AUTHORITY = (

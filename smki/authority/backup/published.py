@@ -1,0 +1,164 @@
+"""Holding a store against what was published: what it would forget, if it took the place of the one that was lost.
+
+Whoever relies on the authority has what was published: for them a revoked certificate stays revoked, and a number
+that was used is used. So a store that knows less than `published/` does not come back.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from smki.authority.ceremony.plan import key_of
+from smki.authority.publication.manifest import MANIFEST, MAX_MANIFEST_OCTETS, Manifest, read_manifest
+from smki.authority.safe_files import read_bounded
+from smki.errors import InvalidInput, SmkiError
+from smki.pki.path.crl import MAX_CRL_OCTETS, PathCrl
+from smki.pki.serial import Serial
+from smki.store.note import MAX_NOTE_OCTETS, Checkpoint, read_checkpoint
+from smki.store.records import AuthorityRecord
+from smki.store.store import Store
+
+CHECKPOINT = "audit/checkpoint"
+_NAMED = 10  # serial numbers told one by one
+_REMEDY = "restore a newer backup, or this one with the journal kept since it was made (docs/backup.md)"
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """One thing that a store does not know and the world does."""
+
+    code: str
+    message: str
+    remedy: str = _REMEDY
+
+
+def shortfalls(store: Store, folder: Path) -> Iterator[Shortfall]:
+    """All that a store, read in one snapshot, lacks of what stands in a copy of `published/`."""
+    spki = store.audit_key
+    if spki is None:
+        yield Shortfall("restore.no-key", "it has no audit key, and nothing published can be checked", "use another")
+        return
+    try:
+        checkpoint, manifest = _checkpoint(folder, spki), _manifest(folder, spki)
+        lists = [(path, PathCrl.read(_octets(path, MAX_CRL_OCTETS))) for path in _list_files(folder)]
+    except SmkiError as error:
+        yield Shortfall("restore.unreadable", f"in {folder}: {error.message}", "fetch what is published again")
+        return
+    if checkpoint is None or (manifest is None and any(item.state == "active" for item in store.authorities())):
+        lacks = CHECKPOINT if checkpoint is None else MANIFEST
+        yield Shortfall(
+            "restore.nothing-published",
+            f"{folder} has no {lacks}: nobody can say what the backup forgets",
+            "fetch the published folder from its mirror, and name the copy with --against",
+        )
+        return
+    for path, crl in lists:
+        yield from _of_list(store, path, crl)
+    if manifest is not None:
+        yield from _of_manifest(store, manifest)
+        yield from _of_log(store, manifest.checkpoint, MANIFEST)
+    yield from _of_log(store, checkpoint, CHECKPOINT)
+
+
+def _octets(path: Path, most: int) -> bytes:
+    return read_bounded(path, most, "published")
+
+
+def _checkpoint(folder: Path, spki: bytes) -> Checkpoint | None:
+    path = folder / CHECKPOINT
+    if not path.exists():
+        return None
+    try:
+        return read_checkpoint(_octets(path, MAX_NOTE_OCTETS).decode(), spki)
+    except UnicodeDecodeError:
+        raise InvalidInput("checkpoint.form", "this is no checkpoint", "give one, whole and unchanged") from None
+
+
+def _manifest(folder: Path, spki: bytes) -> Manifest | None:
+    path = folder / MANIFEST
+    return read_manifest(_octets(path, MAX_MANIFEST_OCTETS), spki) if path.exists() else None
+
+
+def _list_files(folder: Path) -> list[Path]:
+    return sorted(path for path in (folder / "crl").glob("*.crl") if not path.name.startswith("."))
+
+
+def _of_log(store: Store, checkpoint: Checkpoint, name: str) -> Iterator[Shortfall]:
+    size = store.audit_size()
+    if checkpoint.origin != store.origin:
+        yield Shortfall(
+            "restore.other-log",
+            f"the published {name} is of {checkpoint.origin}, and this is {store.origin}",
+            "name the backup, or the folder, of the same workspace",
+        )
+    elif checkpoint.size > size:
+        yield Shortfall(
+            "restore.forgets-entries",
+            f"the log was published with {checkpoint.size} entries ({name}), and this one has {size}:"
+            f" {checkpoint.size - size} would be forgotten",
+        )
+    elif store.audit_root(checkpoint.size) != checkpoint.root:
+        yield Shortfall(
+            "restore.forked",
+            f"the first {checkpoint.size} entries are not those that were published ({name})",
+            "keep both, and find out who continued the log otherwise",
+        )
+
+
+def _of_manifest(store: Store, manifest: Manifest) -> Iterator[Shortfall]:
+    for name, listed in manifest.lists.items():
+        authority = store.authority(name)
+        if authority is None:
+            yield Shortfall("restore.forgets-authority", f"authority {name} was published, and is not known")
+            continue
+        revocations = store.revocations.last_number(authority.number)
+        if listed.revocations > revocations:
+            yield Shortfall(
+                "restore.forgets-revocations",
+                f"{name} had revoked {listed.revocations}, and {revocations} are known:"
+                f" {listed.revocations - revocations} revocations would be forgotten",
+            )
+        if (number := store.crls.last_number(authority.number)) < listed.number:
+            yield _forgotten_number(name, listed.number, number)
+
+
+def _forgotten_number(name: str, published: int, known: int) -> Shortfall:
+    return Shortfall(
+        "restore.forgets-list",
+        f"list {published} of {name} was published, and numbers are known up to {known}:"
+        f" {published - known} would be given twice",
+    )
+
+
+def _of_list(store: Store, path: Path, crl: PathCrl) -> Iterator[Shortfall]:
+    authority = next((item for item in store.authorities() if _is_by(item, crl)), None)
+    if authority is None or crl.number is None:
+        yield Shortfall(
+            "restore.other-list", f"{path} is signed by no authority that is known", "fetch what is published again"
+        )
+        return
+    if (number := store.crls.last_number(authority.number)) < crl.number:
+        yield _forgotten_number(authority.name, crl.number, number)
+    serials = [Serial(number.to_bytes(16)) for number in crl.serial_numbers() if number >> 120 and not number >> 127]
+    known = store.revocations.among(authority.number, serials)
+    if missing := [str(serial) for serial in serials if serial not in known]:
+        more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+        yield Shortfall(
+            "restore.forgets-revocations",
+            f"{len(missing)} serial numbers that list {crl.number} of {authority.name} names are not revoked here:"
+            f" {', '.join(missing[:_NAMED])}{more}",
+        )
+
+
+def _is_by(authority: AuthorityRecord, crl: PathCrl) -> bool:
+    if authority.public_key is None:
+        return False
+    try:
+        key_of(authority).verify(crl.signature, crl.signed, ec.ECDSA(hashes.SHA256()))
+    except InvalidSignature:
+        return False
+    return True
