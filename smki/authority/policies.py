@@ -20,6 +20,7 @@ from smki.pki.profile import Profile, read_profile
 from smki.settings import Sourced, Table, read_toml
 
 if TYPE_CHECKING:
+    from smki.authority.anomaly import Detectors
     from smki.authority.broker import BrokerPolicy
     from smki.authority.cos import CosPolicy
     from smki.authority.credentials import CredentialsPolicy
@@ -36,12 +37,13 @@ if TYPE_CHECKING:
 
 _USE_CASES, _DEVICES, _CREDENTIALS = "use-cases.toml", "devices.toml", "credentials.toml"
 _REGISTRATION, _INVENTORY, _RECOVERY = "registration.toml", "inventory.toml", "recovery.toml"
+_ANOMALY = "anomaly.toml"
 _COS, _JOINS, _REVOCATION = "cos.toml", "joins.toml", "revocation.toml"
 _OCSP, _PUBLICATION = "ocsp.toml", "publication.toml"
 _BROKER = "broker.toml"
 _NAMES = ("names-cosem.toml", "names-zigbee.toml")
 _TABLES = (
-    _USE_CASES, _DEVICES, _CREDENTIALS, _REGISTRATION, _INVENTORY, _RECOVERY, _COS, _JOINS, _REVOCATION,
+    _USE_CASES, _DEVICES, _CREDENTIALS, _REGISTRATION, _INVENTORY, _RECOVERY, _COS, _JOINS, _REVOCATION, _ANOMALY,
 )  # fmt: skip
 MIN_APPROVALS = 2  # no single person makes a key (tScheme key management; RFC 3647 5.2.2)
 
@@ -167,6 +169,13 @@ class Policies:
         return read_toml(self.tables[_COS], _COS, CosFile).value.checked()
 
     @cached_property
+    def anomaly(self) -> "Detectors":
+        """What the access control broker holds because it is too much, too quick or makes no sense."""
+        from smki.authority.anomaly import AnomalyFile
+
+        return read_toml(self.tables[_ANOMALY], _ANOMALY, AnomalyFile).value.checked(self.use_cases)
+
+    @cached_property
     def joins(self) -> "JoinsPolicy":
         """Which devices of a home may be joined."""
         from smki.authority.joins import JoinsFile
@@ -207,7 +216,7 @@ class Policies:
         """Read what was not read yet: policies are adopted whole or not at all."""
         _ = self.ocsp, self.publication
         _ = self.use_cases, self.names, self.devices, self.credentials, self.registration, self.inventory
-        _ = self.recovery, self.cos, self.joins, self.revocation, self.broker
+        _ = self.recovery, self.cos, self.joins, self.revocation, self.broker, self.anomaly
 
     @property
     def digest(self) -> str:
