@@ -15,7 +15,7 @@ from smki.meter_point import MeterPoint
 from smki.pki.serial import Serial
 from smki.store.acts import Acts, places
 from smki.store.engine import Engine
-from smki.store.estate_records import Believed, DeviceQuery, DeviceRecord, DeviceStatus
+from smki.store.estate_records import Believed, DeviceQuery, DeviceRecord, DeviceStatus, Place
 from smki.store.tables import SUPPLIER_CELLS, WATCHED_CELLS
 
 if TYPE_CHECKING:
@@ -63,6 +63,17 @@ class Estate:
             cells, floors = self._cells(known), self._floors(known)
             found.update((record.entity, record) for record in (_record(row, cells, floors) for row in rows))
         return dict(sorted(found.items()))
+
+    def places(self, entities: Sequence[EntityId]) -> dict[EntityId, Place]:
+        """Of those of these that are known, what they are and where: a fraction of the cost of all of it."""
+        found: dict[EntityId, Place] = {}
+        for start in range(0, len(entities), _PIECE):
+            piece = tuple(entity.octets for entity in entities[start : start + _PIECE])
+            for octets, kind, status, point in self._of("device", _DEVICE[:4], "entity", piece):
+                found[EntityId(bytes(octets))] = Place(
+                    _KINDS[kind], _STATUSES[status], None if point is None else MeterPoint(point)
+                )
+        return found
 
     def page(self, query: DeviceQuery, after: EntityId | None, limit: int) -> tuple[DeviceRecord, ...]:
         """The next so many devices meant, after one."""

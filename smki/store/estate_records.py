@@ -102,6 +102,15 @@ class DeviceRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """The least there is to say of a device: what it is, in which state, and where."""
+
+    kind: DeviceType
+    status: DeviceStatus
+    meter_point: MeterPoint | None
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceQuery:
     """Which devices are meant; what is None does not matter."""
 

@@ -43,6 +43,13 @@ class Registrations:
             found[MeterPoint(row[3])] = _registered(row)  # the last one counts
         return found
 
+    def histories(self, points: Iterable[MeterPoint]) -> dict[str, list[tuple[int, bytes | None, bytes | None]]]:
+        """Of many meter points, by their digits: since which second who supplies and serves, the oldest first."""
+        found: dict[str, list[tuple[int, bytes | None, bytes | None]]] = {}
+        for since, supplier, operator, digits in self._rows([point.digits for point in points]):
+            found.setdefault(digits, []).append((since, _octets(supplier), _octets(operator)))
+        return found
+
     def _rows(self, digits: Sequence[str], more: str = "", values: tuple[Any, ...] = ()) -> Iterable[tuple[Any, ...]]:
         for start in range(0, len(digits), _PIECE):
             piece = digits[start : start + _PIECE]
