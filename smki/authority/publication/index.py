@@ -29,7 +29,7 @@ def index(picture: Picture) -> bytes:
         ],
         "trust": TRUST_ALL,
         "authorities": [_authority(item) for item in picture.authorities],
-        "links": [{**_certificate(link.file, link.der)} for link in picture.links],
+        "links": [_certificate(link.file, link.der) for link in picture.links],
         "lists": [_list(item) for item in picture.lists],
     }
     return (json.dumps(fields, indent=2, ensure_ascii=False) + "\n").encode()
@@ -67,6 +67,7 @@ def _list(item: PublishedList) -> dict[str, Any]:
         "next_update": _moment(item.next_update),
         "entries": item.entries,
         "size": item.size,
+        "pem": item.text_file,
         "der": item.file,
         "sha256": item.sha256.hex(),
     }

@@ -30,6 +30,11 @@ class PublishedList:
     file: str
     """Below `published/`."""
 
+    @property
+    def text_file(self) -> str | None:
+        """The same as PEM; of complete lists alone."""
+        return self.file.removesuffix("crl") + "pem" if self.kind == "complete" else None
+
 
 def file_name(authority: str, *, delta: bool) -> str:
     """Where the world finds a list, as DER."""

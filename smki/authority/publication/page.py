@@ -186,7 +186,10 @@ def _both(file: str, name: str) -> "Iterator[ET.Element | str]":
 def _list_row(item: PublishedList, now: datetime) -> tuple[str, list[ET.Element]]:
     soon = int((item.next_update - item.this_update).total_seconds()) // _SOON_LIST
     name = item.name if item.kind == "complete" else f"{item.name}, changes since"
-    file = _of("a", f"DER, {_size(item.size)}", href=item.file, aria_label=f"List {item.number} of {name} as DER")
+    told = f"List {item.number} of {name} as "
+    files: list[ET.Element | str] = [_of("a", "DER", href=item.file, aria_label=f"{told}DER")]
+    if item.text_file is not None:
+        files = [_of("a", "PEM", href=item.text_file, aria_label=f"{told}PEM"), " · ", *files]
     return "child" if item.kind == "delta" else "", [
         _of("th", name, scope="row"),
         _of("td", f"{item.number}"),
@@ -194,7 +197,7 @@ def _list_row(item: PublishedList, now: datetime) -> tuple[str, list[ET.Element]
         _of("td", _time(item.this_update)),
         _of("td", _time(item.next_update)),
         _of("td", _left(item.next_update, now, soon, "lapsed")),
-        _of("td", file),
+        _of("td", _of("span", *files, f", {_size(item.size)}", class_="word")),
     ]
 
 

@@ -13,7 +13,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -22,7 +22,7 @@ from smki.authority.hierarchy import pem
 from smki.authority.log import audit_key, seal
 from smki.authority.publication import publish
 from smki.authority.publication.index import TRUST_ALL, feed, index
-from smki.authority.publication.lists import PublishedList
+from smki.authority.publication.lists import PublishedList, published_lists
 from smki.authority.publication.manifest import (
     MANIFEST,
     MAX_MANIFEST_OCTETS,
@@ -38,7 +38,7 @@ from smki.authority.safe_files import read_bounded
 from smki.authority.workspace import Workspace
 from smki.errors import IntegrityFailure, InvalidInput
 from smki.pki.public_key import spki_of
-from smki.store.note import read_checkpoint
+from smki.store.note import read_checkpoint, verifier_key
 
 VERIFIER_KEY = "audit/verifier-key"
 _PIECE = 3 << 18  # octets; a multiple of 48, which are a line of PEM
@@ -71,9 +71,8 @@ def refresh_site(workspace: Workspace) -> Refreshed:
         if before is not None:
             _refuse_fewer(picture, before)
         digests, behind = _list_digests(workspace, picture.lists)
-        files = _files(picture)
+        files = _files(picture, spki)
         digests |= {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}
-        digests[VERIFIER_KEY] = _digest_on_disk(workspace, VERIFIER_KEY)
         files[SUMS] = sums_of(digests)
         digests[SUMS] = hashlib.sha256(files[SUMS]).hexdigest()
         manifest = Manifest(
@@ -90,9 +89,12 @@ def refresh_site(workspace: Workspace) -> Refreshed:
         return Refreshed(manifest, (*written, MANIFEST), behind)
 
 
-def after_publish(workspace: Workspace) -> None:
-    """What follows when lists were written."""
-    refresh_site(workspace)
+def is_behind(workspace: Workspace) -> bool:
+    """Whether the manifest speaks of other lists than the store has: who wrote them died before it was refreshed."""
+    spki = workspace.store.audit_key
+    before = _last(workspace, spki) if spki is not None else None
+    digests = {item.file: item.sha256.hex() for item in published_lists(workspace)}
+    return before is None or any(before.files.get(path) != digest for path, digest in digests.items())
 
 
 @contextmanager
@@ -132,7 +134,7 @@ def _refuse_fewer(picture: Picture, before: Manifest) -> None:
             )
 
 
-def _files(picture: Picture) -> dict[str, bytes]:
+def _files(picture: Picture, spki: bytes) -> dict[str, bytes]:
     """Every file that is ours to write but the last two, in the order to write them."""
     files: dict[str, bytes] = {}
     certificates = {item.file: item.der for item in picture.authorities} | {
@@ -146,6 +148,7 @@ def _files(picture: Picture) -> dict[str, bytes]:
     # Written last: no hierarchy's own bundle takes its place.
     files.pop(TRUST_ALL, None)
     files[TRUST_ALL] = b"".join(pem(item.der) for item in trusted)
+    files[VERIFIER_KEY] = f"{verifier_key(picture.checkpoint.origin, spki)}\n".encode()
     return files | {"index.html": page(picture), "index.json": index(picture), "feed.atom": feed(picture)}
 
 
@@ -167,8 +170,12 @@ def _is_plain(path: Path) -> bool:
     return stat.S_ISREG(status.st_mode) and stat.S_IMODE(status.st_mode) == _FILE_MODE
 
 
-def _digest_on_disk(workspace: Workspace, path: str) -> str:
-    return hashlib.sha256((workspace.home / "published" / path).read_bytes()).hexdigest()
+def _digest_on_disk(workspace: Workspace, path: str) -> str | None:
+    there = workspace.home / "published" / path
+    if not _is_plain(there):
+        return None
+    with there.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _list_digests(workspace: Workspace, lists: tuple[PublishedList, ...]) -> tuple[dict[str, str], tuple[str, ...]]:
@@ -180,17 +187,16 @@ def _list_digests(workspace: Workspace, lists: tuple[PublishedList, ...]) -> tup
     behind: list[str] = []
     for item in lists:
         path = workspace.home / "published" / item.file
-        text = PurePosixPath(item.file).with_suffix(".pem").as_posix()
         found = _digests(path, item.size) if _is_plain(path) else ("", "")
         if found[0] != item.sha256.hex():
             behind.append(item.file)
             continue
         digests[item.file] = found[0]
-        beside = path.with_suffix(".pem")
-        if _is_plain(beside):
-            with beside.open("rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() == found[1]:
-                    digests[text] = found[1]
+        if item.text_file is not None:
+            if _digest_on_disk(workspace, item.text_file) == found[1]:
+                digests[item.text_file] = found[1]
+            else:
+                behind.append(item.text_file)
     return digests, tuple(behind)
 
 

@@ -12,6 +12,7 @@ It reads files and asks no store, no HSM and no network.
 
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from smki.authority.hierarchy import pem
 from smki.authority.publication.lists import FOLDER
 from smki.authority.publication.manifest import (
+    AUTHORITY_NAME,
     MANIFEST,
     MAX_MANIFEST_OCTETS,
     SUMS,
@@ -98,16 +100,16 @@ class _Judge:
     def judge(self) -> None:
         for path, digest in sorted(self._manifest.files.items()):
             self._judge_file(path, digest)
-        for path in _others(self._folder, {*self._manifest.files, *_MOVES_ON}):
-            self.cry("file.unlisted", f"{path} is not in the manifest", "do not use it: nobody signed for it")
         self._judge_sums()
         self._judge_checkpoint()
         self._read_certificates()
         self._judge_signers()
         self._judge_bundles()
         for path in sorted(path for path in self._good if path.startswith(f"{FOLDER}/") and path.endswith(".crl")):
-            self._judge_list(path)
+            self._judge_list(path, self._read(path, MAX_CRL_OCTETS) or b"")
         self._judge_missing_lists()
+        for path in _others(self._folder, {*self._manifest.files, *_MOVES_ON}):
+            self._judge_other(path)
 
     def _judge_file(self, path: str, digest: str) -> None:
         found = _digest(self._folder / path)
@@ -177,26 +179,40 @@ class _Judge:
             if held - known:
                 self.cry("trust.unknown", f"{path} holds a certificate that is not under ca/")
 
-    def _judge_list(self, path: str) -> None:
+    def _judge_other(self, path: str) -> None:
+        """A delta stays a while after a complete list overtook it: its own signature speaks for it."""
+        if re.fullmatch(rf"{FOLDER}/{AUTHORITY_NAME}-delta\.crl", path):
+            self._read_list(path, read_bounded(self._folder / path, MAX_CRL_OCTETS, "file"))
+        else:
+            self.cry("file.unlisted", f"{path} is not in the manifest", "do not use it: nobody signed for it")
+
+    def _judge_list(self, path: str, octets: bytes) -> None:
+        found = self._read_list(path, octets)
+        if found is None:
+            return
+        self.lists.append(found)
+        if not found.this_update <= self._at <= found.next_update:
+            self.cry("list.lapsed", f"{path} was good from {found.this_update} to {found.next_update}")
+
+    def _read_list(self, path: str, octets: bytes) -> CheckedList | None:
+        """A list that its authority signed, and not newer than the manifest knows."""
         name = path.removeprefix(f"{FOLDER}/").removesuffix(".crl")
         try:
-            crl = PathCrl.read(self._read(path, MAX_CRL_OCTETS) or b"")
+            crl = PathCrl.read(octets)
         except InvalidInput as error:
             self.cry(error.code, f"{path}: {error.message}")
-            return
-        authority = name if not crl.is_delta else name.removesuffix("-delta")
+            return None
+        authority = name.removesuffix("-delta") if crl.is_delta else name
         signer = self.certificates.get(f"ca/{authority}.cer")
+        listed = self._manifest.lists.get(authority)
         if signer is None or crl.issuer != signer.subject or not _is_signed(signer, crl.signature, crl.signed):
             self.cry("list.signature", f"{path} is not signed by the authority whose name it bears")
-            return
-        listed = self._manifest.lists.get(authority)
-        if crl.number is None or crl.next_update is None or listed is None or crl.number > listed.number:
+        elif crl.number is None or crl.next_update is None or listed is None or crl.number > listed.number:
             self.cry("list.number", f"{path} has a number the manifest does not know")
-            return
-        if not crl.is_current(self._at):
-            self.cry("list.lapsed", f"{path} was good from {crl.this_update:%F %T} to {crl.next_update:%F %T} UTC")
-        kind = "delta" if crl.is_delta else "complete"
-        self.lists.append(CheckedList(authority, kind, crl.number, crl.this_update, crl.next_update, path))
+        else:
+            kind = "delta" if crl.is_delta else "complete"
+            return CheckedList(authority, kind, crl.number, crl.this_update, crl.next_update, path)
+        return None
 
     def _judge_missing_lists(self) -> None:
         for name, listed in self._manifest.lists.items():
