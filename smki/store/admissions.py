@@ -1,6 +1,6 @@
 """What the access control broker admitted and holds: reading it, and the changes of an act."""
 
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -105,7 +105,7 @@ class AdmissionActs(Acts):
         return Admissions(self._engine)
 
     def put_admissions(
-        self, records: Sequence[AdmissionRecord], outgoing: Sequence[Outgoing], steps: Set[int] = frozenset()
+        self, records: Sequence[AdmissionRecord], outgoing: Sequence[Outgoing], steps: frozenset[int] = frozenset()
     ) -> None:
         """Admit commands, to be handed out after this; the counters of their pairs move on, and never back.
 
@@ -122,7 +122,7 @@ class AdmissionActs(Acts):
         )
         self._move_counters(records, steps)
 
-    def _move_counters(self, records: Sequence[AdmissionRecord], steps: Set[int]) -> None:
+    def _move_counters(self, records: Sequence[AdmissionRecord], steps: frozenset[int]) -> None:
         latest: dict[tuple[bytes, bytes], tuple[int, int, int, bytes]] = {}
         for item in records:
             for originator, counter in ((item.originator, item.counter), (item.party, item.party_counter)):
