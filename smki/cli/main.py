@@ -33,6 +33,7 @@ _COMMANDS = {
     "message": ("smki.cli.message", "Show, verify, sign and decrypt messages; add MACs; run vectors."),
     "hsm": ("smki.cli.hsm", "See HSMs and tokens, and test what they can do."),
     "init": ("smki.cli.init", "Make a workspace, or fill in what one lacks."),
+    "ocsp": ("smki.cli.ocsp", "Appoint responders; answer by OCSP whether certificates are revoked."),
     "org": ("smki.cli.org", "Enrol organisations and their officers; issue certificates to them."),
     "registration": ("smki.cli.registration", "Take in registration data; see who is registered for a meter point."),
     "recovery": ("smki.cli.recovery", "Recover devices after a compromise: plan, approve, run, follow."),
