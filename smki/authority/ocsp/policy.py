@@ -94,7 +94,9 @@ class OcspFile(Table, frozen=True):
         profile = profiles.get(self.responder.profile)
         if profile is None or profile.kind is not Kind.RESPONDER:
             raise InvalidInput(
-                "policy.no-profile", f"{_FILE}: responder.profile: {self.responder.profile[:40]!r}", "name a responder's"
+                "policy.no-profile",
+                f"{_FILE}: responder.profile: {self.responder.profile[:40]!r}",
+                "name a responder's",
             )
         if self.responder.days > MOST_DAYS or self.responder.renew >= self.responder.days:
             raise Refused(
@@ -128,7 +130,9 @@ class OcspFile(Table, frozen=True):
 def _within(key: str, text: str, most: timedelta, least: timedelta = timedelta(seconds=1)) -> timedelta:
     match = _STRETCH.fullmatch(text)
     if match is None:
-        raise InvalidInput("policy.ocsp", f"{_FILE}: {key} = {text[:20]!r}", "write a time such as 5s, 30m, 12h or 7d")
+        raise InvalidInput(
+            "policy.ocsp", f"{_FILE}: {key} = {text[:20]!r}", "write a time such as 5s, 30m, 12h or 7d"
+        )
     found = int(match[1]) * _UNITS[match[2]]
     if not least <= found <= most:
         raise Refused("policy.ocsp", f"{_FILE}: {key} = {text!r}", f"give from {least} to {most}")
