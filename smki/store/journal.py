@@ -31,7 +31,7 @@ MAX_FRAME_OCTETS = 1 << 28
 _LENGTH_OCTETS = 4
 _DIGITS = 16  # of a file's name: names sort as numbers
 _STATEMENTS = ("INSERT INTO ", "UPDATE ", "DELETE FROM ")
-_Value = bool | int | str | bytes | None
+_VALUES = (int, str, bytes, type(None))  # msgspec takes no union of text and octets
 _Size = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 
 
@@ -43,13 +43,13 @@ class _Head(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
 
 class _Statement(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="do"):
     sql: str
-    values: tuple[_Value, ...]
+    values: tuple[Any, ...]
 
 
 class _Insert(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="in"):
     table: str
     columns: tuple[str, ...]
-    rows: list[tuple[_Value, ...]]
+    rows: list[tuple[Any, ...]]
 
 
 class _End(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="end"):
@@ -155,7 +155,7 @@ class Journal:
                     recorder.put(_Head(store.schema_version(), store.workspace_id, before))
                     yield recorder
                     after = store.audit_size()
-                    entries: list[tuple[_Value, ...]] = [
+                    entries: list[tuple[Any, ...]] = [
                         (entry.seq, entry.body) for entry in store.audit_entries(before, after)
                     ]
                     recorder.put(_Insert("audit_entry", ("seq", "body"), entries))
@@ -233,8 +233,10 @@ class _Replay:
 
     def _do(self, frame: _Frame) -> None:
         match frame:
+            case _Insert(rows=rows) if not all(isinstance(value, _VALUES) for row in rows for value in row):
+                raise self._fault("it holds what is no value")
             case _Insert(table="audit_entry", rows=rows):
-                self._store.append_bodies([_entry(row) for row in rows])
+                self._store.append_bodies([(seq, body) for seq, body in rows])
             case _Insert(table=table, columns=columns, rows=rows):
                 if not set(columns) <= set(tables_at(self._store.schema_version())[table].columns):
                     raise self._fault(f"rows of {table}")
@@ -264,8 +266,3 @@ class _Replay:
             f"{self._path}: {reason}",
             "restore without what comes after it, if nothing else is left",
         )
-
-
-def _entry(row: tuple[Any, ...]) -> tuple[int, bytes]:
-    seq, body = row
-    return seq, body

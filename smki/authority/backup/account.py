@@ -44,10 +44,11 @@ class _Sum:
 
 
 class _Sums:
-    """What certificates and serial numbers there are: as the log has it, or the tables."""
+    """What there is: as the log has it, or the tables."""
 
     def __init__(self) -> None:
         self.issued, self.drawn, self.burnt, self.revoked = _Sum(), _Sum(), _Sum(), _Sum()
+        self.lists = _Sum()
 
 
 def account(engine: Engine) -> Iterator[str]:
@@ -69,6 +70,7 @@ def account(engine: Engine) -> Iterator[str]:
     yield from kept.burnt.against(logged.burnt, "burnt serial numbers")
     yield from _revocations(engine, kept, revoked)
     yield from kept.revoked.against(logged.revoked, "revocations")
+    yield from kept.lists.against(logged.lists, "numbers of revocation lists")
 
 
 def _rows(engine: Engine, sql: str) -> Iterator[tuple[Any, ...]]:
@@ -96,6 +98,8 @@ def _revocations(engine: Engine, kept: _Sums, revoked: int) -> Iterator[str]:
     names = dict(engine.execute("SELECT number, name FROM authority").fetchall())
     for issuer, number, serial in _rows(engine, "SELECT issuer, number, serial FROM revocation"):
         kept.revoked.add(names.get(issuer, issuer), number, _hex(serial))
+    for issuer, number in _rows(engine, "SELECT issuer, number FROM crl"):
+        kept.lists.add(names.get(issuer, issuer), number)
     with_status = engine.execute(
         "SELECT COUNT(*) FROM revocation JOIN certificate ON certificate.serial = revocation.serial"
         " AND certificate.issuer = revocation.issuer WHERE certificate.status = ?",
@@ -152,6 +156,10 @@ def _revoked(sums: _Sums, facts: dict[str, Any]) -> None:
     sums.revoked.add(facts["authority"], facts["number"], facts["serial"])
 
 
+def _listed(sums: _Sums, facts: dict[str, Any]) -> None:
+    sums.lists.add(facts["authority"], facts["number"])
+
+
 _ACTS: dict[str, Callable[[_Sums, dict[str, Any]], None]] = {
     "certificates.issued": _issued,
     "ceremony.done": _founded,
@@ -160,4 +168,5 @@ _ACTS: dict[str, Callable[[_Sums, dict[str, Any]], None]] = {
     "ceremony.resumed": _set_aside_by_name,
     "serials.burnt": _burnt,
     "certificate.revoked": _revoked,
+    "crl.number-reserved": _listed,
 }
