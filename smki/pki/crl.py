@@ -6,7 +6,6 @@ builds of the same entries, which is proven before the first use. What is fixed 
 """
 
 import hashlib
-import struct
 from calendar import timegm
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -30,6 +29,7 @@ from smki.pki.validity import FIRST_GENERALIZED_YEAR, TimeForm
 Entry = tuple[bytes, int, int, int | None]
 """Serial number, time of revocation, reason code, time of compromise: plain, because there may be a million."""
 
+READ_IN_FULL = 1000  # entries of a list that was made are read field by field; of all others, the octets compared
 _BATCH = 4096
 _TAGS = {TimeForm.UTC: 0x17, TimeForm.GENERALIZED: 0x18}
 _EXTENSIONS_TAG = b"\xa0"
@@ -71,26 +71,17 @@ class CrlDraft:
 
 @dataclass(slots=True)
 class Tally:
-    """How many entries there are, and a digest over all they say, in order."""
+    """What was encoded: how many entries, a digest of their octets, and what the first of them say."""
 
     count: int = 0
-    _digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+    first: list[Entry] = field(default_factory=list)
+    octets: "hashlib._Hash" = field(default_factory=hashlib.sha256)
 
-    def add(self, rows: list[Entry]) -> None:
+    def add(self, rows: list[Entry], encoded: bytes) -> None:
         self.count += len(rows)
-        self._digest.update(b"".join([_packed(*row) for row in rows]))
-
-    @property
-    def digest(self) -> bytes:
-        return self._digest.digest()
-
-
-_PACK = struct.Struct(">20pqBq").pack
-_NEVER = -(1 << 63)
-
-
-def _packed(serial: bytes, at: int, reason: int, compromised: int | None) -> bytes:
-    return _PACK(serial, at, reason, _NEVER if compromised is None else compromised)
+        self.octets.update(encoded)
+        if len(self.first) < READ_IN_FULL:
+            self.first += rows[: READ_IN_FULL - len(self.first)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +95,6 @@ def encode_entries(rows: Iterable[Entry], tally: Tally) -> Iterator[bytes]:
     """The octets of entries, many at a time. All serial numbers have 16 octets."""
     forms, stream = _forms(), iter(rows)
     while batch := list(islice(stream, _BATCH)):
-        tally.add(batch)
         parts: list[bytes] = []
         for serial, at, reason, compromised in batch:
             late = at >= _FIRST_GENERALIZED
@@ -114,7 +104,9 @@ def encode_entries(rows: Iterable[Entry], tally: Tally) -> Iterator[bytes]:
                 parts += (pieces[0], serial, pieces[1], time, pieces[2])
             else:
                 parts += (pieces[0], serial, pieces[1], time, pieces[2], _generalized(compromised), pieces[3])
-        yield b"".join(parts)
+        encoded = b"".join(parts)
+        tally.add(batch, encoded)
+        yield encoded
 
 
 @lru_cache(maxsize=_BATCH)

@@ -9,6 +9,7 @@ from calendar import timegm
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -19,13 +20,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import SignatureAlgorithmOID
 
 from smki.errors import IntegrityFailure, InvalidInput
-from smki.pki.crl import FLAGS, CrlDraft, Entry, Tally
+from smki.pki.crl import FLAGS, READ_IN_FULL, CrlDraft, Entry, Frame, Tally
 from smki.pki.reason import Reason
 from smki.pki.serial import SERIAL_OCTETS
 
 _LONG = 0x80
 _MOST_LENGTH_OCTETS = 4
-_BATCH = 4096
 _PREHASHED = ec.ECDSA(Prehashed(hashes.SHA256()))
 _CODES = {flag: reason.value for reason, flag in FLAGS.items()}
 
@@ -63,11 +63,15 @@ def read_list(der: bytes, key: ec.EllipticCurvePublicKey) -> ReadList:
     return ReadList(number, bases[0] if bases else None, crl.last_update_utc, next_update, crl)
 
 
-def check_list(der: bytes, draft: CrlDraft, tally: Tally, key: ec.EllipticCurvePublicKey) -> None:
+def check_list(der: bytes, frame: Frame, tally: Tally, octets: int, key: ec.EllipticCurvePublicKey) -> None:
     """Read what was made as a stranger would: it says what it was to say, all of it and no more."""
     try:
         crl = read_list(der, key).parsed
-        faults = [*_head_faults(crl, draft), *_entry_faults(crl, tally)]
+        faults = [
+            *_head_faults(crl, frame.draft),
+            *_entry_faults(crl, tally),
+            *_octet_faults(der, frame, tally, octets),
+        ]
     except InvalidInput as error:
         faults = [error.message]
     except (ValueError, OverflowError, KeyError) as error:
@@ -93,17 +97,25 @@ def _head_faults(crl: x509.CertificateRevocationList, draft: CrlDraft) -> Iterat
 
 
 def _entry_faults(crl: x509.CertificateRevocationList, wanted: Tally) -> Iterator[str]:
-    found, rows = Tally(), []
-    for entry in entries_of(crl):
-        rows.append(entry)
-        if len(rows) == _BATCH:
-            found.add(rows)
-            rows.clear()
-    found.add(rows)
-    if found.count != wanted.count:
-        yield f"{found.count} entries, and {wanted.count} were meant"
-    elif found.digest != wanted.digest:
+    if len(crl) != wanted.count:
+        yield f"{len(crl)} entries, and {wanted.count} were meant"
+    elif list(entries_of(islice(crl, READ_IN_FULL))) != wanted.first:
         yield "an entry differs"
+
+
+def _octet_faults(der: bytes, frame: Frame, wanted: Tally, octets: int) -> Iterator[str]:
+    """What is signed is what was put together, to the octet: of a million entries each is what pyca makes of it."""
+    start, end = _signed(der)
+    before, after = frame.before(octets), frame.after
+    view = memoryview(der)[start:end]
+    same = len(view) == len(before) + octets + len(after) and view[: len(before)] == before
+    entries = view[len(before) : len(view) - len(after)]
+    if (
+        not same
+        or view[len(before) + octets :] != after
+        or hashlib.sha256(entries).digest() != wanted.octets.digest()
+    ):
+        yield "its octets are others"
 
 
 def entries_of(crl: Iterable[x509.RevokedCertificate]) -> Iterator[Entry]:
@@ -124,9 +136,7 @@ def entries_of(crl: Iterable[x509.RevokedCertificate]) -> Iterator[Entry]:
 
 def _is_signed(der: bytes, crl: x509.CertificateRevocationList, key: ec.EllipticCurvePublicKey) -> bool:
     """pyca would copy what was signed, twice; hashed where it stands, it costs nothing."""
-    start, _ = _element(der, 0)
-    inside, end = _element(der, start)
-    del inside
+    start, end = _signed(der)
     digest = hashlib.sha256(memoryview(der)[start:end]).digest()
     signature = crl.signature
     try:
@@ -136,6 +146,12 @@ def _is_signed(der: bytes, crl: x509.CertificateRevocationList, key: ec.Elliptic
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+def _signed(der: bytes) -> tuple[int, int]:
+    """Where what is signed begins and ends."""
+    start, _ = _element(der, 0)
+    return start, _element(der, start)[1]
 
 
 def _element(der: bytes, at: int) -> tuple[int, int]:

@@ -116,13 +116,24 @@ def _make(workspace: Workspace, standing: Standing, *, delta: bool) -> CrlRecord
     reserved = _reserve(workspace, standing, delta=delta)
     with made(workspace, standing.authority, reserved, standing.complete) as found:
         record = found.record
-        facts = {key: value for key, value in as_json(record).items() if value is not None}
-        facts |= {"this_update": record.this_update.isoformat(), "next_update": record.next_update.isoformat()}
-        facts |= {"sha256": found.record.sha256.hex() if found.record.sha256 else ""}
-        with act(workspace, "crl.made", authority=standing.authority.name, **facts) as tx:
+        with act(workspace, "crl.made", authority=standing.authority.name, **_facts(record)) as tx:
             _refuse_older(tx, record)
             tx.put_crl(record, found.pieces())
     return record
+
+
+def _facts(record: CrlRecord) -> dict[str, Any]:
+    """As the log says them."""
+    words = {key: value for key, value in as_json(record).items() if value is not None}
+    words |= {key: utc_text(words[key]) for key in ("this_update", "next_update")}
+    if record.sha256 is None:  # not made yet
+        words = {key: words[key] for key in ("kind", "number", "this_update", "next_update")}
+        return words | {"covers": record.covers}
+    return words | {"sha256": record.sha256.hex(), "covers": record.covers}
+
+
+def utc_text(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _reserve(workspace: Workspace, standing: Standing, *, delta: bool) -> CrlRecord:
@@ -148,7 +159,7 @@ def _reserve(workspace: Workspace, standing: Standing, *, delta: bool) -> CrlRec
             scope=rule.scope,
         )
         tx.reserve_crl(record)
-        entries.append({"authority": authority.name, "number": number, "base": record.base, "covers": record.covers})
+        entries.append({"authority": authority.name, **_facts(record)})
     return record
 
 

@@ -5,7 +5,6 @@ replaces a file in one step; on nodes that share a store each brings up its own 
 """
 
 import base64
-import binascii
 import fcntl
 import hashlib
 import os
@@ -16,8 +15,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from smki.authority.officers import read_public_key
 from smki.authority.publication.lists import current, file_name, folder_of
@@ -30,7 +27,8 @@ from smki.store.records import AuthorityRecord, CrlRecord
 _FOLDER_MODE = 0o755
 _UNFINISHED = re.compile(r"\..+\.[0-9a-f]{12}")  # what `safe_files` leaves when it is killed
 _BEGIN, _END = b"-----BEGIN X509 CRL-----\n", b"-----END X509 CRL-----\n"
-_LINE_OCTETS = 48
+_LINE = 64
+_PIECE_OCTETS = 48 << 14  # 48 are a line
 _TRIES = 3
 
 
@@ -41,7 +39,6 @@ class Held:
     number: int
     this_update: datetime
     next_update: datetime
-    sha256: bytes
 
 
 class _Overtaken(Exception):
@@ -51,7 +48,7 @@ class _Overtaken(Exception):
 def held(workspace: Workspace, authority: AuthorityRecord) -> tuple[Held, ...]:
     """The lists of an authority that the folder has."""
     paths = (workspace.home / "published" / file_name(authority.name, delta=delta) for delta in (False, True))
-    found = (_held(path, authority) for path in (*paths, _pem_path(workspace, authority)))
+    found = (_held(path, authority) for path in paths)
     return tuple(one for one in found if one is not None)
 
 
@@ -73,9 +70,9 @@ def _bring_up(workspace: Workspace, authority: AuthorityRecord) -> Iterator[str]
         if _is_newer(record, _held(path, authority)):
             write_pieces_over(path, _checked(workspace, record))
             yield path.name
-        armoured = _pem_path(workspace, authority)
-        if not record.is_delta and _is_newer(record, _held(armoured, authority)):
-            write_pieces_over(armoured, _armour(_checked(workspace, record)))
+        armoured = path.with_suffix(".pem")
+        if not record.is_delta and not _is_armoured(armoured, path):
+            write_pieces_over(armoured, _armour(path))
             yield armoured.name
     path = workspace.home / "published" / file_name(authority.name, delta=True)
     stale = None if any(record.is_delta for record in records) or not records else _held(path, authority)
@@ -86,10 +83,6 @@ def _bring_up(workspace: Workspace, authority: AuthorityRecord) -> Iterator[str]
 def _is_newer(record: CrlRecord, there: Held | None) -> bool:
     """Two lists of one number are no reason to write: the next has a higher one than both."""
     return there is None or there.number < record.number
-
-
-def _pem_path(workspace: Workspace, authority: AuthorityRecord) -> Path:
-    return folder_of(workspace) / f"{authority.name}.pem"
 
 
 def _checked(workspace: Workspace, record: CrlRecord) -> Iterator[bytes]:
@@ -108,43 +101,53 @@ def _checked(workspace: Workspace, record: CrlRecord) -> Iterator[bytes]:
         )  # fmt: skip
 
 
-def _armour(pieces: Iterator[bytes]) -> Iterator[bytes]:
+def _armour(path: Path) -> Iterator[bytes]:
+    """The same list as PEM (RFC 7468 6), piece by piece."""
     yield _BEGIN
-    rest = b""
-    for piece in pieces:
-        rest += piece
-        lines = len(rest) // _LINE_OCTETS
-        yield b"".join(_line(rest[n * _LINE_OCTETS : (n + 1) * _LINE_OCTETS]) for n in range(lines))
-        rest = rest[lines * _LINE_OCTETS :]
-    yield (_line(rest) if rest else b"") + _END
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE_OCTETS):
+            text = base64.b64encode(piece)
+            yield b"".join([text[at : at + _LINE] + b"\n" for at in range(0, len(text), _LINE)])
+    yield _END
 
 
-def _line(octets: bytes) -> bytes:
-    return binascii.b2a_base64(octets)
+def _is_armoured(armoured: Path, path: Path) -> bool:
+    try:
+        return _same(armoured, _stamp(armoured), path, _stamp(path))
+    except FileNotFoundError:
+        return False
+
+
+@lru_cache(maxsize=64)
+def _same(armoured: Path, its_stamp: tuple[int, ...], path: Path, stamp: tuple[int, ...]) -> bool:
+    del its_stamp, stamp
+    with armoured.open("rb") as file:
+        return all(file.read(len(piece)) == piece for piece in _armour(path)) and not file.read(1)
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """By which a file that was read is known again."""
+    status = path.stat()
+    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def _held(path: Path, authority: AuthorityRecord) -> Held | None:
+    assert authority.public_key is not None, "an active authority has its key"
     try:
-        status = path.stat()
+        return _read(path, _stamp(path), authority.public_key)
     except FileNotFoundError:
         return None
-    assert authority.public_key is not None, "an active authority has its key"
-    return _read(path, status.st_ino, status.st_mtime_ns, status.st_size, authority.public_key)
 
 
 @lru_cache(maxsize=64)  # a watch looks every few seconds, and a list may have a million entries
-def _read(path: Path, inode: int, changed: int, size: int, spki: bytes) -> Held | None:
+def _read(path: Path, stamp: tuple[int, ...], spki: bytes) -> Held | None:
     """What is no list of this authority counts as nothing, and is written over."""
-    del inode, changed, size
-    key: ec.EllipticCurvePublicKey = read_public_key(spki, path.name)
+    del stamp
     try:
-        octets = path.read_bytes()
-        if octets.startswith(_BEGIN):
-            octets = base64.b64decode(octets.removeprefix(_BEGIN).removesuffix(_END))
-        found = read_list(octets, key)
-    except (OSError, InvalidInput, ValueError):
+        found = read_list(path.read_bytes(), read_public_key(spki, path.name))
+    except InvalidInput:
         return None
-    return Held(found.number, found.this_update, found.next_update, hashlib.sha256(octets).digest())
+    return Held(found.number, found.this_update, found.next_update)
 
 
 @contextmanager

@@ -59,7 +59,7 @@ def made(
         with tempfile.TemporaryFile(dir=workspace.home) as spool, tempfile.TemporaryFile(dir=workspace.home) as file:
             tally = _spool(workspace, reserved, before, spool)
             _sign(frame, spool, file, key)
-            yield Made(_read_back(reserved, draft, tally, file, certified), file)
+            yield Made(_read_back(reserved, frame, tally, spool.tell(), file, certified), file)
     except OSError as error:
         raise Unavailable(
             "crl.file", f"the list of {authority.name} cannot be written: {error.strerror}",
@@ -119,12 +119,12 @@ def _from_start(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _read_back(
-    reserved: CrlRecord, draft: CrlDraft, tally: Tally, file: BinaryIO, key: ec.EllipticCurvePublicKey
+    reserved: CrlRecord, frame: Frame, tally: Tally, entries: int, file: BinaryIO, key: ec.EllipticCurvePublicKey
 ) -> CrlRecord:
     file.flush()
     os.fsync(file.fileno())  # what the disk refuses is to be known now
     file.seek(0)
     octets = file.read()
-    check_list(octets, draft, tally, key)
+    check_list(octets, frame, tally, entries, key)
     digest = hashlib.sha256(octets).digest()
     return replace(reserved, entries=tally.count, size=len(octets), sha256=digest)
