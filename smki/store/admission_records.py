@@ -8,6 +8,8 @@ import msgspec
 
 from smki.entity import EntityId, RemotePartyRole
 
+TOP_UPS = frozenset({0x0007, 0x0097})
+"""CS01a and CS01b, whose counters are a series of their own (GBCS 14)."""
 QuarantineState = Literal["waiting", "released", "rejected"]
 
 

@@ -9,6 +9,7 @@ from smki.entity import EntityId, RemotePartyRole
 from smki.errors import Refused
 from smki.store.acts import Acts, places
 from smki.store.admission_records import (
+    TOP_UPS,
     AdmissionRecord,
     LastAdmitted,
     Outgoing,
@@ -22,11 +23,11 @@ _ADMISSION = (
     "digest", "originator", "role", "target", "code", "counter", "at", "serial", "signature", "party", "party_counter"
 )  # fmt: skip
 _OUTGOING = ("digest", "run", "reference", "octets", "local", "at")
-_LAST = ("target", "originator", "counter", "code", "at", "digest")
+_LAST = ("target", "originator", "series", "counter", "code", "at", "digest")
 _TALLY = ("level", "since", "originator", "role", "code", "area", "admitted", "held", "refused")
 _NO_STEP = 0  # of no use case
-Pair = tuple[EntityId, EntityId]
-"""Who commands, and what."""
+Series = tuple[EntityId, EntityId, bool]
+"""Who commands, what, and whether by top-ups: they are numbered apart (GBCS 14)."""
 
 
 class Admissions:
@@ -49,13 +50,13 @@ class Admissions:
             found.update((bytes(row[0]), _admission(row)) for row in rows)
         return found
 
-    def last(self, targets: Sequence[EntityId]) -> dict[Pair, LastAdmitted]:
+    def last(self, targets: Sequence[EntityId]) -> dict[Series, LastAdmitted]:
         """Of each who ever commanded these devices, the last: absent before the first."""
         return {
-            (EntityId(bytes(originator)), EntityId(bytes(target))): LastAdmitted(
+            (EntityId(bytes(originator)), EntityId(bytes(target)), bool(series)): LastAdmitted(
                 int.from_bytes(counter), code, _moment(at), bytes(digest)
             )
-            for target, originator, counter, code, at, digest in self._last(targets)
+            for target, originator, series, counter, code, at, digest in self._last(targets)
         }
 
     def _last(self, targets: Sequence[EntityId]) -> Iterator[Sequence[Any]]:
@@ -107,7 +108,7 @@ class AdmissionActs(Acts):
     def put_admissions(
         self, records: Sequence[AdmissionRecord], outgoing: Sequence[Outgoing], steps: frozenset[int] = frozenset()
     ) -> None:
-        """Admit commands, to be handed out after this; the counters of their pairs move on, and never back.
+        """Admit commands, to be handed out after this; the counters of their series move on, and never back.
 
         `steps` are the codes of which the last one to each device is remembered, whatever came after it.
         """
@@ -123,20 +124,20 @@ class AdmissionActs(Acts):
         self._move_counters(records, steps)
 
     def _move_counters(self, records: Sequence[AdmissionRecord], steps: frozenset[int]) -> None:
-        latest: dict[tuple[bytes, bytes], tuple[int, int, int, bytes]] = {}
+        latest: dict[tuple[bytes, bytes, int], tuple[int, int, int, bytes]] = {}
         for item in records:
             for originator, counter in ((item.originator, item.counter), (item.party, item.party_counter)):
                 if originator is None or counter is None:
                     continue
-                pair = item.target.octets, originator.octets
-                last, code, at, digest = latest.get(pair, (-1, _NO_STEP, 0, b""))
+                series = item.target.octets, originator.octets, int(item.code in TOP_UPS)
+                last, code, at, digest = latest.get(series, (-1, _NO_STEP, 0, b""))
                 if item.code in steps:
                     code, at = item.code, _seconds(item.at)
                 last, digest = (counter, item.digest) if counter > last else (last, digest)
-                latest[pair] = last, code, at, digest
+                latest[series] = last, code, at, digest
         rows = [
-            (*pair, counter.to_bytes(_COUNTER_OCTETS), code, at, digest)
-            for pair, (counter, code, at, digest) in latest.items()
+            (*series, counter.to_bytes(_COUNTER_OCTETS), code, at, digest)
+            for series, (counter, code, at, digest) in latest.items()
         ]
         for start in range(0, len(rows), _PIECE):
             self._move(rows[start : start + _PIECE])
@@ -145,8 +146,8 @@ class AdmissionActs(Acts):
         kept = f"CASE WHEN excluded.code = {_NO_STEP} THEN last_admitted.%s ELSE excluded.%s END"
         changed = self._execute(
             f"INSERT INTO last_admitted ({', '.join(_LAST)}) VALUES {', '.join([f'({places(_LAST)})'] * len(rows))}"
-            " ON CONFLICT (target, originator) DO UPDATE SET counter = excluded.counter, digest = excluded.digest,"
-            f" code = {kept.replace('%s', 'code')}, at = {kept.replace('%s', 'at')}"
+            " ON CONFLICT (target, originator, series) DO UPDATE SET counter = excluded.counter,"
+            f" digest = excluded.digest, code = {kept.replace('%s', 'code')}, at = {kept.replace('%s', 'at')}"
             " WHERE last_admitted.counter < excluded.counter",
             tuple(value for row in rows for value in row),
         ).rowcount
@@ -178,11 +179,9 @@ class AdmissionActs(Acts):
                 (*(getattr(row, column) for column in _TALLY), written),
             )
 
-    def drop_tallies(self, originator: EntityId, level: int, before: int) -> None:
+    def drop_tallies(self, level: int, before: int) -> None:
         """No window reaches so far back."""
-        self._execute(
-            "DELETE FROM tally WHERE originator = ? AND level = ? AND since < ?", (originator.octets, level, before)
-        )
+        self._execute("DELETE FROM tally WHERE level = ? AND since < ?", (level, before))
 
 
 def _row(item: AdmissionRecord) -> tuple[Any, ...]:

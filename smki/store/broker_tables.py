@@ -42,8 +42,9 @@ EIGHTH: dict[str, Table] = {
             "originator": "octets",
             "counter": "octets",
             "digest": "octets",
+            "series": "smallint",
         },
-        ("target", "originator"),
+        ("target", "originator", "series"),
     ),
     "tally": Table(
         {
@@ -91,6 +92,7 @@ EIGHTH: dict[str, Table] = {
 }
 EIGHTH_INDEXES = (
     "CREATE INDEX tally_written ON tally (written)",
+    "CREATE INDEX tally_level ON tally (level, since)",
     "CREATE INDEX quarantine_state ON quarantine (state, at)",
     "CREATE INDEX quarantine_pattern ON quarantine (pattern)",
     "CREATE INDEX consent_party ON consent (party)",

@@ -68,14 +68,16 @@ def test_the_last_of_each_pair_is_known_and_never_goes_back(store: Store) -> Non
     with store.act(act()) as tx:
         tx.put_admissions([admission(5), admission(6, code=0x0050), admission(7)], [], steps)
     last = LastAdmitted((1 << 63) + 7, 0x0050, NOW, (7).to_bytes(32))
-    assert store.admissions.last([METER, OTHER]) == {(ONE, METER): last}
+    assert store.admissions.last([METER, OTHER]) == {(ONE, METER, False): last}
     for number in (7, 6, 1):
         with pytest.raises(Refused, match=r"broker\.counter"):
             put(store, admission(number, digest=b"d" * 31 + bytes((number,)), counter=(1 << 63) + number))
     put(store, admission(1, originator=TWO, digest=b"e" * 32, counter=3, party=ONE, party_counter=(1 << 63) + 8))
     after = store.admissions.last([METER])
-    assert after[ONE, METER] == LastAdmitted((1 << 63) + 8, 0x0050, NOW, b"e" * 32)
-    assert (after[TWO, METER].counter, after[TWO, METER].code) == (3, 0)
+    assert after[ONE, METER, False] == LastAdmitted((1 << 63) + 8, 0x0050, NOW, b"e" * 32)
+    assert (after[TWO, METER, False].counter, after[TWO, METER, False].code) == (3, 0)
+    put(store, admission(2, code=0x0007, counter=1, digest=b"f" * 32))
+    assert store.admissions.last([METER])[ONE, METER, True].counter == 1, "top-ups are numbered apart"
 
 
 def test_what_was_not_handed_out_waits(store: Store) -> None:
@@ -103,7 +105,7 @@ def test_tallies_add_up_and_tell_what_is_new(store: Store) -> None:
     assert store.admissions.tallies(0, 1000) == store.admissions.tallies_of(ONE, 0, 1000) == (total,)
     assert store.admissions.tallies(0, 1001) == store.admissions.tallies_of(TWO, 0, 0) == ()
     with store.act(act()) as tx:
-        tx.drop_tallies(ONE, 0, 1001)
+        tx.drop_tallies(0, 1001)
     assert store.admissions.tallies(0, 0) == ()
     assert len(store.admissions.tallies(1, 0)) == 1
 
