@@ -51,8 +51,10 @@ class Counts:
         self._days: dict[bytes, set[int]] = {}
         self._habits: dict[tuple[Any, ...], tuple[int, int]] = {}
         self._deltas: dict[tuple[Key, int, int], list[int]] = {}
-        self._steps: dict[bytes, deque[tuple[int, int]]] = {}
+        self.recent: dict[bytes, deque[tuple[int, int]]] = {}
+        """What was admitted to each device since `changes` was last asked for."""
         self._remembered: frozenset[int] = frozenset()
+        self._moment: datetime | None = None
         self._latest = self._pruned = self._habits_of = 0
         self.plans: dict[Key, Any] = {}
         """What `judge` worked out for each key."""
@@ -81,7 +83,9 @@ class Counts:
 
     def second(self, moment: datetime) -> int:
         """The second that it counts in: never before the latest."""
-        second = int(moment.timestamp())
+        if moment is self._moment:
+            return self._latest
+        self._moment, second = moment, int(moment.timestamp())
         if second < self._latest:
             if self._latest - second > _FURTHEST_BACK:
                 raise Unavailable(
@@ -89,9 +93,9 @@ class Counts:
                     f"commands were counted up to {spoken(self._latest)}, and it is said to be {spoken(second)}",
                     "set this machine's clock right, or wait until that time has come",
                 )
-            return self._latest
-        self._latest = second
-        return second
+        else:
+            self._latest = second
+        return self._latest
 
     def add(self, seen: Seen, outcome: Outcome = "admitted") -> None:
         """One command more."""
@@ -114,7 +118,7 @@ class Counts:
                 else:
                     window.stretches.append([second - second % window.unit, 1])
             if seen.code in self._remembered:
-                steps = self._steps.setdefault(seen.target.octets, deque(maxlen=_STEPS))
+                steps = self.recent.setdefault(seen.target.octets, deque(maxlen=_STEPS))
                 steps.append((seen.code, second))
         else:
             series.now[_PLACE[outcome]] += 1
@@ -140,7 +144,7 @@ class Counts:
             for (key, level, since), delta in self._deltas.items()
         )
         self._deltas.clear()
-        self._steps.clear()  # the store knows them now
+        self.recent.clear()  # the store knows them now
         if self._latest - self._pruned >= _HOUR:
             self._prune()
         return found
@@ -213,7 +217,7 @@ class Counts:
     def steps(self, seen: Seen) -> Sequence[tuple[int, int]]:
         """The last codes admitted to its target, and their seconds: the store's, then those of this chunk."""
         before = [(code, int(at.timestamp())) for code, at in seen.before]
-        return [*before, *self._steps.get(seen.target.octets, ())]
+        return [*before, *self.recent.get(seen.target.octets, ())]
 
     def rows(self) -> Iterator[Tally]:
         """Everything, as the store would have it."""

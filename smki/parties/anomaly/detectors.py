@@ -26,7 +26,10 @@ def judge(seen: Seen, counts: Counts, limits: Limits, detectors: Detectors) -> t
     for window, most, explain in plan.guards:
         if window.total >= most and window.at(second) >= most and (told := explain(seen, second)):
             found = [*(found or ()), told]
-    for look in plan.looks:
+    looks = plan.values if seen.values else ()
+    if plan.sequences and (seen.before or seen.target.octets in counts.recent):
+        looks = (*looks, *plan.sequences)
+    for look in looks:
         if told := look(seen):
             found = [*(found or ()), told]
     return tuple(found) if found else ()

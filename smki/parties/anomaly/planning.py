@@ -36,8 +36,10 @@ class Plan:
 
     until: int
     guards: tuple[Guard, ...]
-    looks: tuple[Look, ...]
-    """What is asked of each command by itself."""
+    values: tuple[Look, ...]
+    """What is asked of each command that has values of its payload with it."""
+    sequences: tuple[Look, ...]
+    """What is asked of each command to a device that was sent something before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class Planner:
         guards += [self._of_campaign(one) for one in self._running() if self.seen.code in one.codes]
         edges = [edge for one in self.limits.campaigns for edge in span(one) if edge > self.second]
         until = min([self.second - self.second % _HOUR + _HOUR, *edges])
-        return Plan(until, tuple(guards), tuple(self._looks(rules)))
+        return Plan(until, tuple(guards), tuple(self._values(rules)), tuple(self._sequences(rules)))
 
     def _running(self) -> Iterator[Campaign]:
         for one in self.limits.campaigns:
@@ -169,15 +171,18 @@ class Planner:
         if one.warn is not None and one.warn < one.count:
             yield self._counted(scope, one.name, "threshold", one.warn, holds=False)
 
-    def _looks(self, rules: Iterable[Rule]) -> Iterator[Look]:
+    def _values(self, rules: Iterable[Rule]) -> Iterator[Look]:
         for rule in rules:
             if isinstance(rule, ValueRule):
                 yield partial(_out_of_range, rule.name, rule.path, rule.least, rule.most, rule.holds)
-            elif isinstance(rule, SequenceRule):
-                yield partial(_senseless, rule, self.counts)
         for one in self.limits.values:
             if self.seen.code in one.codes:
                 yield partial(_out_of_range, one.name, one.path, one.least, one.most, True)
+
+    def _sequences(self, rules: Iterable[Rule]) -> Iterator[Look]:
+        for rule in rules:
+            if isinstance(rule, SequenceRule):
+                yield partial(_senseless, rule, self.counts)
 
 
 def span(one: Campaign) -> tuple[int, int]:
