@@ -32,6 +32,15 @@ def authorities(workspace: Workspace, hierarchy: str) -> tuple[list[bytes], list
     return found[True], found[False]
 
 
+def believed(workspace: Workspace) -> tuple[list[bytes], list[bytes]]:
+    """The same over all hierarchies."""
+    if workspace.kind == "user":
+        return authorities(workspace, "")
+    names = dict.fromkeys(one.hierarchy for one in workspace.store.authorities())
+    found = [authorities(workspace, name) for name in names]
+    return [root for roots, _ in found for root in roots], [der for _, between in found for der in between]
+
+
 def _octets(path: Path) -> bytes:
     try:
         with path.open("rb") as file:

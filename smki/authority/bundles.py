@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from smki.authority.hierarchy import certificate_of, named
 from smki.authority.log import act, seal
+from smki.authority.standing import REVOKED, Word, of_record, standing_of
 from smki.authority.workspace import Workspace
 from smki.device.bundle import FORM, MAX_COUNTER, use_cases_as_json
 from smki.device.cells import Cell, CellName, CellUse
@@ -69,7 +70,7 @@ def export(workspace: Workspace, installation: Installation, signer: Signer) -> 
     above = _above(workspace, signer)
     cells = _cells(workspace, installation)
     own = _own(workspace, installation.device)
-    chain = [certificate_of(workspace, one).der for one in workspace.store.authorities() if one.state == "active"]
+    chain = [certificate.der for certificate in _authorities(workspace).values()]
     name = _version_name(installation.device)
     version = max(0, workspace.store.signatures.last_counter(name)) + 1
     certificates = _unique([*cells.values(), *own.values(), *chain])
@@ -96,6 +97,14 @@ def export(workspace: Workspace, installation: Installation, signer: Signer) -> 
     return Exported(version, octets, manifest, dict(_parts(manifest, cells, own, chain, installation.crls)))
 
 
+def _authorities(workspace: Workspace) -> dict[int, CertificateRecord]:
+    """Those that are believed, by their numbers: a revoked one, and whatever it issued, goes onto no device."""
+    every = {
+        one.number: certificate_of(workspace, one) for one in workspace.store.authorities() if one.state == "active"
+    }
+    return {number: one for number, one in every.items() if of_record(workspace, one).word is not Word.REVOKED}
+
+
 def _version_name(device: EntityId) -> bytes:
     return hashlib.sha256(_VERSION_OF + device.octets).digest()[:16]
 
@@ -113,6 +122,11 @@ def _above(workspace: Workspace, signer: Signer) -> list[bytes]:
         for one in workspace.store.authorities()
         if one.hierarchy == "infrastructure" and one.tier == "issuing" and one.issuer is not None
     }
+    standing = standing_of(workspace, signer.certificate)
+    if standing.word is Word.REVOKED:
+        raise Refused(
+            REVOKED, f"certificate {serial} is {standing.text}", "sign with a certificate of `smki org appoint`"
+        )
     for record in workspace.store.certificates.find(
         Query(serial=Serial.parse(serial), status=Status.IN_USE, now=now)
     ):
@@ -135,21 +149,36 @@ def _cells(workspace: Workspace, installation: Installation) -> dict[CellName, b
     if wanted is None:
         raise InvalidInput("bundle.kind", f"devices.toml has no {installation.kind.value}", "add it")
     found: dict[CellName, bytes] = {}
-    missing: list[str] = []
+    missing: list[CellName] = []
     for name in wanted:
         der = _root(workspace) if name.use is CellUse.KEY_CERT_SIGN else _filling(workspace, installation, name)
         if der is None:
-            missing.append(str(name))
+            missing.append(name)
         else:
             Cell.of(der, name)  # what a device would refuse never leaves
             found[name] = der
     if missing:
+        _refuse_revoked(workspace, installation, missing)
         raise Refused(
             "bundle.cells",
-            f"nothing fills cell {', '.join(missing)}: all cells are filled at all times (GBCS 13.1.2)",
+            f"nothing fills cell {', '.join(map(str, missing))}: all cells are filled at all times (GBCS 13.1.2)",
             "enrol the organisation and issue its certificates; or say whom you mean with --party ROLE=EUI-64",
         )
     return found
+
+
+def _refuse_revoked(workspace: Workspace, installation: Installation, missing: list[CellName]) -> None:
+    """Where it is a revocation that left a cell without a certificate, that is what is told."""
+    for name in missing:
+        entity = installation.parties.get(name.role) or _only_one(workspace, name.role)
+        if entity is None or name.use.key_usage is None:
+            continue
+        query = Query(entity=entity, usage=name.use.key_usage, status=Status.REVOKED, now=workspace.clock())
+        for one in list(workspace.store.certificates.find(query)):
+            told = of_record(workspace, one).text
+            raise Refused(
+                REVOKED, f"cell {name}: certificate {one.serial} of {entity} is {told}", "issue another first"
+            )
 
 
 def _root(workspace: Workspace) -> bytes | None:
@@ -167,8 +196,9 @@ def _filling(workspace: Workspace, installation: Installation, name: CellName) -
     query = Query(entity=entity, usage=name.use.key_usage, status=Status.IN_USE, now=workspace.clock())
     # Of those drawn in the same few seconds the one recorded first comes first out of the store: the rest of a serial
     # number is chance, and says nothing. Whoever must be sure names the one for top-ups.
+    believed = _authorities(workspace)
     records = sorted(
-        (one for one in workspace.store.certificates.find(query) if one.role is name.role),
+        (one for one in workspace.store.certificates.find(query) if one.role is name.role and one.issuer in believed),
         key=lambda one: (one.not_before, one.serial.tick),
     )
     return _chosen(records, installation, name)
@@ -208,8 +238,12 @@ def _own(workspace: Workspace, device: EntityId) -> dict[KeyUsage, bytes]:
     found, now = {}, workspace.clock()
     for usage in KeyUsage:
         known = workspace.store.certificates.find(Query(entity=device, usage=usage, now=now))
-        good = {Status.PENDING, Status.IN_USE}
-        records = [one for one in known if one.role is None and one.status_at(now) in good]
+        own = [(one, of_record(workspace, one)) for one in list(known) if one.role is None]
+        records = [one for one, standing in own if standing.word in {Word.GOOD, Word.PENDING}]
+        revoked = [(one, standing) for one, standing in own if standing.word is Word.REVOKED]
+        if revoked and not records:
+            one, standing = revoked[0]
+            raise Refused(REVOKED, f"certificate {one.serial} of {device} is {standing.text}", "issue another first")
         if len(records) != 1:
             raise Refused(
                 "bundle.device",

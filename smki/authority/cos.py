@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
 
 from smki.authority.signing import read_window
 from smki.entity import EntityId
@@ -17,8 +16,6 @@ _MOST = {_EACH: 20_000, _ALL: 100_000}
 _LEAST_WINDOW = timedelta(hours=1)
 _LONGEST_AGE = timedelta(days=31)
 _FURTHEST = timedelta(days=366)
-
-RevocationLists = Literal["required", "if given"]
 
 
 class _ThresholdTable(Table, frozen=True):
@@ -47,7 +44,6 @@ class CosPolicy:
     largest_request: int
     oldest: timedelta
     furthest: timedelta
-    revocation_lists: RevocationLists
     thresholds: tuple[CosThreshold, ...]
 
 
@@ -57,7 +53,6 @@ class CosFile(Table, frozen=True):
     largest_request: int
     oldest: str
     furthest: str
-    revocation_lists: RevocationLists
     threshold: list[_ThresholdTable]
 
     def checked(self) -> CosPolicy:
@@ -79,7 +74,6 @@ class CosFile(Table, frozen=True):
             largest_request=self.largest_request,
             oldest=_within("oldest", self.oldest, _LONGEST_AGE),
             furthest=_within("furthest", self.furthest, _FURTHEST),
-            revocation_lists=self.revocation_lists,
             thresholds=tuple(_threshold(table) for table in self.threshold),
         )
 

@@ -7,13 +7,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from smki.authority.log import act, seal
 from smki.authority.officers import read_public_key
+from smki.authority.standing import Word, of_record
 from smki.authority.workspace import Workspace
 from smki.entity import EntityRange, RemotePartyRole
 from smki.errors import InvalidInput, Refused
 from smki.pki.kind import Kind
 from smki.pki.name import MAX_COMMON_NAME, is_common_name
 from smki.pki.request import Request
-from smki.pki.status import Status
 from smki.pki.verdict import Fault
 from smki.store.records import CertificateRecord, OrganisationRecord, ResponsibleRecord
 
@@ -104,7 +104,10 @@ def appoint(workspace: Workspace, name: str, function: Function, certificate: Ce
         raise Refused("org.officer-certificate", f"the certificate was not issued to {name}", "issue one with --csr")
     if certificate.profile != workspace.policies.issuance.rule(Kind.INFRASTRUCTURE).profile.name:
         raise Refused("org.officer-certificate", "that is no officer's certificate", "issue one with --csr")
-    if certificate.status_at(workspace.clock()) is not Status.IN_USE:
+    standing = of_record(workspace, certificate)
+    if standing.word is Word.REVOKED:
+        raise Refused("org.officer-revoked", f"the certificate is {standing.text}", "issue a new one with --csr")
+    if standing.word is not Word.GOOD:
         raise Refused("org.officer-certificate", "the certificate is not in use", "issue a new one with --csr")
     parsed = read_certificate(certificate.der)
     key = parsed.public_key()
@@ -142,7 +145,7 @@ def officers_in_force(
     found = []
     for officer in record.officers:
         certificate = workspace.store.certificates.get(officer.issuer, officer.serial)
-        if certificate is not None and certificate.status_at(workspace.clock()) is Status.IN_USE:
+        if certificate is not None and of_record(workspace, certificate).word is Word.GOOD:
             found.append((officer, read_public_key(officer.public_key, officer.name)))
     return found
 

@@ -17,6 +17,7 @@ from smki.settings import Sourced, Table, read_toml
 from smki.store.store import Store
 
 if TYPE_CHECKING:
+    from smki.authority.lists import Lists
     from smki.authority.policies import Policies
     from smki.hsm.pin import Pin
     from smki.hsm.token import Hsm, Token, TokenRef
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 SHIPPED = Path(__file__).parent.parent / "shipped"
 SETTINGS = "smki.toml"
 PRIVATE = ("tokens", "pins", "smki.db", "softhsm2.conf")  # nobody else may even read these
-SHARED = (".", SETTINGS, "policies", "ceremonies", "published", "hsm", "anchors")  # others may read, never write
+SHARED = (".", SETTINGS, "policies", "ceremonies", "published", "hsm", "anchors", "crls")  # others may only read
 
 WorkspaceKind = Literal["authority", "user"]
 Clock = Callable[[], datetime]
@@ -99,6 +100,13 @@ class Workspace:
     @cached_property
     def store(self) -> Store:
         return Store.open(self.store_url, self.journal)
+
+    @cached_property
+    def lists(self) -> "Lists":
+        """The revocation lists this workspace was given, parsed once."""
+        from smki.authority.lists import Lists
+
+        return Lists(self)
 
     def use_store(self, store: Store) -> None:
         """The store just made, in place of opening it again."""
@@ -219,6 +227,6 @@ def _itself_and_members(path: Path) -> list[Path]:
     """A path and, for a folder of secrets or policies, what stands directly in it."""
     if not path.exists():
         return []
-    if path.name in {"pins", "policies", "ceremonies", "hsm", "anchors"} and path.is_dir():
+    if path.name in {"pins", "policies", "ceremonies", "hsm", "anchors", "crls"} and path.is_dir():
         return [path, *path.rglob("*")]
     return [path]

@@ -65,7 +65,30 @@ def verify(
         disapply_time=disapply_time,
         crls=[PathCrl.read(_crl(path)) for path in crls] or None,
     )
-    return _tell(verdict, as_json)
+    return _tell(*_with_standing(session, verdict, given=bool(crls)), as_json)
+
+
+def _with_standing(
+    session: Session, verdict: "ValidPath | InvalidPath", *, given: bool
+) -> "tuple[ValidPath | InvalidPath, list[str]]":
+    """How each certificate of a valid path stands, by the register or the lists of the workspace; with lists given
+    on the command line, those must know, and the workspace may only speak against it."""
+    from smki.authority.standing import Word, fault_of, standing_of
+    from smki.pki.holder import load_certificate
+    from smki.pki.path import InvalidPath
+
+    if isinstance(verdict, InvalidPath) or not session.has_workspace:
+        return verdict, []
+    workspace, faults, told = session.workspace, [], []
+    for one in verdict.certificates:
+        standing = standing_of(workspace, load_certificate(one.der, "a certificate"))
+        told.append(f"{standing.text} ({standing.source})")
+        unknown = given and standing.word is Word.UNKNOWN
+        fault = None if unknown else fault_of(workspace, standing, str(one), or_pending=True)
+        # A certificate out of use has a valid path all the same: what it serves for is another question.
+        if fault is not None and standing.word not in {Word.NOT_IN_USE, Word.EXPIRED}:
+            faults.append(fault)
+    return (InvalidPath(tuple(faults)), []) if faults else (verdict, told)
 
 
 def _anchor(der: bytes) -> "TrustAnchor":
@@ -95,12 +118,17 @@ def _crl(path: Path) -> bytes:
     return read_crl(path)
 
 
-def _tell(verdict: "ValidPath | InvalidPath", as_json: bool) -> int:
+def _tell(verdict: "ValidPath | InvalidPath", standings: list[str], as_json: bool) -> int:
     from smki.pki.path import ValidPath
 
     if isinstance(verdict, ValidPath):
         path = [str(certificate) for certificate in verdict.certificates]
-        data: dict[str, Any] = {"valid": True, "anchor": str(verdict.anchor.name), "path": path}
+        data: dict[str, Any] = {
+            "valid": True,
+            "anchor": str(verdict.anchor.name),
+            "path": path,
+            "standing": standings,
+        }
     else:
         data = {"valid": False, "faults": [fault.as_json() for fault in verdict.faults]}
 
@@ -108,7 +136,8 @@ def _tell(verdict: "ValidPath | InvalidPath", as_json: bool) -> int:
         if data["valid"]:
             click.echo(f"valid, from {data['anchor']}")
             for depth, name in enumerate(data["path"], 1):
-                click.echo(f"{'  ' * depth}{name}")
+                told = f": {standings[depth - 1]}" if standings else ""
+                click.echo(f"{'  ' * depth}{name}{told}")
         for fault in data.get("faults", []):
             click.echo(f"not valid: {fault['message']} [{fault['code']}]\n  hint: {fault['remedy']}")
 

@@ -16,6 +16,7 @@ from smki.cli.render import tree
 from smki.cli.session import Session, pass_session
 
 if TYPE_CHECKING:
+    from smki.authority.standing import Watch
     from smki.entity import EntityId, KeyUsage
     from smki.gbcs.verdict import Known
     from smki.gbcs.words import Vocabulary
@@ -158,12 +159,13 @@ def mac(
     from smki.gbcs.agreement import Agreement
     from smki.parties.broker.mac import MacDesk, seal_all
     from smki.parties.intake import take_in
+    from smki.parties.keys import Doubts
 
     workspace = session.workspace
     held = own_key(session, **own)
     if held is None:
         raise click.UsageError("Name the broker's key: --certificate with --token and --key.")
-    _refuse_other_than_broker(session, held[0])
+    own_watch = _refuse_other_than_broker(session, held[0])
     ring = key_ring(session, others, {**own, "certificate": None, "token": None, "label": None, "key_file": None})
 
     def certificates(entity: "EntityId", usage: "KeyUsage") -> "tuple[Known, ...]":
@@ -172,16 +174,16 @@ def mac(
 
     given = list(take_in(sources, sys.stdin.buffer, workspace.policies.signing.largest_batch))
     with Agreement(held[1], keep_secrets) as agreement, output(out) as lines:
-        desk = MacDesk(vocabulary_of(session), agreement, certificates)
+        desk = MacDesk(vocabulary_of(session), agreement, certificates, Doubts(workspace), own_watch)
         with closing(seal_all(workspace, desk, given)) as outcomes:
             return _tell(outcomes, len(given), lines)
 
 
-def _refuse_other_than_broker(session: Session, one: "Certified") -> None:
+def _refuse_other_than_broker(session: Session, one: "Certified") -> "Watch":
     from smki.entity import KeyUsage, RemotePartyRole
     from smki.errors import Refused
     from smki.parties.keys import refuse_unless_in_use
 
     if one.holder.role is not RemotePartyRole.ACCESS_CONTROL_BROKER:
         raise Refused("mac.role", "the key is not an access control broker's", "name the broker's key")
-    refuse_unless_in_use(session.workspace, one, KeyUsage.KEY_AGREEMENT)
+    return refuse_unless_in_use(session.workspace, one, KeyUsage.KEY_AGREEMENT)

@@ -29,20 +29,21 @@ def vocabulary_of(session: Session) -> "Vocabulary":
 
 
 def issued(session: Session, entity: "EntityId", usage: "KeyUsage") -> "tuple[Known, ...]":
-    from smki.parties.keys import issued_to
+    from smki.parties.keys import known_to
 
-    if not session.has_workspace:
-        return ()
-    return tuple(one.known for one in issued_to(session.workspace, entity, usage))
+    return known_to(session.workspace, entity, usage) if session.has_workspace else ()
 
 
 def key_ring(session: Session, others: tuple[Path, ...], own: dict[str, Any]) -> "KeyRing":
     from smki.gbcs.agreement import Agreement
     from smki.gbcs.verdict import KeyRing
-    from smki.parties.keys import certificates_in
+    from smki.parties.keys import certificates_in, known_of
 
     held = own_key(session, **own)
-    known = [one.known for one in certificates_in(others)]
+    every = certificates_in(others)
+    known = (
+        [known_of(session.workspace, one) for one in every] if session.has_workspace else [one.known for one in every]
+    )
     if held is None:
         return KeyRing(known)
     one, key = held

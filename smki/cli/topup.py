@@ -119,18 +119,22 @@ def _supplier(session: Session, own: dict[str, Any]) -> "tuple[Certified, Any]":
 
 def _device_certificate(session: Session, entity: "EntityId", others: tuple[Path, ...]) -> "Certified":
     from smki.entity import KeyUsage
-    from smki.errors import InvalidInput
-    from smki.parties.keys import certificates_in, issued_to
+    from smki.errors import InvalidInput, Refused
+    from smki.parties.keys import certificates_in, issued_to, refuse_revoked, register_faults
 
     usage = KeyUsage.KEY_AGREEMENT
     known = [one for one in certificates_in(others) if (one.holder.entity, one.holder.usage) == (entity, usage)]
     known = known or list(issued_to(session.workspace, entity, usage))
+    if not known:
+        refuse_revoked(session.workspace, entity, usage)
     if len(known) != 1:
         raise InvalidInput(
             "topup.device",
             f"{len(known)} key agreement certificates of {entity} are known",
             "give the one the meter uses: --certificates FILE",
         )
+    for fault in register_faults(session.workspace, known[0], or_pending=True):
+        raise Refused(fault.code, fault.message, fault.remedy)
     return known[0]
 
 

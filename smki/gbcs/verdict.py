@@ -1,7 +1,7 @@
 """Whether a message's protections hold: each one checked with what is known of its parties, and said one by one."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -28,6 +28,10 @@ class Known:
     holder: Holder
     not_before: datetime
     not_after: datetime
+    octets: bytes = field(default=b"", repr=False, compare=False)
+    """The certificate itself, where somebody is to look again how it stands."""
+    against: Fault | None = field(default=None, compare=False)
+    """Why it may not be used, such as that it was revoked: what only it would prove is not proven."""
 
     def is_valid(self, at: datetime) -> bool:
         return self.not_before <= at <= self.not_after
@@ -46,9 +50,11 @@ class KeyRing:
         self.add(certificates)
 
     def add(self, certificates: Iterable[Known]) -> None:
-        """More certificates; one whose key is known already changes nothing."""
+        """More certificates; one whose key is known already changes nothing, unless something speaks against it."""
         for item in certificates:
-            self._known.setdefault((item.holder.entity, item.holder.usage), {}).setdefault(item.point, item)
+            known = self._known.setdefault((item.holder.entity, item.holder.usage), {})
+            if item.against is not None or item.point not in known:
+                known[item.point] = item
 
     def of(self, entity: EntityId, usage: KeyUsage) -> tuple[Known, ...]:
         return tuple(self._known.get((entity, usage), {}).values())
@@ -124,6 +130,8 @@ def _signature(message: Message, ring: KeyRing) -> Check:
     known = ring.of(originator, KeyUsage.DIGITAL_SIGNATURE)
     for item in known:
         if signature_holds(message, item.holder.public_key):
+            if item.against is not None:
+                return Check("signature", "fails", item.name, item.against)
             return Check("signature", "holds", item.name)
     if not known:
         return _unknown("signature", f"no digital signature certificate of {originator} is known")
@@ -141,6 +149,8 @@ def _mac(message: Message, ring: KeyRing) -> Check:
         tried += 1
         with agreement.with_peer(peer.holder.public_key, peer.point) as secret:
             if mac_holds(message, secret):
+                if peer.against is not None:
+                    return Check("MAC", "fails", f"{name} with {peer.name}", peer.against)
                 return Check("MAC", "holds", f"{name} with {peer.name}")
     if not tried:
         pairs = (

@@ -8,10 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 
-from cryptography.hazmat.primitives.serialization import Encoding
-
-from smki.authority.anchors import authorities
 from smki.authority.log import seal
+from smki.authority.standing import judged_path
 from smki.authority.workspace import Workspace
 from smki.device.cells import CellName, CellUse
 from smki.device.modes import identifier, key_usage_bits
@@ -27,15 +25,12 @@ from smki.gbcs.payload.credentials import (
     OwnKeyCommand,
 )
 from smki.gbcs.payload.declared import element, write_declared
-from smki.parties.keys import Certified, certified
+from smki.parties.keys import Certified, certified, register_faults
 from smki.parties.ordering import CHUNK, Draft, Ordering, device_faults, digest_of
-from smki.pki.chain import verify_chain
 from smki.pki.keyid import KeyIdentifier
 from smki.pki.kind import Kind
-from smki.pki.path import InvalidPath, PathCertificate, TrustAnchor
-from smki.pki.status import Status
+from smki.pki.path import InvalidPath
 from smki.pki.verdict import Fault
-from smki.store.certificates import Query
 from smki.store.estate_records import DeviceRecord
 from smki.store.records import PutRecord
 
@@ -128,23 +123,11 @@ def _of_own_certificate(workspace: Workspace, one: Certified) -> Iterator[Fault]
 
     A user's workspace need not know the devices' authorities: the device does.
     """
-    der, now = one.certificate.public_bytes(Encoding.DER), workspace.clock()
     if one.holder.role is not None:
         yield Fault("credentials.own", f"certificate {one.serial} is no device's", "give the one it asked for")
         return
-    for record in workspace.store.certificates.find(Query(key_hash=one.key_hash, now=now)):
-        if record.der == der and record.status_at(now) not in {Status.PENDING, Status.IN_USE}:
-            yield Fault("key.status", f"certificate {one.serial} is {record.status_at(now).value}", "have it renewed")
-    roots, between = authorities(workspace, Kind.DEVICE.value)
-    verdict = verify_chain(
-        der,
-        between,
-        [TrustAnchor.of_certificate(PathCertificate.read(root)) for root in roots],
-        now,
-        kind=Kind.DEVICE,
-        usage=one.holder.usage,
-        policies=frozenset(workspace.policies.hierarchy(Kind.DEVICE.value).policy_oids),
-    )
+    yield from register_faults(workspace, one, or_pending=True)
+    verdict = judged_path(workspace, one.octets, Kind.DEVICE, one.holder.usage)
     if isinstance(verdict, InvalidPath) and not (workspace.kind == "user" and "path.no-anchor" in verdict.codes):
         yield from verdict.faults[:3]
 

@@ -7,14 +7,13 @@ the desks that are there for it.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from smki.authority.anchors import authorities
+from smki.authority.standing import judged_path
 from smki.authority.workspace import Workspace
 from smki.device.cells import CellName, CellUse
 from smki.device.join_rules import NAMES, JoinRules, Method, Pair
@@ -42,11 +41,10 @@ from smki.gbcs.payload.joins import (
 )
 from smki.gbcs.words import Vocabulary
 from smki.parties.expecting import Expecting
-from smki.parties.keys import Certified, issued_to
+from smki.parties.keys import Certified, issued_to, refuse_revoked, register_faults
 from smki.parties.signing_rules import MAX_SIGNED_COUNTER
-from smki.pki.chain import verify_chain
 from smki.pki.kind import Kind
-from smki.pki.path import InvalidPath, PathCertificate, TrustAnchor
+from smki.pki.path import InvalidPath
 
 _SUPPLIER_CELL = CellName(RemotePartyRole.SUPPLIER, CellUse.DIGITAL_SIGNATURE)
 _LOGGED = frozenset({DeviceType.ESME, DeviceType.GSME, DeviceType.GPF, DeviceType.PPMID, DeviceType.HCALCS})
@@ -230,32 +228,27 @@ def agreement_certificate(workspace: Workspace, device: EntityId, given: Sequenc
     usage = KeyUsage.KEY_AGREEMENT
     known = [one for one in given if (one.holder.entity, one.holder.usage) == (device, usage)]
     known = known or list(issued_to(workspace, device, usage))
+    if not known:
+        refuse_revoked(workspace, device, usage)
     if len(known) != 1:
         raise InvalidInput(
             "han.certificate",
             f"{len(known)} key agreement certificates of {device} are known",
             "give the one it uses: --certificates FILE; one that was issued is in use once it is commissioned",
         )
-    _check_certificate(workspace, known[0], workspace.clock())
+    _check_certificate(workspace, known[0])
     return known[0]
 
 
-def _check_certificate(workspace: Workspace, one: Certified, at: datetime) -> None:
+def _check_certificate(workspace: Workspace, one: Certified) -> None:
     der = one.certificate.public_bytes(Encoding.DER)
     if certificate_of(der, one.holder.entity) is None:
         raise Refused(
             "han.certificate", f"certificate {one.serial} is no device's for agreeing keys", "give that one"
         )
-    roots, between = authorities(workspace, Kind.DEVICE.value)
-    verdict = verify_chain(
-        der,
-        between,
-        [TrustAnchor.of_certificate(PathCertificate.read(root)) for root in roots],
-        at,
-        kind=Kind.DEVICE,
-        usage=KeyUsage.KEY_AGREEMENT,
-        policies=frozenset(workspace.policies.hierarchy(Kind.DEVICE.value).policy_oids),
-    )
+    for fault in register_faults(workspace, one, or_pending=True):
+        raise Refused(fault.code, fault.message, fault.remedy)
+    verdict = judged_path(workspace, der, Kind.DEVICE, KeyUsage.KEY_AGREEMENT)
     if isinstance(verdict, InvalidPath):
         raise Refused(
             "han.certificate",

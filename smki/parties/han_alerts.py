@@ -1,5 +1,6 @@
 """What a hub or a proxy told before it was replaced: its alert is believed once it is proven."""
 
+from smki.authority.standing import REVOKED
 from smki.entity import EntityId
 from smki.errors import InvalidInput, Refused
 from smki.gbcs.header import Cra, MessageCode
@@ -28,6 +29,8 @@ def refuse_unless_proven(message: Message, teller: EntityId, use_cases: UseCases
     for check in verify(message, use_cases, ring):
         if check.answer != "holds":
             reason = check.what if check.fault is None else check.fault.message
+            if check.fault is not None and check.fault.code == REVOKED:
+                raise Refused(check.fault.code, reason, check.fault.remedy)
             raise Refused(
                 "han.unproven",
                 f"nobody has shown that {originator} sent the alert: {reason}",

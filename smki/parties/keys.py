@@ -1,7 +1,7 @@
 """Keys that parties work with, and their certificates: keys in a token, or for laboratories in a file."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,17 +11,16 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from smki.authority.anchors import authorities
 from smki.authority.safe_files import read_bounded, read_private
+from smki.authority.standing import REVOKED, Watch, judged_path, standing_fault
 from smki.authority.workspace import Workspace
 from smki.entity import EntityId, KeyUsage
 from smki.errors import InvalidInput, Refused
 from smki.gbcs.verdict import Known
-from smki.pki.chain import verify_chain
 from smki.pki.holder import UNREADABLE, Holder, holder, load_certificate
 from smki.pki.keyid import key_hash
 from smki.pki.kind import Kind
-from smki.pki.path import InvalidPath, PathCertificate, TrustAnchor
+from smki.pki.path import ValidPath
 from smki.pki.public_key import spki_of
 from smki.pki.status import Status
 from smki.pki.verdict import Fault
@@ -47,9 +46,13 @@ class Certified:
         return f"{self.certificate.serial_number:032X}"
 
     @property
+    def octets(self) -> bytes:
+        return self.certificate.public_bytes(Encoding.DER)
+
+    @property
     def known(self) -> Known:
         one = self.certificate
-        return Known(self.serial, self.holder, one.not_valid_before_utc, one.not_valid_after_utc)
+        return Known(self.serial, self.holder, one.not_valid_before_utc, one.not_valid_after_utc, octets=self.octets)
 
     @cached_property
     def key_hash(self) -> bytes:
@@ -95,52 +98,77 @@ def _octets(path: Path) -> bytes:
     return read_bounded(path, _MAX_FILE_OCTETS, "cert", "name certificates")
 
 
-def refuse_unless_in_use(workspace: Workspace, one: Certified, usage: KeyUsage, *, or_pending: bool = False) -> None:
-    """A certificate serves while it is in use: by the register, where this workspace keeps it, and by its dates.
+def refuse_unless_in_use(workspace: Workspace, one: Certified, usage: KeyUsage, *, or_pending: bool = False) -> Watch:
+    """A certificate serves while it is in use: by the register or the lists, by its dates, by those above it.
 
     What is on its way to devices may be pending: it comes into use when they have it, and the one before goes out.
+    A run that goes on for long keeps the watch, and asks it again.
     """
-    name, now = f"certificate {one.serial} of {one.holder.entity}", workspace.clock()
+    name, now = name_of(one), workspace.clock()
     if one.holder.usage is not usage:
         raise Refused("key.usage", f"{name} is for {one.holder.usage.value}", f"name the one for {usage.value}")
     if not one.certificate.not_valid_before_utc <= now <= one.certificate.not_valid_after_utc:
         raise Refused("key.expired", f"{name} is not valid now", "have it renewed, or correct the clock")
     for fault in register_faults(workspace, one, or_pending=or_pending):
         raise Refused(fault.code, fault.message, fault.remedy)
-    refuse_unless_certified(workspace, one.certificate.public_bytes(Encoding.DER), name, usage)
+    path = refuse_unless_certified(workspace, one.octets, name, usage)
+    return Watch.on(workspace, name, path, or_pending=or_pending)
+
+
+def name_of(one: Certified) -> str:
+    return f"certificate {one.serial} of {one.holder.entity}"
 
 
 def register_faults(workspace: Workspace, one: Certified, *, or_pending: bool = False) -> Iterator[Fault]:
-    """What the register has against a certificate, where this workspace keeps one."""
-    name, now = f"certificate {one.serial} of {one.holder.entity}", workspace.clock()
-    der = one.certificate.public_bytes(Encoding.DER)
-    serving = {Status.IN_USE, Status.PENDING} if or_pending else {Status.IN_USE}
-    registered = list(workspace.store.certificates.find(Query(key_hash=one.key_hash, now=now)))
-    for record in registered:
-        if record.der == der and record.status_at(now) not in serving:
-            yield Fault("key.status", f"{name} is {record.status_at(now).value}", "use one that is in use")
-    if registered and not any(record.der == der for record in registered):
-        yield Fault("key.unregistered", f"{name} is not the one registered for its key", "use the registered one")
-
-
-def refuse_unless_certified(workspace: Workspace, der: bytes, name: str, usage: KeyUsage) -> None:
-    """A certificate speaks for someone because an authority that this workspace believes says so (GBCS 12)."""
-    roots, between = authorities(workspace, Kind.ORGANISATION.value)
-    verdict = verify_chain(
-        der,
-        between,
-        [TrustAnchor.of_certificate(PathCertificate.read(root)) for root in roots],
-        workspace.clock(),
-        kind=Kind.ORGANISATION,
-        usage=usage,
-        policies=frozenset(workspace.policies.hierarchy(Kind.ORGANISATION.value).policy_oids),
-    )
-    if isinstance(verdict, InvalidPath):
-        raise Refused(
-            "key.chain",
-            f"{name}: {'; '.join(fault.message for fault in verdict.faults[:3])}",
-            "put the root's and the issuing authority's certificates into the workspace's folder anchors/",
+    """What the register, or a list, has against a certificate."""
+    fault = standing_fault(workspace, one.certificate, name_of(one), or_pending=or_pending)
+    if fault is not None:
+        yield fault
+        return
+    registered = list(workspace.store.certificates.find(Query(key_hash=one.key_hash, now=workspace.clock())))
+    if registered and not any(record.der == one.octets for record in registered):
+        yield Fault(
+            "key.unregistered", f"{name_of(one)} is not the one registered for its key", "use the registered one"
         )
+
+
+def refuse_unless_certified(workspace: Workspace, der: bytes, name: str, usage: KeyUsage) -> ValidPath:
+    """A certificate speaks for someone because an authority that this workspace believes says so (GBCS 12)."""
+    verdict = judged_path(workspace, der, Kind.ORGANISATION, usage)
+    if isinstance(verdict, ValidPath):
+        return verdict
+    for fault in verdict.faults:
+        if fault.code == REVOKED:
+            raise Refused(fault.code, f"{name}: {fault.message}", fault.remedy)
+    raise Refused(
+        "key.chain",
+        f"{name}: {'; '.join(fault.message for fault in verdict.faults[:3])}",
+        "put the root's and the issuing authority's certificates into the workspace's folder anchors/",
+    )
+
+
+def known_of(workspace: Workspace, one: Certified) -> Known:
+    """A certificate to check with, and what speaks against it now."""
+    fault = standing_fault(workspace, one.certificate, name_of(one), or_pending=True)
+    return replace(one.known, against=fault)
+
+
+class Doubts:
+    """What speaks against certificates that a long run meets again and again: asked anew for each of its pieces."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._judged: dict[bytes, Known] = {}
+
+    def forget(self) -> None:
+        self._judged.clear()
+
+    def of(self, known: Known) -> Known:
+        found = self._judged.get(known.octets)
+        if found is None:
+            found = known_of(self._workspace, certified(known.octets, f"certificate {known.name}"))
+            self._judged[known.octets] = found
+        return found
 
 
 def token_key(workspace: Workspace, token: str, label: str, one: Certified) -> "HsmPrivateKey":
@@ -201,8 +229,23 @@ def octets_of(path: Path) -> bytes:
     return load_certificate(_octets(path), str(path)).public_bytes(Encoding.DER)
 
 
-def issued_to(workspace: Workspace, entity: EntityId, usage: KeyUsage) -> Iterator[Certified]:
-    """The certificates in use that this workspace issued to someone."""
-    query = Query(entity=entity, usage=usage, status=Status.IN_USE, now=workspace.clock())
+def issued_to(
+    workspace: Workspace, entity: EntityId, usage: KeyUsage, status: Status = Status.IN_USE
+) -> Iterator[Certified]:
+    """The certificates in use that this workspace issued to someone; or those of another status."""
+    query = Query(entity=entity, usage=usage, status=status, now=workspace.clock())
     for record in workspace.store.certificates.find(query):
         yield certified(record.der, f"certificate {record.serial}")
+
+
+def known_to(workspace: Workspace, entity: EntityId, usage: KeyUsage) -> tuple[Known, ...]:
+    """The certificates that this workspace issued to someone; where none is left in use, the revoked, with why not."""
+    every = list(issued_to(workspace, entity, usage)) or list(issued_to(workspace, entity, usage, Status.REVOKED))
+    return tuple(known_of(workspace, one) for one in every)
+
+
+def refuse_revoked(workspace: Workspace, entity: EntityId, usage: KeyUsage) -> None:
+    """Where someone has no certificate left in use because it was revoked, that is what is told."""
+    for one in issued_to(workspace, entity, usage, Status.REVOKED):
+        for fault in register_faults(workspace, one):
+            raise Refused(fault.code, fault.message, fault.remedy)

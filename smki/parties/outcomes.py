@@ -6,12 +6,13 @@ What is believed of a device's cells changes here, and only here: when the devic
 import hashlib
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
 from smki.authority.estate import belief
 from smki.authority.log import acts, seal
+from smki.authority.standing import REVOKED, Word, fault_of, of_record
 from smki.authority.workspace import Workspace
 from smki.device.update import CANCELLED
 from smki.entity import EntityId
@@ -24,7 +25,6 @@ from smki.parties.freshness import Origins, names_order, read_by
 from smki.parties.intake import Given
 from smki.parties.keys import certified
 from smki.parties.outcome_rules import Finding, Row, find
-from smki.pki.status import Status
 from smki.pki.verdict import Fault
 from smki.store.certificates import Query
 from smki.store.estate_records import DeviceRecord
@@ -81,6 +81,7 @@ class OutcomeDesk:
         source = iter(given)
         try:
             while chunk := list(islice(source, CHUNK)):
+                self._asked.clear()  # a certificate may have been revoked since
                 yield from self._chunk([self.proven(one) for one in chunk])
         finally:
             with suppress(SmkiError):  # what was told is on record; the next act signs the log as well
@@ -110,7 +111,10 @@ class OutcomeDesk:
         for check in verify(message, self._workspace.policies.use_cases, self._ring):
             if check.answer != "holds":
                 reason = check.what if check.fault is None else check.fault.message
-                yield Fault("outcome.unproven", reason, "give the device's certificate, or what checks its MAC")
+                if check.fault is not None and check.fault.code == REVOKED:
+                    yield check.fault
+                else:
+                    yield Fault("outcome.unproven", reason, "give the device's certificate, or what checks its MAC")
 
     # Against the orders
 
@@ -191,7 +195,7 @@ class OutcomeDesk:
             read = certified(answer.said.octets, "the certificate that was read back")
         except InvalidInput as error:
             return Finding("failed", error.message, (Row("own certificate", "cannot be read"),))
-        issued = {one.name for one in _issued(self._workspace, answer.device)}
+        issued = {one.name for one in _issued(self._workspace, answer.device) if one.against is None}
         given = {
             put.serial
             for one in self._orders.find(device=order.device, state="done")
@@ -244,8 +248,13 @@ def _devices(proven: list[Proven | Told]) -> list[EntityId]:
 
 
 def _issued(workspace: Workspace, device: EntityId) -> Iterator[Known]:
-    """The certificates of a device that stand: of a rotation the new one too, which nobody has seen in use yet."""
-    now = workspace.clock()
-    for record in workspace.store.certificates.find(Query(entity=device, now=now)):
-        if record.status_at(now) is not Status.REVOKED:
-            yield certified(record.der, f"certificate {record.serial}").known
+    """The certificates of a device: of a rotation the new one too, which nobody has seen in use yet.
+
+    One that was revoked proves nothing, and says so.
+    """
+    for record in list(workspace.store.certificates.find(Query(entity=device, now=workspace.clock()))):
+        known = certified(record.der, f"certificate {record.serial}").known
+        standing = of_record(workspace, record)
+        revoked = standing.word is Word.REVOKED
+        against = fault_of(workspace, standing, f"certificate {record.serial} of {device}") if revoked else None
+        yield replace(known, against=against)

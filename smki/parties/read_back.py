@@ -11,6 +11,7 @@ from datetime import datetime
 
 from smki.authority.estate.belief import Difference, prove
 from smki.authority.log import act
+from smki.authority.standing import REVOKED
 from smki.authority.workspace import Workspace
 from smki.device.cells import CellName
 from smki.entity import EntityId, KeyUsage
@@ -21,7 +22,7 @@ from smki.gbcs.verdict import KeyRing, verify
 from smki.parties.answers import Answer, Details, read_answer
 from smki.parties.freshness import Origins, read_by
 from smki.parties.intake import Given
-from smki.parties.keys import issued_to
+from smki.parties.keys import known_to
 from smki.pki.verdict import Fault
 
 
@@ -64,12 +65,14 @@ def take_read_backs(
 def _refuse_unproven(workspace: Workspace, ring: KeyRing, message: Message) -> None:
     """A signature of the device, or a MAC that we can check: without one of them anybody could have said it."""
     for usage in KeyUsage:
-        ring.add(one.known for one in issued_to(workspace, message.header.originator, usage))
+        ring.add(known_to(workspace, message.header.originator, usage))
     if message.protection is Protection.NONE:
         raise InvalidInput("read-back.unproven", "it carries neither signature nor MAC", "give it as it was sent")
     for check in verify(message, workspace.policies.use_cases, ring):
         if check.answer != "holds":
             reason = check.what if check.fault is None else check.fault.message
+            if check.fault is not None and check.fault.code == REVOKED:
+                raise Refused(check.fault.code, reason, check.fault.remedy)
             raise InvalidInput("read-back.unproven", reason, "give the device's certificate, or what checks its MAC")
 
 

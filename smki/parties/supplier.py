@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from smki.authority.log import act, acts, seal
 from smki.authority.second_officer import check_grant
 from smki.authority.signing import Threshold
+from smki.authority.standing import Watch
 from smki.authority.workspace import Workspace
 from smki.entity import KeyUsage, RemotePartyRole
 from smki.errors import Refused
@@ -50,9 +51,11 @@ class Speaker(Protocol):
     def serial(self) -> str: ...
 
 
-def sign_approved(workspace: Workspace, speaker: Speaker, key: HsmPrivateKey, fit: list[Fit]) -> Generator[Outcome]:
+def sign_approved(
+    workspace: Workspace, speaker: Speaker, key: HsmPrivateKey, fit: list[Fit], watch: Watch | None
+) -> Generator[Outcome]:
     """Sign what a quorum approved, device by device: no threshold holds it, whose second officer would be fewer."""
-    yield from _Run(workspace, speaker, key, fit, None).outcomes()
+    yield from _Run(workspace, speaker, key, fit, None, watch).outcomes()
 
 
 def vocabulary(workspace: Workspace) -> Vocabulary:
@@ -67,7 +70,7 @@ class SigningDesk:
     def __init__(self, workspace: Workspace, token: str, label: str, certificate: Certified) -> None:
         if certificate.holder.role is RemotePartyRole.RECOVERY:
             raise Refused("sign.quorum", "the recovery key signs what a quorum approved, and nothing else", PLAN_IT)
-        refuse_unless_in_use(workspace, certificate, KeyUsage.DIGITAL_SIGNATURE)
+        self._watch = refuse_unless_in_use(workspace, certificate, KeyUsage.DIGITAL_SIGNATURE)
         self._workspace = workspace
         self._certificate = certificate
         self._key: HsmPrivateKey = token_key(workspace, token, label, certificate)
@@ -95,7 +98,9 @@ class SigningDesk:
                 fit.append(item)
         fit.sort(key=lambda item: item.counter)
         try:
-            yield from _Run(self._workspace, self._certificate, self._key, fit, shown, guarded).outcomes()
+            yield from _Run(
+                self._workspace, self._certificate, self._key, fit, shown, self._watch, guarded
+            ).outcomes()
         finally:
             seal(self._workspace)
 
@@ -110,9 +115,11 @@ class _Run:
         key: HsmPrivateKey,
         fit: list[Fit],
         shown: Shown | None,
+        watch: Watch | None,
         guarded: frozenset[int] = frozenset(),
     ) -> None:
         self._workspace = workspace
+        self._watch = watch
         self._store = workspace.store
         self._certificate = certificate
         self._key = key
@@ -163,6 +170,8 @@ class _Run:
         facts: list[dict[str, Any]] = []
         with acts(self._workspace, "message.signing", facts) as tx:
             tx.lock()
+            if self._watch is not None:  # whoever revoked it was first, or waits until this is signed
+                self._watch.refuse()
             # Another run may have been here since: what it reserved is not numbered again.
             key_hash = self._certificate.key_hash
             meanwhile = self._store.signatures.known(key_hash, [item.digest for item in fresh])

@@ -8,9 +8,11 @@ from typing import Any
 
 import msgspec
 
+from smki.authority.hierarchy import certificate_of
 from smki.authority.issuance.policy import IssuingRule
 from smki.authority.workspace import Workspace
 from smki.errors import Refused
+from smki.pki.status import Status
 from smki.pki.validity import Validity
 from smki.pki.verdict import Fault
 from smki.store.records import AuthorityRecord, CertificateRecord, OrganisationRecord
@@ -40,6 +42,7 @@ def order(
     """An order to the authority that issues now."""
     for authority in workspace.store.authorities():
         if authority.issuing and authority.hierarchy == rule.hierarchy.name:
+            refuse_revoked(workspace, authority)
             _check_lifetime(rule, authority, workspace.clock())
             return Order(subscriber, rule, authority, renews)
     raise Refused(
@@ -47,6 +50,17 @@ def order(
         f"no authority issues {rule.kind.value} certificates",
         f"run the ceremonies of hierarchy {rule.hierarchy.name}",
     )
+
+
+def refuse_revoked(workspace: Workspace, authority: AuthorityRecord) -> None:
+    """A key in wrong hands signs nothing more here either."""
+    certificate = certificate_of(workspace, authority)
+    if certificate.status is Status.REVOKED:
+        raise Refused(
+            "authority.revoked",
+            f"authority {authority.name} is revoked",
+            "hold the ceremony of its successor: issuing moves to it by itself",
+        )
 
 
 def _check_lifetime(rule: IssuingRule, authority: AuthorityRecord, now: datetime) -> None:

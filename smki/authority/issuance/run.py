@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from smki.authority.issuance.intake import Asked
 from smki.authority.issuance.judge import Judge, short
-from smki.authority.issuance.order import Order, Outcome
+from smki.authority.issuance.order import Order, Outcome, refuse_revoked
 from smki.authority.issuance.patience import Patience
 from smki.authority.issuance.templates import Templates
 from smki.authority.issuance.worker import Check, Row, Sign
@@ -209,6 +209,7 @@ class Run:
         serials = [Serial.draw(os.urandom, now) for _ in chunk.chosen]
         assert self._batch is not None, "a dry run signs nothing"
         with self._act("serials.reserved", serials=[str(serial) for serial in serials]) as tx:
+            refuse_revoked(self._workspace, self._order.authority)
             tx.reserve_serials(self._order.authority.number, serials, f"batch {self._batch.hex()[:16]}")
         chunk.serials = serials
 

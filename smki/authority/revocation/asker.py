@@ -37,7 +37,7 @@ def asker(workspace: Workspace, asked: Asked, targets: Sequence[Target]) -> Aske
     """Find who asks among those who could; with a signed request, whose key signed it."""
     found = [
         (one, key)
-        for one, key in _candidates(workspace, asked, targets)
+        for one, key in _candidates(workspace, targets)
         if one.name == asked.requested_by and asked.capacity in {None, one.capacity}
     ]
     if not found:
@@ -71,7 +71,7 @@ def _signer(workspace: Workspace, asked: Asked, found: Sequence[tuple[Asker, _Ke
     )
 
 
-def _candidates(workspace: Workspace, asked: Asked, targets: Sequence[Target]) -> Iterator[tuple[Asker, _Key]]:
+def _candidates(workspace: Workspace, targets: Sequence[Target]) -> Iterator[tuple[Asker, _Key]]:
     subscribers = {target.subscriber for target in targets}
     if len(subscribers) == 1 and (number := subscribers.pop()) is not None:
         organisation = workspace.store.organisations.numbered(number)

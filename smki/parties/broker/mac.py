@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from itertools import islice
 
 from smki.authority.log import act, seal
+from smki.authority.standing import Watch
 from smki.authority.workspace import Workspace
 from smki.entity import EntityId, KeyUsage
 from smki.errors import InvalidInput
@@ -20,6 +21,7 @@ from smki.gbcs.use_case import UseCase
 from smki.gbcs.verdict import KeyRing, Known, verify
 from smki.gbcs.words import Vocabulary, read
 from smki.parties.intake import Given
+from smki.parties.keys import Doubts
 from smki.parties.outcome import Outcome
 from smki.pki.verdict import Fault
 
@@ -30,10 +32,30 @@ Certificates = Callable[[EntityId, KeyUsage], Sequence[Known]]
 class MacDesk:
     """Where the broker's key works."""
 
-    def __init__(self, vocabulary: Vocabulary, agreement: Agreement, certificates: Certificates) -> None:
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        agreement: Agreement,
+        certificates: Certificates,
+        doubts: Doubts | None = None,
+        own: Watch | None = None,
+    ) -> None:
         self._vocabulary = vocabulary
         self._agreement = agreement
         self._certificates = certificates
+        self._doubts = doubts
+        self._own = own
+
+    def look_again(self) -> None:
+        """Before each piece of a long run: a certificate that was revoked meanwhile serves no more."""
+        if self._doubts is not None:
+            self._doubts.forget()
+        if self._own is not None:
+            self._own.refuse()
+
+    def _known(self, entity: EntityId, usage: KeyUsage) -> list[Known]:
+        found = self._certificates(entity, usage)
+        return [*found] if self._doubts is None else [self._doubts.of(item) for item in found]
 
     def seal(self, given: Given) -> Outcome:
         """Add the MAC to one command, or say why not."""
@@ -45,7 +67,10 @@ class MacDesk:
         if faults:
             return Outcome(given.reference, "refused", faults=faults)
         target = message.header.target
-        known = self._certificates(target, KeyUsage.KEY_AGREEMENT)
+        found = self._known(target, KeyUsage.KEY_AGREEMENT)
+        known = [item for item in found if item.against is None]
+        if found and not known:
+            return Outcome(given.reference, "refused", faults=tuple(item.against for item in found if item.against))
         if len(known) != 1:
             fault = Fault(
                 "mac.device",
@@ -81,13 +106,15 @@ class MacDesk:
         """Its originator is known in a role that may send it, and signed it where it is signed."""
         originator = message.header.originator
         usage = KeyUsage.DIGITAL_SIGNATURE if message.signature else KeyUsage.KEY_AGREEMENT
-        known = self._certificates(originator, usage)
+        known = self._known(originator, usage)
         entitled = [item for item in known if item.holder.role in row.senders]
         if known and not entitled:
             yield Fault("mac.role", f"{originator} may not send {row.label}", "have it sent by a role that may")
         elif message.signature:
             checks = verify(message, self._vocabulary.use_cases, KeyRing(entitled))
             yield from (one.fault for one in checks if one.what == "signature" and one.fault is not None)
+        elif entitled and all(item.against for item in entitled):
+            yield from (item.against for item in entitled if item.against)
         elif not known:
             yield Fault("mac.originator", f"no certificate of {originator} is known", "give its certificate")
 
@@ -97,6 +124,7 @@ def seal_all(workspace: Workspace, desk: MacDesk, given: Iterable[Given]) -> Gen
     source = iter(given)
     try:
         while chunk := list(islice(source, CHUNK)):
+            desk.look_again()
             done = [desk.seal(item) for item in chunk]
             made = [item.message for item in done if item.message]
             if made:

@@ -3,12 +3,13 @@
 Here the workspace is asked; what follows from the answers is said in `smki.parties.cos.rules`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from smki.authority.anchors import authorities
+from smki.authority.standing import authority_faults
 from smki.authority.workspace import Workspace
 from smki.device.cells import CellName
 from smki.entity import DeviceType, EntityId, KeyUsage
@@ -40,6 +41,8 @@ class Evidence:
         self._store = workspace.store
         self._policy = workspace.policies.cos
         self._crls = tuple(crls)
+        self._seen: list[Certified] = []
+        self._paths: list[ValidPath] = []
         roots, self._between = authorities(workspace, Kind.ORGANISATION.value)
         self._anchors = [TrustAnchor.of_certificate(PathCertificate.read(root)) for root in roots]
 
@@ -86,11 +89,8 @@ class Evidence:
             return _Judged(None, (Fault("cos.certificate", error.message, error.remedy),))
         if one.certificate.public_bytes(Encoding.DER) != der:
             return _Judged(None, (Fault("cos.certificate", f"{source} is not DER", "give it as it was issued"),))
-        faults = list(register_faults(self._workspace, one))
-        if self._policy.revocation_lists == "required" and not self._crls:
-            faults.append(
-                Fault("cos.revocation-lists", "policies/cos.toml asks for revocation lists", "give them: --crl FILE")
-            )
+        self._seen.append(one)
+        faults = list(self._standing(one))
         verdict = verify_chain(
             der,
             self._between,
@@ -103,7 +103,22 @@ class Evidence:
         )
         if isinstance(verdict, InvalidPath):
             return _Judged(one, (*faults, *verdict.faults))
+        if not self._crls:
+            faults += authority_faults(self._workspace, verdict)
+        self._paths.append(verdict)
         return _Judged(one, tuple(faults), verdict)
+
+    def _standing(self, one: Certified) -> Iterator[Fault]:
+        """By the register, or the lists this workspace was given. With lists that came along, those must know."""
+        for fault in register_faults(self._workspace, one):
+            if not (self._crls and fault.code == "key.status-unknown"):
+                yield fault
+
+    def against_certificates(self) -> tuple[Fault, ...]:
+        """What speaks now against any certificate that was judged: a long run outlives its first verdicts."""
+        of_leaves = [fault for one in self._seen for fault in self._standing(one)]
+        of_paths = [] if self._crls else [f for path in self._paths for f in authority_faults(self._workspace, path)]
+        return tuple(dict.fromkeys((*of_leaves, *of_paths)))
 
     # Homes
 

@@ -69,6 +69,9 @@ class Judgement:
             before = homes.get(one.reference)
             devices = (one.device,) if before is None else (*before.devices, one.device)
             homes[one.reference] = Home(one.reference, MeterPoint(one.meter_point), devices, one.at)
+        faults = self.evidence.against_certificates()
+        if faults:
+            return {device: faults for one in homes.values() for device in one.devices}
         found = self._judge([*homes.values()], Seen())
         return {one.device: one.faults for one in found if one.device is not None and one.faults}
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from smki.authority.ceremony.approval import Quorate
 from smki.authority.contingency import open_contingency
 from smki.authority.log import act
+from smki.authority.standing import Watch
 from smki.authority.workspace import Workspace
 from smki.entity import KeyUsage, RemotePartyRole
 from smki.errors import Refused
@@ -35,6 +36,8 @@ class Hand:
     key: "HsmPrivateKey | None"
     """None: the commands are handed out to be signed by another."""
     changes: dict[Situation, Change]
+    watch: Watch | None = None
+    """On the certificate that signs; the contingency has none."""
 
 
 def plan_key_hash(workspace: Workspace, plan: Plan) -> bytes:
@@ -116,13 +119,13 @@ def hand_of(workspace: Workspace, plan: Plan) -> Hand:
         return _contingency_hand(workspace, plan)
     table, one = plan.file.table, plan.signer
     assert isinstance(table, RecoveryTable), "only these have a signer"
-    refuse_unless_in_use(workspace, one, KeyUsage.DIGITAL_SIGNATURE)
+    watch = refuse_unless_in_use(workspace, one, KeyUsage.DIGITAL_SIGNATURE)
     key = None
     if not plan.is_handed_out:
         assert table.signer.token is not None, "a plan without it is faulty"
         assert table.signer.key is not None, "a plan without it is faulty"
         key = token_key(workspace, table.signer.token, table.signer.key, one)
-    return Hand(one.key_hash, one.serial, one.holder, key, plan.changes(None))
+    return Hand(one.key_hash, one.serial, one.holder, key, plan.changes(None), watch)
 
 
 def _contingency_hand(workspace: Workspace, plan: Plan) -> Hand:

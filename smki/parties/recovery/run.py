@@ -159,7 +159,7 @@ class _Run:
 
     def _sign(self, key: "HsmPrivateKey", ready: dict[str, tuple[Made, Fit]]) -> list[Told]:
         fit = [fit for _, fit in ready.values()]
-        outcomes = list(sign_approved(self._workspace, self._hand, key, fit))
+        outcomes = list(sign_approved(self._workspace, self._hand, key, fit, self._hand.watch))
         signed = [ready[one.reference][0] for one in outcomes if one.message]
         fresh = [one for one in signed if not one.before or self._is_only_made(one)]
         if fresh:

@@ -329,10 +329,10 @@ def test_revoked_certificates_do_not_serve(party: Party) -> None:
 
 
 def test_a_policy_can_ask_for_revocation_lists(party: Party) -> None:
-    path = party.house.home / "policies" / "cos.toml"
-    path.write_text(path.read_text().replace('revocation_lists = "if given"', 'revocation_lists = "required"'))
+    path = party.house.home / "policies" / "revocation.toml"
+    path.write_text(path.read_text().replace('unknown = "take"', 'unknown = "refuse"'))
     party.workspace.__dict__.pop("policies")
-    assert "cos.revocation-lists" in codes(party.judge(south.request(home())))
+    assert "key.status-unknown" in codes(party.judge(south.request(home())))
     assert not party.judge(south.request(home()), crls=[_crl(root()), _crl(issuing())]).faults
 
 
