@@ -63,9 +63,15 @@ footer { padding-bottom: 2.5rem; font-size: .9rem; }
   tbody tr { border-top: 1px solid var(--line); padding: .6rem 0; }
   tbody tr + tr > * { border-top: 0; }
   th, td, td.number { padding: .1rem 0; text-align: left; }
-  td { display: flex; gap: .75rem; }
-  td::before { content: attr(data-label) / ""; flex: 0 0 7.5rem; color: var(--soft); font-size: .85rem; }
+  td { display: flex; flex-wrap: wrap; gap: 0 .75rem; }
+  td::before { content: attr(data-label) / ""; flex: 0 0 6.5rem; color: var(--soft); font-size: .85rem; }
   .child th[scope=row]::before { content: none; }
+}
+@media (max-width: 30rem) {
+  main, header, footer { padding: 0 .75rem; }
+  header { padding-top: 1.5rem; }
+  h1 { font-size: 1.6rem; }
+  section { padding: 1rem .9rem .75rem; }
 }
 @media print {
   body { background: none; }

@@ -162,7 +162,7 @@ def _class(column: str) -> str:
 
 
 def _authority_row(item: PublishedAuthority, now: datetime) -> tuple[str, list[ET.Element]]:
-    role = item.tier if item.issuing or item.tier == "root" else f"{item.tier}, no longer issuing"
+    role = item.tier if item.issuing or item.tier == "root" else "issued before"
     if item.status is Status.REVOKED:
         remaining = _of("span", "revoked", class_="left over")
     else:
@@ -185,7 +185,7 @@ def _both(file: str, name: str) -> "Iterator[ET.Element | str]":
 
 def _list_row(item: PublishedList, now: datetime) -> tuple[str, list[ET.Element]]:
     soon = int((item.next_update - item.this_update).total_seconds()) // _SOON_LIST
-    name = item.name if item.kind == "complete" else f"{item.name}, changes since"
+    name = item.name if item.kind == "complete" else f"{item.name}, delta"
     told = f"List {item.number} of {name} as "
     files: list[ET.Element | str] = [_of("a", "DER", href=item.file, aria_label=f"{told}DER")]
     if item.text_file is not None:
