@@ -26,6 +26,7 @@ _COMMANDS = {
     "contingency": ("smki.cli.contingency", "Replace a compromised root on devices, by its contingency key."),
     "completion": ("smki.cli.completion", "Print the shell's completion script."),
     "credentials": ("smki.cli.credentials", "Replace and read credentials on devices; rotate devices' own keys."),
+    "crl": ("smki.cli.crl", "Publish, show and verify certificate revocation lists; keep them on time."),
     "cos": ("smki.cli.cos", "Change of supplier: ask for it, check it, sign it, take it back."),
     "device": ("smki.cli.device", "Requests and certificates of devices; a device on the desk."),
     "han": ("smki.cli.han", "Plan a home; join and part its devices, list them, read their logs, top up."),

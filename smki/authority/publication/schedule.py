@@ -21,6 +21,14 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
+class Alarm:
+    """A promise that is broken, or will be soon."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """An authority and its lists, at one moment."""
 
@@ -75,19 +83,23 @@ class Standing:
         return self.authority.not_after is not None and self.authority.not_after < self.now
 
     @property
-    def alarms(self) -> tuple[str, ...]:
+    def alarms(self) -> tuple[Alarm, ...]:
         """Promises that are broken, or will be soon."""
+        if self.complete is None:
+            return (Alarm("crl.missing", "it never had a list"),)
         found = []
-        if self.complete is not None:
-            left = self.complete.next_update - self.now
-            if left < timedelta():
-                found.append(f"its list ended {words(-left)} ago")
-            elif left < self.rule.cry:
-                found.append(f"its list ends in {words(left)}")
-            if self.complete.this_update > self.now:
-                found.append(f"its list is of {self.complete.this_update:%Y-%m-%dT%H:%M:%SZ}: the clock went back")
-        if self.complete is not None and self.due.latest < self.now:
-            found.append(f"a list was due {words(self.now - self.due.latest)} ago: {self.due.why}")
+        left = self.complete.next_update - self.now
+        if left < timedelta():
+            found.append(Alarm("crl.lapsed", f"its list ended {words(-left)} ago"))
+        elif left < self.rule.cry:
+            found.append(Alarm("crl.lapsing", f"its list ends in {words(left)}"))
+        if self.complete.this_update > self.now:
+            found.append(
+                Alarm("crl.clock", f"its list is of {self.complete.this_update}, and it is not so late")
+            )
+        due = self.due
+        if due.latest < self.now:
+            found.append(Alarm("crl.late", f"a list was due {words(self.now - due.latest)} ago: {due.why}"))
         return tuple(found)
 
 
