@@ -5,7 +5,9 @@ from typing import Any, Literal
 
 from smki.pki.verdict import Fault
 
-Result = Literal["signed", "signed before", "held", "taken back", "MAC added", "refused"]
+Result = Literal[
+    "signed", "signed before", "held", "taken back", "MAC added", "admitted", "admitted before", "refused"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,10 @@ class Outcome:
     result: Result
     message: bytes = field(default=b"", repr=False)
     faults: tuple[Fault, ...] = ()
+    delivery: str = ""
+    """For whom an admitted command is: the network, or a hand-held terminal at the device."""
+    warnings: tuple[Fault, ...] = ()
+    """What was noticed about it, and held nothing up."""
 
     def as_json(self) -> dict[str, Any]:
         told: dict[str, Any] = {"reference": self.reference, "result": self.result}
@@ -23,4 +29,8 @@ class Outcome:
             told["message"] = self.message.hex()
         if self.faults:
             told["faults"] = [fault.as_json() for fault in self.faults]
+        if self.delivery:
+            told["delivery"] = self.delivery
+        if self.warnings:
+            told["warnings"] = [fault.as_json() for fault in self.warnings]
         return told

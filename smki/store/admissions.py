@@ -67,11 +67,21 @@ class Admissions:
                 f"SELECT {', '.join(_LAST)} FROM last_admitted WHERE target IN ({places(piece)})", tuple(piece)
             ).fetchall()
 
-    def outgoing(self, limit: int, but: Sequence[bytes] = ()) -> tuple[Outgoing, ...]:
-        """Admitted, and not handed out: the oldest first; `but` are runs that are not meant."""
-        where = f" WHERE run NOT IN ({places(but)})" if but else ""
+    def outgoing(
+        self, limit: int, after: tuple[datetime, bytes] | None = None, run: bytes | None = None
+    ) -> tuple[Outgoing, ...]:
+        """Admitted, and not handed out: the oldest first, after one of them; of one run, or of all."""
+        conditions = ["(at > ? OR at = ? AND digest > ?)"]
+        values: list[Any] = [0, 0, b""]
+        if after is not None:
+            values = [_seconds(after[0]), _seconds(after[0]), after[1]]
+        if run is not None:
+            conditions.append("run = ?")
+            values.append(run)
         rows = self._engine.execute(
-            f"SELECT {', '.join(_OUTGOING)} FROM outgoing{where} ORDER BY at, digest LIMIT ?", (*but, limit)
+            f"SELECT {', '.join(_OUTGOING)} FROM outgoing WHERE {' AND '.join(conditions)}"
+            " ORDER BY at, digest LIMIT ?",
+            (*values, limit),
         ).fetchall()
         return tuple(
             Outgoing(bytes(digest), bytes(run), reference, bytes(octets), bool(local), _moment(at))

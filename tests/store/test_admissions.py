@@ -85,7 +85,8 @@ def test_what_was_not_handed_out_waits(store: Store) -> None:
     with store.act(act()) as tx:
         tx.put_admissions([admission(number) for number in (1, 2, 3)], [outgoing(1), outgoing(2, other), outgoing(3)])
     assert store.admissions.outgoing(10) == (outgoing(1), outgoing(2, other), outgoing(3))
-    assert store.admissions.outgoing(10, but=[RUN]) == (outgoing(2, other),)
+    assert store.admissions.outgoing(10, run=other) == (outgoing(2, other),)
+    assert store.admissions.outgoing(10, after=(NOW, (2).to_bytes(32))) == (outgoing(3),)
     assert store.admissions.outgoing(1) == (outgoing(1),)
     with store.act(act()) as tx:
         assert tx.handed_out(RUN) == 2

@@ -1,13 +1,14 @@
 """What the payload of a command says, as far as the broker asks: pure. Most commands of a run say the same."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from re import compile as pattern
 
 from smki.gbcs.message import Message
 from smki.gbcs.words import Reading, Vocabulary, counter_agrees, read
+from smki.parties.anomaly.seen import numbers
 from smki.parties.signing_rules import of_operations
 from smki.pki.verdict import Fault
 
@@ -31,14 +32,19 @@ class Content:
     faults: tuple[Fault, ...]
     moments: tuple[datetime, ...]
     """None where it says none: then it takes effect at once."""
+    numbers: tuple[tuple[str, float], ...]
+    """Those of its values that a detector asks for."""
 
 
 class Contents:
     """Readings of payloads, kept for the commands of a run that say the same to others."""
 
-    def __init__(self, vocabulary: Vocabulary, execution_paths: frozenset[str]) -> None:
+    def __init__(
+        self, vocabulary: Vocabulary, execution_paths: frozenset[str], asked: Callable[[int], frozenset[str]]
+    ) -> None:
         self._vocabulary = vocabulary
         self._paths = execution_paths
+        self._asked = asked
         self._kept: OrderedDict[tuple[int, bytes], Content] = OrderedDict()
 
     def of(self, message: Message) -> Content:
@@ -69,7 +75,8 @@ class Contents:
             found = [_moment(text) for text in self._when(reading)]
             moments = tuple(sorted({item for item in found if isinstance(item, datetime)}))
             faults += tuple(dict.fromkeys(item for item in found if isinstance(item, Fault)))
-        return Content(reading, faults, moments)
+        asked = self._asked(int(message.header.code))
+        return Content(reading, faults, moments, numbers(reading.values, asked) if asked else ())
 
     def _when(self, reading: Reading) -> Iterator[str]:
         for path, value in reading.values.items():

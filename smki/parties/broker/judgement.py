@@ -90,7 +90,8 @@ class Judge:
         self._use_cases = workspace.policies.use_cases
         self._broker = broker
         self.parties = parties
-        self._contents = Contents(vocabulary(workspace), self._policy.execution_paths)
+        asked = workspace.policies.anomaly.paths
+        self._contents = Contents(vocabulary(workspace), self._policy.execution_paths, asked)
 
     def read(self, given: Iterable[Given]) -> Iterator[Submitted]:
         for item in given:

@@ -4,24 +4,28 @@ A certificate is read once a run. What it is worth is asked again for each chunk
 the middle of a long run stops what comes after it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from functools import lru_cache
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from smki.authority.standing import Word, authority_faults, fault_of, judged_path, standing_of
 from smki.authority.workspace import Workspace
 from smki.entity import EntityId, KeyUsage, RemotePartyRole
-from smki.errors import InvalidInput, Refused
-from smki.parties.keys import Certified, certified, refuse_unless_certified
+from smki.errors import InvalidInput
+from smki.parties.keys import Certified, certified
 from smki.pki.holder import UNREADABLE
-from smki.pki.status import Status
+from smki.pki.kind import Kind
+from smki.pki.path import InvalidPath, ValidPath
 from smki.pki.verdict import Fault
-from smki.store.records import CertificateRecord
 
+_CODES = {
+    "key.revoked": "broker.revoked",
+    "key.unregistered": "broker.unregistered",
+    "key.status-unknown": "broker.status-unknown",
+}
 _KEYS_KEPT = 100_000
 _PIECE = 500  # values in one question
 
@@ -65,9 +69,21 @@ class Parties:
         for one in others:
             self._given.setdefault((one.holder.entity, one.holder.usage), []).append(one)
         self._signers: dict[tuple[EntityId, KeyUsage], tuple[Signer, ...]] = {}
-        self._chains: dict[bytes, Fault | None] = {}
-        self._certified = lru_cache(maxsize=4096)(self._read)
+        self._certified: dict[bytes, Certified] = {}
+        self._paths: dict[bytes, ValidPath | InvalidPath] = {}
         self._keys: dict[bytes, DeviceKey] = {}
+
+    def add(self, one: Certified) -> None:
+        """A certificate that came along: believed as far as its authorities are."""
+        given = self._given.setdefault((one.holder.entity, one.holder.usage), [])
+        if all(other.certificate != one.certificate for other in given):
+            given.append(one)
+            self._signers.pop((one.holder.entity, one.holder.usage), None)
+
+    def same(self, signer: Signer) -> Signer:
+        """The same certificate, as it stands now."""
+        found = self.signers(signer.entity, signer.certified.holder.usage)
+        return next(item for item in found if item.certified.certificate == signer.certified.certificate)
 
     def begin_chunk(self) -> None:
         """From here on, what certificates are worth is asked anew."""
@@ -77,51 +93,43 @@ class Parties:
         """Everybody's certificates for a usage, whatever speaks against them."""
         key = entity, usage
         if key not in self._signers:
-            now = self._workspace.clock()
             found = {one.certificate.public_bytes(Encoding.DER): one for one in self._given.get(key, [])}
-            registered = {
-                record.der: record for record in self._store.certificates.of_entity(entity) if record.usage is usage
-            }
-            for der in registered:
-                found.setdefault(der, self._certified(der))
+            for record in self._store.certificates.of_entity(entity):
+                if record.usage is usage and record.der not in found:
+                    found[record.der] = self._read(record.der)
             self._signers[key] = tuple(
-                Signer(one, tuple(self._against(one, der, registered.get(der), now)))
+                Signer(one, tuple(self._against(one, der)))
                 for der, one in found.items()
                 if one.holder.role is not None
             )
         return self._signers[key]
 
-    @staticmethod
-    def _read(der: bytes) -> Certified:
-        return certified(der, "a registered certificate")
+    def _read(self, der: bytes) -> Certified:
+        known = self._certified.get(der)
+        if known is None:
+            known = self._certified[der] = certified(der, "a registered certificate")
+        return known
 
-    def _against(
-        self, one: Certified, der: bytes, record: CertificateRecord | None, now: datetime
-    ) -> Iterable[Fault]:
-        name = f"certificate {one.serial} of {one.holder.entity}"
-        status = None if record is None else record.status_at(now)
-        if status is Status.REVOKED:
-            yield Fault("broker.revoked", f"{name} is revoked", "refuse it, and find out who uses the key")
-        elif not one.certificate.not_valid_before_utc <= now <= one.certificate.not_valid_after_utc:
+    def _against(self, one: Certified, der: bytes) -> Iterator[Fault]:
+        """Its own standing, and that of the authorities above it; an answer of the moment."""
+        now, name = self._workspace.clock(), f"certificate {one.serial} of {one.holder.entity}"
+        standing = standing_of(self._workspace, one.certificate)
+        if standing.word is not Word.REVOKED and not one.known.is_valid(now):
             yield Fault("broker.expired", f"{name} is not valid now", "have it renewed, or correct the clock")
-        elif status is not None and status is not Status.IN_USE:
-            yield Fault("broker.not-in-use", f"{name} is {status.value}", "have it signed with one that is in use")
-        elif record is None:
-            yield from self._against_given(one, der)
-
-    def _against_given(self, one: Certified, der: bytes) -> Iterable[Fault]:
-        """A certificate that is not in the register speaks for someone because an authority says so."""
-        if any(self._store.certificates.of_key(one.key_hash)):
-            yield Fault("broker.unregistered", f"{one.serial} is not the one registered for its key", "use that one")
-        if der not in self._chains:
-            try:
-                refuse_unless_certified(self._workspace, der, f"certificate {one.serial}", one.holder.usage)
-                self._chains[der] = None
-            except (Refused, InvalidInput) as error:
-                self._chains[der] = Fault("broker.chain", error.message, error.remedy)
-        fault = self._chains[der]
+            return
+        fault = fault_of(self._workspace, standing, name)
         if fault is not None:
-            yield fault
+            yield Fault(_CODES.get(fault.code, "broker.not-in-use"), fault.message, fault.remedy)
+            return
+        path = self._paths.get(der)
+        if path is None:
+            path = self._paths[der] = judged_path(self._workspace, der, Kind.ORGANISATION, one.holder.usage)
+        elif isinstance(path, ValidPath):  # built once a run; whether an authority was revoked since, is asked
+            for above in authority_faults(self._workspace, path):
+                yield Fault(_CODES.get(above.code, "broker.chain"), above.message, above.remedy)
+        if isinstance(path, InvalidPath):
+            said = "; ".join(item.message for item in path.faults[:3])
+            yield Fault("broker.chain", f"{name}: {said}", "put its authorities into the folder anchors/")
 
     def device_keys(self, devices: Sequence[EntityId]) -> dict[EntityId, DeviceKey | Fault]:
         """The one key agreement key of each device: of the certificate in use, or of the one that was given."""

@@ -1,0 +1,272 @@
+"""What becomes of judged commands, decided with the store's lock held: admitted, held, refused, or had before."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from smki.authority.workspace import Workspace
+from smki.entity import EntityId, RemotePartyRole
+from smki.gbcs.message import Message
+from smki.parties.anomaly.detectors import held
+from smki.parties.anomaly.explain import Finding
+from smki.parties.anomaly.seen import Seen, area_of
+from smki.parties.broker.judgement import Judged, Unreadable
+from smki.parties.broker.speaking import Speaking
+from smki.parties.broker.watch import Watch
+from smki.parties.outcome import Result
+from smki.parties.signing_rules import MAX_SIGNED_COUNTER
+from smki.pki.verdict import Fault
+from smki.store.admission_records import (
+    TOP_UPS,
+    AdmissionRecord,
+    LastAdmitted,
+    Outgoing,
+    QuarantineRecord,
+    QuarantineState,
+)
+from smki.store.admissions import Series
+from smki.store.transaction import Transaction
+
+_REJECTED = Fault("broker.rejected", "it was held, and rejected", "see `smki broker quarantine show`")
+_TWICE = Fault("broker.duplicate", "it was handed in before in this run", "hand it in once")
+_WAITS = Fault("broker.held", "it waits for a person's decision", "see `smki broker quarantine list`")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What becomes of one command; a message goes on to get its MAC."""
+
+    result: Result
+    message: Message | None = None
+    faults: tuple[Fault, ...] = ()
+    warnings: tuple[Fault, ...] = ()
+
+
+@dataclass(slots=True)
+class Decided:
+    """What becomes of a chunk."""
+
+    now: datetime
+    told: list[Told] = field(default_factory=list)
+    admitted: list[AdmissionRecord] = field(default_factory=list)
+    outgoing: list[Outgoing] = field(default_factory=list)
+    quarantined: list[QuarantineRecord] = field(default_factory=list)
+    refused: int = 0
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the log says of it."""
+        return {
+            "admitted": len(self.admitted),
+            "admitted_sha256": _digest([item.digest for item in self.admitted]),
+            "held": len(self.quarantined),
+            "held_sha256": _digest([item.digest for item in self.quarantined]),
+            "patterns": sorted({item.pattern for item in self.quarantined}),
+            "refused": self.refused,
+        }
+
+
+def _digest(digests: Sequence[bytes]) -> str:
+    return hashlib.sha256(b"".join(digests)).hexdigest()
+
+
+@dataclass(slots=True)
+class _Past:
+    """What the store knows of a chunk's commands and devices."""
+
+    known: dict[bytes, AdmissionRecord]
+    states: dict[bytes, QuarantineState]
+    last: dict[Series, LastAdmitted]
+    steps: dict[EntityId, list[tuple[int, datetime]]]
+
+
+class Decider:
+    """Decides for one run."""
+
+    def __init__(self, workspace: Workspace, broker: EntityId, speaking: Speaking, watch: Watch, run: bytes) -> None:
+        self._clock = workspace.clock
+        self._store = workspace.store
+        self._repeat_for = workspace.policies.broker.repeat_for
+        self._broker = broker
+        self._speaking = speaking
+        self._watch = watch
+        self._run = run
+        self._had: set[bytes] = set()
+
+    def repeated(self, judged: Sequence[Judged | Unreadable]) -> Decided | None:
+        """The same submission again: nothing is to be written, and nobody is kept waiting."""
+        fit = [item for item in judged if isinstance(item, Judged) and not item.faults]
+        known = self._store.admissions.known([item.digest for item in fit])
+        if len(fit) < len(judged) or len(known) < len(fit):
+            return None
+        decided = Decided(self._clock())
+        for item in fit:
+            decided.told.append(self._again(item, known[item.digest], decided.now))
+        return decided
+
+    def decide(self, tx: Transaction, judged: Sequence[Judged | Unreadable], local: bool) -> Decided:
+        """The lock is held, and what the others did is known."""
+        decided = Decided(self._clock())
+        self._watch.begin(tx, decided.now)
+        past = self._past(tx, [item for item in judged if isinstance(item, Judged) and not item.faults])
+        for item in judged:
+            told = self._one(item, past, decided, local)
+            decided.refused += told.result == "refused"
+            decided.told.append(told)
+        tx.put_admissions(decided.admitted, decided.outgoing, self._watch.steps)
+        tx.put_quarantine(decided.quarantined)
+        self._watch.write(tx)
+        return decided
+
+    def _past(self, tx: Transaction, fit: Sequence[Judged]) -> _Past:
+        digests = [item.digest for item in fit]
+        last = tx.admissions.last([item.message.header.target for item in fit])
+        steps: dict[EntityId, list[tuple[int, datetime]]] = {}
+        for (_, target, _), one in last.items():
+            if one.code:
+                steps.setdefault(target, []).append((one.code, one.at))
+        return _Past(tx.admissions.known(digests), tx.quarantine.states(digests), last, steps)
+
+    def _one(self, item: Judged | Unreadable, past: _Past, decided: Decided, local: bool) -> Told:
+        if isinstance(item, Unreadable):
+            return Told("refused", faults=item.faults)
+        if item.faults:
+            return self._refused(item, decided, *item.faults)
+        if item.digest in self._had:
+            return Told("refused", faults=(_TWICE,))
+        if item.digest in past.known:
+            return self._again(item, past.known[item.digest], decided.now)
+        state = past.states.get(item.digest)
+        if state == "waiting":
+            return Told("held", faults=(_WAITS,))
+        if state == "rejected":
+            return Told("refused", faults=(_REJECTED,))
+        return self._fresh(item, past, decided, local, released=state == "released")
+
+    def _again(self, item: Judged, record: AdmissionRecord, now: datetime) -> Told:
+        """It was admitted before: its sender gets the same, for a while."""
+        if item.digest in self._had:
+            return Told("refused", faults=(_TWICE,))
+        self._had.add(item.digest)
+        if record.at + self._repeat_for < now:
+            fault = Fault(
+                "broker.duplicate", f"it was admitted at {record.at:%Y-%m-%dT%H:%M:%SZ}", "number a new command anew"
+            )
+            return Told("refused", faults=(fault,))
+        if not item.through_broker:
+            return Told("admitted before", replace(item.message, signature=record.signature))
+        assert item.row is not None, "it was judged"
+        return Told("admitted before", self._speaking.in_broker_name(item.message, item.row, record.counter))
+
+    def _fresh(self, item: Judged, past: _Past, decided: Decided, local: bool, *, released: bool) -> Told:
+        header = item.message.header
+        series = header.originator, header.target, int(header.code) in TOP_UPS
+        last = past.last.get(series)
+        if last is not None and header.counter <= last.counter:
+            fault = Fault(
+                "broker.counter",
+                f"counter {header.counter} is not above {last.counter}, the last from {header.originator}"
+                f" to {header.target}",
+                "number it after the last one",
+            )
+            return self._refused(item, decided, fault)
+        seen = self._seen(item, decided.now, past)
+        findings = () if released else self._watch.judge(seen)
+        self._had.add(item.digest)
+        if held(findings):
+            self._watch.add(seen, "held")
+            decided.quarantined.append(_quarantined(item, seen, findings, local))
+            return Told("held", faults=tuple(one.fault for one in findings if one.holds))
+        if not released:  # a release counts when it is decided
+            self._watch.add(seen, "admitted")
+        warnings = tuple(one.fault for one in findings)
+        return replace(self._admit(item, past, decided, local), warnings=warnings)
+
+    def _admit(self, item: Judged, past: _Past, decided: Decided, local: bool) -> Told:
+        header, message = item.message.header, item.message
+        top_up = int(header.code) in TOP_UPS
+        assert item.row is not None, "it was judged"
+        assert item.signer is not None, "it was judged"
+        assert item.speaker is not None, "it was judged"
+        moved = LastAdmitted(header.counter, 0, decided.now, item.digest)
+        past.last[header.originator, header.target, top_up] = moved
+        if item.through_broker:
+            series = self._broker, header.target, top_up
+            before = past.last.get(series)
+            counter = 1 + max(-1 if before is None else before.counter, self._floor(header.target))
+            message = self._speaking.in_broker_name(message, item.row, counter)
+            past.last[series] = replace(moved, counter=counter)
+            if counter > MAX_SIGNED_COUNTER:
+                fault = Fault(
+                    "broker.counter-range", "the broker's counters for it are used up", "recover the device"
+                )
+                return Told("refused", faults=(fault,))
+        final = message.header
+        decided.admitted.append(
+            AdmissionRecord(
+                digest=item.digest,
+                originator=final.originator,
+                role=item.speaker.role,
+                target=final.target,
+                code=int(final.code),
+                counter=final.counter,
+                at=decided.now,
+                serial=item.signer.serial,
+                signature=message.signature or b"",
+                party=header.originator if item.through_broker else None,
+                party_counter=header.counter if item.through_broker else None,
+            )
+        )
+        decided.outgoing.append(
+            Outgoing(item.digest, self._run, item.reference, message.encode(), local, decided.now)
+        )
+        return Told("admitted", message)
+
+    def _floor(self, target: EntityId) -> int:
+        """No command of the broker numbered below it is taken by the device."""
+        device = self._store.estate.device(target)
+        return -1 if device is None else device.counters.get(RemotePartyRole.ACCESS_CONTROL_BROKER, -1)
+
+    def _refused(self, item: Judged, decided: Decided, *faults: Fault) -> Told:
+        """Counted where somebody known really sent it: nobody makes a name for another."""
+        if item.signer is not None and item.speaker is not None and item.row is not None:
+            self._watch.add(self._seen(item, decided.now, None), "refused")
+        return Told("refused", faults=faults)
+
+    def _seen(self, item: Judged, now: datetime, past: _Past | None) -> Seen:
+        assert item.speaker is not None, "the caller looked"
+        header, place = item.message.header, item.place
+        point = None if place is None or place.meter_point is None else place.meter_point.digits
+        steps = () if past is None else tuple(sorted(past.steps.get(header.target, ()), key=lambda step: step[1]))
+        return Seen(
+            at=now,
+            originator=item.speaker.entity,
+            role=item.speaker.role,
+            code=int(header.code),
+            target=header.target,
+            area=area_of(point),
+            values=() if item.content is None else item.content.numbers,
+            before=steps,
+        )
+
+
+def _quarantined(item: Judged, seen: Seen, findings: Sequence[Finding], local: bool) -> QuarantineRecord:
+    header = item.message.header
+    first = next(one for one in findings if one.holds)
+    return QuarantineRecord(
+        digest=item.digest,
+        octets=item.message.encode(),
+        originator=seen.originator,
+        role=seen.role,
+        target=header.target,
+        code=seen.code,
+        counter=header.counter,
+        area=seen.area,
+        local=local,
+        at=seen.at,
+        reference=item.reference,
+        pattern=first.pattern,
+        findings=tuple(one.as_json() for one in findings),
+    )

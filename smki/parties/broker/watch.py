@@ -1,0 +1,66 @@
+"""The counts that detectors look at, as all brokers on one store share them: exact, because each holds the lock."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from smki.authority.workspace import Workspace
+from smki.parties.anomaly.counts import Counts
+from smki.parties.anomaly.detectors import judge
+from smki.parties.anomaly.explain import Finding
+from smki.parties.anomaly.limits import NO_LIMITS, Limits
+from smki.parties.anomaly.seen import KEPT, Outcome, Seen
+from smki.store.admission_records import TallyRow
+from smki.store.transaction import Transaction
+
+
+def no_limits() -> Limits:
+    """Where nobody has set any: anomaly.toml alone holds."""
+    return NO_LIMITS
+
+
+class Watch:
+    """One process's counts: begun and written inside each act, with the lock held."""
+
+    def __init__(self, workspace: Workspace, limits: Callable[[], Limits] = no_limits) -> None:
+        self._store = workspace.store
+        self._detectors = workspace.policies.anomaly
+        self._limits = limits
+        self._in_force = NO_LIMITS
+        self._counts: Counts | None = None
+        self._read_to = 0
+
+    @property
+    def steps(self) -> frozenset[int]:
+        """Codes that sequences are made of."""
+        return self._detectors.remembered
+
+    def begin(self, tx: Transaction, now: datetime) -> None:
+        """Take in what others wrote since this process last looked. The lock is held."""
+        size = self._store.audit_size()
+        if self._counts is None:
+            for level, kept in enumerate(KEPT):
+                tx.drop_tallies(level, int(now.timestamp()) - kept)
+            self._counts = Counts.load(row for level in range(len(KEPT)) for row in tx.admissions.tallies(level, 0))
+        else:
+            self._counts.renew(tx.admissions.tallies_written(self._read_to))
+        self._read_to = size
+        self._in_force = self._limits()
+
+    @property
+    def counts(self) -> Counts:
+        assert self._counts is not None, "begun"
+        return self._counts
+
+    def judge(self, seen: Seen) -> tuple[Finding, ...]:
+        return judge(seen, self.counts, self._in_force, self._detectors)
+
+    def add(self, seen: Seen, outcome: Outcome) -> None:
+        self.counts.add(seen, outcome)
+
+    def write(self, tx: Transaction) -> None:
+        """What this act added goes to the store with it."""
+        tx.add_tallies(TallyRow(*row) for row in self.counts.changes())
+
+    def drop(self) -> None:
+        """The act did not happen: what was counted in it is not so."""
+        self._counts = None
