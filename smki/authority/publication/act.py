@@ -16,7 +16,7 @@ from smki.authority.log import act, acts, seal
 from smki.authority.publication.folder import bring_up, held
 from smki.authority.publication.making import made
 from smki.authority.publication.schedule import Standing, publishers, standing_of
-from smki.authority.publication.site import refresh_site
+from smki.authority.publication.site import is_behind, refresh_site
 from smki.authority.workspace import Workspace
 from smki.errors import Refused, SmkiError
 from smki.pki.verdict import Fault
@@ -81,9 +81,11 @@ class Run:
 def publish_lists(workspace: Workspace, names: tuple[str, ...] = (), *, even_if_not_due: bool = False) -> Run:
     """Make each list that is due, of all authorities or of those named. One that fails does not stop the others."""
     outcomes = tuple(_one(workspace, authority, even_if_not_due) for authority in publishers(workspace, names))
-    if not any(outcome.record is not None or outcome.written for outcome in outcomes):
-        return Run(outcomes)
+    changed = any(outcome.record is not None or outcome.written for outcome in outcomes)
     try:
+        # Whoever wrote the lists may have died before the manifest spoke of them.
+        if not changed and (any(outcome.fault for outcome in outcomes) or not is_behind(workspace)):
+            return Run(outcomes)
         seal(workspace)
         refresh_site(workspace)
     except SmkiError as error:  # the lists are out, which matters most
