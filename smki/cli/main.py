@@ -18,6 +18,7 @@ INTERNAL_ERROR = 70  # EX_SOFTWARE of sysexits.h: our fault, not the caller's
 _COMMANDS = {
     "approve": ("smki.cli.approve", "See, grant and refuse what waits for a second officer."),
     "audit": ("smki.cli.audit", "Read, check, prove and export the audit log."),
+    "broker": ("smki.cli.broker", "Admit commands, hold what is too much, add the broker's MAC."),
     "bundle": ("smki.cli.bundle", "Export, show, verify and compare trust bundles."),
     "ca": ("smki.cli.ca", "Show the hierarchy and its authorities."),
     "cert": ("smki.cli.cert", "Find, show, renew, revoke and export certificates; set their status."),

@@ -165,7 +165,7 @@ def mac(
     held = own_key(session, **own)
     if held is None:
         raise click.UsageError("Name the broker's key: --certificate with --token and --key.")
-    own_watch = _refuse_other_than_broker(session, held[0])
+    own_watch = refuse_other_than_broker(session, held[0])
     ring = key_ring(session, others, {**own, "certificate": None, "token": None, "label": None, "key_file": None})
 
     def certificates(entity: "EntityId", usage: "KeyUsage") -> "tuple[Known, ...]":
@@ -179,7 +179,7 @@ def mac(
             return _tell(outcomes, len(given), lines)
 
 
-def _refuse_other_than_broker(session: Session, one: "Certified") -> "Watch":
+def refuse_other_than_broker(session: Session, one: "Certified") -> "Watch":
     from smki.entity import KeyUsage, RemotePartyRole
     from smki.errors import Refused
     from smki.parties.keys import refuse_unless_in_use

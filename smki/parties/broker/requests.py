@@ -87,7 +87,7 @@ def read_requests(data: bytes, parties: Parties, most: int) -> Requests:
     return Requests(user, asker, tuple(lines))
 
 
-class Desk:
+class Requesting:
     """Makes commands of requests."""
 
     def __init__(self, workspace: Workspace, parties: Parties, speaking: Speaking) -> None:

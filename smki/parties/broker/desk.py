@@ -1,0 +1,53 @@
+"""The broker's desk: everything that one run works with, put together."""
+
+from collections.abc import Callable, Generator, Iterable, Sequence
+
+from smki.authority.workspace import Workspace
+from smki.entity import EntityId
+from smki.gbcs.agreement import Agreement
+from smki.parties.anomaly.limits import Limits
+from smki.parties.broker.admission import Admission
+from smki.parties.broker.judgement import Judge
+from smki.parties.broker.parties import Parties
+from smki.parties.broker.requests import Requesting, read_requests
+from smki.parties.broker.speaking import Speaking
+from smki.parties.broker.watch import Watch, no_limits
+from smki.parties.intake import Given
+from smki.parties.keys import Certified
+from smki.parties.outcome import Outcome
+from smki.store.admission_records import QuarantineRecord
+
+
+class BrokerDesk:
+    """Where one broker admits commands. `others` are certificates besides those of the workspace's register."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        broker: EntityId,
+        agreement: Agreement,
+        others: Iterable[Certified] = (),
+        limits: Callable[[], Limits] = no_limits,
+    ) -> None:
+        self._workspace = workspace
+        parties = Parties(workspace, others)
+        speaking = Speaking(workspace, broker, parties)
+        self._parties = parties
+        self._judge = Judge(workspace, broker, parties)
+        self._requesting = Requesting(workspace, parties, speaking)
+        self.admission = Admission(workspace, broker, self._judge, agreement, Watch(workspace, limits))
+
+    def submit(self, given: Iterable[Given], *, local: bool = False) -> Generator[Outcome]:
+        """Signed pre-commands."""
+        return self.admission.submit(self._judge.read(given), local=local)
+
+    def ask(self, data: bytes, *, local: bool = False) -> Generator[Outcome]:
+        """A signed file of requests."""
+        asked = read_requests(data, self._parties, self._workspace.policies.broker.largest_batch)
+        return self.admission.submit(self._requesting.submitted(asked), local=local)
+
+    def release(self, records: Sequence[QuarantineRecord]) -> Generator[Outcome]:
+        """What was held and is released on record: judged again by every other rule, as things stand now."""
+        for local in (False, True):
+            chosen = [record for record in records if record.local is local]
+            yield from self.admission.submit(self._requesting.released(chosen), local=local)
