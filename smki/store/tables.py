@@ -291,7 +291,8 @@ _SEVENTH: dict[str, Table] = {
         ("issuer", "number", "place"),
     ),
     "responder": Table(
-        {"issuer": "smallint", "serial": "octets", "token": "text", "key_id": "octets"}, ("serial", "issuer")
+        {"number": "bigint", "issuer": "smallint", "serial": "octets", "token": "text", "key_id": "octets"},
+        ("serial", "issuer"),
     ),
 }
 _SEVENTH_INDEXES = ("CREATE UNIQUE INDEX revocation_number ON revocation (issuer, number)",)
