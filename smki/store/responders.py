@@ -1,7 +1,7 @@
 """Who answers for an authority whether its certificates are revoked: reading it, and the changes of an act."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +21,8 @@ class ResponderRecord:
     serial: Serial
     token: str
     key_id: bytes
+    number: int = field(default=0, compare=False)
+    """Its place among all that were appointed; given when it is put on record."""
 
 
 class Responders:
@@ -31,10 +33,12 @@ class Responders:
 
     def all(self) -> tuple[ResponderRecord, ...]:
         """In the order they were appointed."""
-        rows = self._engine.execute("SELECT issuer, serial, token, key_id FROM responder ORDER BY serial").fetchall()
+        rows = self._engine.execute(
+            "SELECT issuer, serial, token, key_id, number FROM responder ORDER BY number, serial"
+        ).fetchall()
         return tuple(
-            ResponderRecord(issuer, Serial(bytes(serial)), token, bytes(key_id))
-            for issuer, serial, token, key_id in rows
+            ResponderRecord(issuer, Serial(bytes(serial)), token, bytes(key_id), number)
+            for issuer, serial, token, key_id, number in rows
         )
 
     def issued(self, issuer: int, serials: Sequence[Serial]) -> frozenset[Serial]:
@@ -51,7 +55,8 @@ class Responders:
     def alive(self, now: datetime, most: int) -> list[tuple[int, Serial]] | None:
         """Certificates that have an end and have not reached it; none if they are more than `most`."""
         rows = self._engine.execute(
-            "SELECT issuer, serial FROM certificate WHERE not_after >= ? AND not_after < ? ORDER BY not_after LIMIT ?",
+            "SELECT issuer, serial FROM certificate WHERE not_after >= ? AND not_after < ?"
+            " ORDER BY not_after LIMIT ?",
             (int(now.timestamp()), _NO_END, most + 1),
         ).fetchall()
         return None if len(rows) > most else [(issuer, Serial(bytes(serial))) for issuer, serial in rows]
@@ -61,5 +66,7 @@ class ResponderActs(Acts):
     """Changes to who answers."""
 
     def put_responder(self, record: ResponderRecord) -> None:
-        values: tuple[Any, ...] = (record.issuer, record.serial.octets, record.token, record.key_id)
-        self._execute("INSERT INTO responder (issuer, serial, token, key_id) VALUES (?, ?, ?, ?)", values)
+        self.lock()  # serial numbers drawn in the same few seconds have no order: this number has
+        (number,) = self._execute("SELECT COALESCE(MAX(number), 0) + 1 FROM responder").fetchone()
+        values: tuple[Any, ...] = (number, record.issuer, record.serial.octets, record.token, record.key_id)
+        self._execute("INSERT INTO responder (number, issuer, serial, token, key_id) VALUES (?, ?, ?, ?, ?)", values)

@@ -1,0 +1,292 @@
+"""Who answers: the delegate of the one authority, while it may, and nobody in its place."""
+
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509 import ocsp
+
+from smki.authority.ceremony.plan import key_of, subject_of
+from smki.authority.ocsp.appointing import appoint
+from smki.authority.ocsp.desk import Desk
+from smki.authority.ocsp.kept import Answer
+from smki.authority.ocsp.register import standings
+from smki.authority.ocsp.responders import appointed
+from smki.authority.revocation.act import revoke
+from smki.authority.revocation.plan import plan
+from smki.entity import KeyUsage
+from smki.errors import IntegrityFailure, Refused
+from smki.pki.ocsp import Asked, Failure, Query, Revoked, cert_id, issuer_ids
+from smki.pki.reason import Reason
+from smki.pki.serial import Serial
+from smki.store.records import Act
+from tests.authority.desk import Desk as Issuing
+from tests.authority.desk import code_of
+from tests.authority.ocsp.served import INFRASTRUCTURE, OCA, now
+from tests.authority.revocation.world import World, asked
+from tests.house import House
+
+
+def told(house: House) -> tuple[Desk, list[tuple[str, dict[str, object]]]]:
+    events: list[tuple[str, dict[str, object]]] = []
+    house.workspace.clock = now
+    return Desk(house.workspace, lambda event, **facts: events.append((event, facts))), events
+
+
+def query(house: House, *numbers: int, authority: str = OCA, nonce: bytes | None = None) -> Query:
+    record = house.workspace.store.authority(authority)
+    assert record is not None
+    issuer, _ = issuer_ids(subject_of(record), key_of(record))
+    return Query(tuple(Asked(cert_id(issuer, number), issuer, number) for number in numbers), nonce)
+
+
+def at(house: House, moment: datetime) -> None:
+    house.workspace.clock = lambda: moment
+
+
+def responder_of(answer: Answer | Failure) -> int:
+    assert isinstance(answer, Answer)
+    (certificate,) = ocsp.load_der_ocsp_response(answer.octets).certificates
+    return certificate.serial_number
+
+
+def serials(house: House) -> dict[str, Serial]:
+    return {
+        name: Serial.parse(text) for name, text in json.loads((house.home / "ocsp-world.json").read_text()).items()
+    }
+
+
+def test_each_authority_has_a_delegate_of_its_own(answering: House) -> None:
+    desk, events = told(answering)
+    desk.open()
+    assert [event for event, _ in events] == ["ocsp.responder"] * 2
+    mine = {item.authority.name: item.record.serial.number for item in appointed(answering.workspace)}
+    for name in (OCA, INFRASTRUCTURE):
+        (answer,) = desk.answer([query(answering, 5, authority=name)])
+        assert responder_of(answer) == mine[name]
+
+
+def test_one_request_speaks_of_one_authority(answering: House) -> None:
+    desk, _ = told(answering)
+    desk.open()
+    mixed = query(answering, 5).asked + query(answering, 5, authority=INFRASTRUCTURE).asked
+    unknown = replace(mixed[0], issuer=None)
+    assert (
+        desk.answer([Query(mixed, None), Query((unknown,), None), Query((mixed[0], unknown), None)])
+        == [Failure.UNAUTHORIZED] * 3
+    )
+
+
+def test_many_are_answered_together_each_its_own(answering: House) -> None:
+    desk, _ = told(answering)
+    desk.open()
+    good = serials(answering)["good"].number
+    queries = [query(answering, good if number % 2 else number, nonce=bytes((number,))) for number in range(1, 40)]
+    for number, answer in enumerate(desk.answer(queries), 1):
+        assert isinstance(answer, Answer)
+        response = ocsp.load_der_ocsp_response(answer.octets)
+        (single,) = response.responses
+        assert single.certificate_status.name == ("GOOD" if number % 2 else "UNKNOWN")
+        assert response.extensions.get_extension_for_class(x509.OCSPNonce).value.nonce == bytes((number,))
+        key = response.certificates[0].public_key()
+        assert isinstance(key, ec.EllipticCurvePublicKey)
+        key.verify(response.signature, response.tbs_response_bytes, ec.ECDSA(hashes.SHA256()))
+
+
+def test_unknown_is_never_kept_and_good_is(answering: House) -> None:
+    desk, _ = told(answering)
+    desk.open()
+    good = serials(answering)["good"].number
+    known, unknown, both = desk.answer([query(answering, good), query(answering, 5), query(answering, good, 5)])
+    assert isinstance(known, Answer)
+    assert known.plain == query(answering, good).plain
+    for one in (unknown, both):
+        assert isinstance(one, Answer)
+        assert one.plain is None
+
+
+def test_the_register_knows_good_revoked_burnt_and_foreign(answering: House) -> None:
+    store = answering.workspace.store
+    found = serials(answering)
+    oca = store.authority(OCA)
+    assert oca is not None
+    burnt = Serial.parse("40" + "11" * 15)
+    with store.act(_act("test.reserve")) as tx:
+        tx.reserve_serials(oca.number, [burnt], "a run that died")
+    with store.act(_act("test.burn")) as tx:
+        tx.burn_serials(oca.number, [burnt])
+    numbers = [found["good"].number, found["revoked"].number, found["officer"].number, burnt.number, -5, 1 << 140, 0]
+    good, revoked, *others = standings(store, oca.number, numbers)
+    assert good is True
+    assert isinstance(revoked, Revoked)
+    assert revoked.reason is Reason.KEY_COMPROMISE
+    assert others == [False] * 5
+
+
+def _act(kind: str) -> Act:
+    return Act(kind, "tester", now())
+
+
+def test_a_revoked_burnt_number_is_revoked(answering: House) -> None:
+    answering.workspace.clock = now
+    store = answering.workspace.store
+    oca = store.authority(OCA)
+    assert oca is not None
+    burnt = Serial.parse("40" + "22" * 15)
+    with store.act(_act("test.reserve")) as tx:
+        tx.reserve_serials(oca.number, [burnt], "a run that died")
+    with store.act(_act("test.burn")) as tx:
+        tx.burn_serials(oca.number, [burnt])
+    world = World(Issuing(answering))
+    world.revoke(burnt)
+    (found,) = standings(store, oca.number, [burnt.number])
+    assert isinstance(found, Revoked)
+
+
+def test_nobody_answers_after_its_certificate_ended(answering: House) -> None:
+    desk, _ = told(answering)
+    desk.open()
+    at(answering, now() + timedelta(days=40))
+    assert desk.answer([query(answering, 5)]) == [Failure.TRY_LATER]
+    late, _ = told(answering)
+    at(answering, now() + timedelta(days=40))
+    assert code_of(late.open) == "ocsp.no-responder"
+
+
+def test_an_answer_ends_with_the_responder_at_the_latest(answering: House) -> None:
+    desk, _ = told(answering)
+    desk.open()
+    end = max(item.certificate.not_after for item in appointed(answering.workspace))
+    at(answering, end - timedelta(minutes=5))
+    (answer,) = desk.answer([query(answering, 5)])
+    assert isinstance(answer, Answer)
+    assert answer.next_update == end
+
+
+def test_a_responder_that_was_revoked_answers_no_longer(answering: House) -> None:
+    desk, _ = told(answering)
+    desk.open()
+    (mine,) = (item for item in appointed(answering.workspace) if item.authority.name == OCA)
+    found = plan(answering.workspace, asked(mine.certificate))
+    list(revoke(answering.workspace, found))
+    assert [item.state(now()) for item in appointed(answering.workspace) if item.authority.name == OCA] == ["revoked"]
+    desk._looked_at = 0
+    assert len(desk.look()) == 1
+    assert desk.answer([query(answering, 5)]) == [Failure.TRY_LATER]
+    assert isinstance(desk.answer([query(answering, 5, authority=INFRASTRUCTURE)])[0], Answer)
+
+
+def test_a_new_responder_takes_over_while_serving(answering: House) -> None:
+    desk, _ = told(answering)
+    desk.open()
+    made = appoint(answering.workspace, OCA, "ocsp", anew=True)
+    assert desk.look() == set(), "not every request looks"
+    desk._looked_at = 0
+    assert desk.look() == {made.responder.authority.number}
+    (answer,) = desk.answer([query(answering, 5)])
+    assert responder_of(answer) == made.responder.record.serial.number
+
+
+def test_the_delegate_of_another_authority_is_never_used(answering: House) -> None:
+    """Whoever changes the store's rows makes another's certificate answer: it is not believed to be a delegation."""
+    engine = answering.workspace.store._engine
+    numbers = {item.name: item.number for item in answering.workspace.store.authorities()}
+    ours, theirs = numbers[OCA], numbers[INFRASTRUCTURE]
+    with engine.transaction():
+        engine.execute("DELETE FROM responder WHERE issuer = ?", (ours,))
+        (serial,) = engine.execute("SELECT serial FROM responder WHERE issuer = ?", (theirs,)).fetchone()
+        for table in ("responder", "certificate"):
+            engine.execute(f"UPDATE {table} SET issuer = ? WHERE serial = ?", (ours, serial))
+    desk, events = told(answering)
+    with pytest.raises(IntegrityFailure) as refusal:
+        desk.open()
+    assert refusal.value.code == "ocsp.not-delegated"
+    assert [event for event, _ in events] == ["ocsp.trouble"]
+
+
+def test_a_certificate_that_is_no_responders_is_never_used(answering: House) -> None:
+    engine = answering.workspace.store._engine
+    good = serials(answering)["good"]
+    with engine.transaction():
+        engine.execute("UPDATE responder SET serial = ? WHERE issuer = (SELECT number FROM authority WHERE name = ?)",
+                       (good.octets, OCA))  # fmt: skip
+        engine.execute("DELETE FROM responder WHERE serial <> ?", (good.octets,))
+    desk, _ = told(answering)
+    assert code_of(desk.open) == "ocsp.not-delegated"
+
+
+def test_what_is_wanted_ahead_is_each_certificate_by_either_digest(answering: House) -> None:
+    desk, _ = told(answering)
+    desk.open()
+    numbers = {one.asked[0].serial for one in desk.wanted_ahead()}
+    assert {serial.number for serial in serials(answering).values()} < numbers
+    algorithms = [one.asked[0].issuer.algorithm for one in desk.wanted_ahead() if one.asked[0].issuer]
+    assert algorithms.count("sha1") == algorithms.count("sha256") == len(numbers)
+    world = World(Issuing(answering))
+    world.policy("ahead = 2_000", "ahead = 3", "ocsp.toml")
+    assert desk.wanted_ahead() == []
+
+
+# Appointing
+
+
+def test_appointing_twice_makes_one_and_renewal_comes_in_time(answering: House) -> None:
+    answering.workspace.clock = now
+    first = appoint(answering.workspace, OCA, "ocsp", anew=False)
+    assert not first.made
+    at(answering, now() + timedelta(days=21))
+    second = appoint(answering.workspace, OCA, "ocsp", anew=False)
+    assert second.made
+    assert second.responder.certificate.usage is KeyUsage.DIGITAL_SIGNATURE
+    keys = {item.record.key_id for item in appointed(answering.workspace) if item.authority.name == OCA}
+    assert len(keys) == 2
+
+
+@pytest.mark.parametrize(
+    ("authority", "token", "code"),
+    [
+        ("oca-root", "ocsp", "ocsp.authority"),
+        ("dca-issuing-1", "ocsp", "ocsp.hierarchy"),
+        ("nobody", "ocsp", "authority.unknown"),
+        (OCA, "nowhere", "workspace.no-token"),
+        (OCA, "oca-issuing", "ocsp.token"),
+        (OCA, "audit", "ocsp.token"),
+        (OCA, "contingency", "ocsp.token"),
+    ],
+)
+def test_who_is_not_appointed(answering: House, authority: str, token: str, code: str) -> None:
+    before = answering.workspace.store.audit_size()
+    assert code_of(lambda: appoint(answering.workspace, authority, token, anew=False)) == code
+    assert answering.workspace.store.audit_size() == before
+
+
+@pytest.mark.parametrize("away", ["ocsp", "oca-issuing"])
+def test_an_appointment_that_died_is_taken_up(answering: House, away: str) -> None:
+    """After the intent, or after the key: its number is burnt, its key is used."""
+    workspace = answering.workspace
+    workspace.clock = now
+    before = len(workspace.open_token("ocsp").key_pairs())
+    found = workspace.hsm.find(workspace.token_ref(away))
+    assert found is not None
+    assert found.folder is not None
+    elsewhere = found.folder.rename(workspace.home / "away")
+    workspace.hsm.close()
+    with pytest.raises(Exception, match="not present"):
+        appoint(workspace, OCA, "ocsp", anew=True)
+    elsewhere.rename(found.folder)
+    workspace.hsm.close()
+    done = appoint(workspace, OCA, "ocsp", anew=True)
+    assert done.made
+    assert len(workspace.open_token("ocsp").key_pairs()) == before + 1
+    records = [item for item in workspace.store.responders.all() if item.key_id == done.responder.record.key_id]
+    assert len(records) == 2
+    assert workspace.store.certificates.is_burnt(records[0].issuer, records[0].serial)
+
+
+def test_a_root_is_refused_by_name(answering: House) -> None:
+    with pytest.raises(Refused, match="no working issuing authority"):
+        appoint(answering.workspace, "infra-root", "ocsp", anew=False)
