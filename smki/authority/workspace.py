@@ -110,6 +110,8 @@ class Workspace:
 
     def use_store(self, store: Store) -> None:
         """The store just made, in place of opening it again."""
+        if (before := self.__dict__.get("store")) is not None:
+            before.close()
         self.__dict__["store"] = store
 
     @property

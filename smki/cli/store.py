@@ -145,6 +145,7 @@ def restore(
                 ("forgets", "nothing that was published"),
             ]
         )
+        click.echo("note: take a new backup now: no older one has the entry of this restore", err=True)
         if not done.sealed:
             click.echo("note: the audit key's token is not here; the next act signs the log", err=True)
         if done.url != workspace.store_url:

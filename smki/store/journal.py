@@ -208,10 +208,10 @@ class _Replay:
         self._file = file
         self._store = store
         self._engine = engine
-        self._digest = hashlib.sha256()
 
     def run(self, size: int) -> int:
         """Do it again, and give the log's size after it."""
+        self._check_whole()
         head = self._next()
         if not isinstance(head, _Head) or head.before != size:
             raise self._fault("it does not begin as it should")
@@ -221,15 +221,22 @@ class _Replay:
             raise Refused(
                 "store.newer-schema", f"{self._path} has schema {head.schema}", "use the newer smki that wrote it"
             )
-        digest = b""
         while not isinstance(frame := self._next(), _End):
             self._do(frame)
-            digest = self._digest.digest()
-        if frame.sha256 != digest or self._file.read(1):
-            raise self._fault("it is not what was written")
         if (frame.after, frame.root) != (after := self._store.audit_size(), self._store.audit_root(after)):
             raise self._fault("its entries are not those that were logged")
         return after
+
+    def _check_whole(self) -> None:
+        """Nothing is done of what is not as it was written."""
+        digest = hashlib.sha256()
+        frame, octets = self._read()
+        while not isinstance(frame, _End):
+            digest.update(octets)
+            frame, octets = self._read()
+        if frame.sha256 != digest.digest() or self._file.read(1):
+            raise self._fault("it is not what was written")
+        self._file.seek(0)
 
     def _do(self, frame: _Frame) -> None:
         match frame:
@@ -247,6 +254,9 @@ class _Replay:
                 raise self._fault("it holds what is no change")
 
     def _next(self) -> _Frame:
+        return self._read()[0]
+
+    def _read(self) -> tuple[_Frame, bytes]:
         length = self._file.read(_LENGTH_OCTETS)
         count = int.from_bytes(length)
         if len(length) != _LENGTH_OCTETS or not 0 < count <= MAX_FRAME_OCTETS:
@@ -256,9 +266,7 @@ class _Replay:
             frame: _Frame = _decode(octets)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise self._fault("it cannot be read") from None
-        if not isinstance(frame, _End):
-            self._digest.update(length + octets)
-        return frame
+        return frame, length + octets
 
     def _fault(self, reason: str) -> IntegrityFailure:
         return IntegrityFailure(

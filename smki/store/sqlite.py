@@ -89,7 +89,10 @@ class SqliteEngine:
             self.connection.execute("ROLLBACK")
 
     def faults(self) -> list[str]:
-        return [line for (line,) in self.execute("PRAGMA integrity_check(20)").fetchall() if line != "ok"]
+        try:
+            return [line for (line,) in self.connection.execute("PRAGMA integrity_check(20)") if line != "ok"]
+        except sqlite3.Error as error:
+            return [str(error)]
 
     def _inside(self) -> bool:
         return self.connection.in_transaction

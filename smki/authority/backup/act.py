@@ -70,11 +70,12 @@ def prove_store(workspace: Workspace, folders: Sequence[Path]) -> Proof:
     """The database's own check, the log, the tables against it, and what is published."""
     engine = open_engine(workspace.store_url, create=False)
     try:
-        faults = engine.faults()
+        if faults := engine.faults():
+            return Proof(0, 0, None, tuple(faults), ())  # what is read from it says nothing
         with engine.snapshot():
             store = Store(engine)
             verdict = verify_log(store)
-            faults += [*verdict.faults, *account(engine)]
+            faults = [*verdict.faults, *account(engine)]
             lacks = tuple(_lacks(workspace, store, folders))
     finally:
         engine.close()
