@@ -30,6 +30,7 @@ from smki.store.records import CertificateRecord
 
 REVOKED = "key.revoked"
 """The code of every refusal for a revocation."""
+UNKNOWN = "key.status-unknown"
 _POINT_OCTETS = 65  # the end of every public key on record
 
 
@@ -165,7 +166,7 @@ def fault_of(workspace: Workspace, standing: Standing, name: str, *, or_pending:
             if workspace.policies.revocation.standing.unknown == "take":
                 return None
             return Fault(
-                "key.status-unknown",
+                UNKNOWN,
                 f"whether {name} is revoked is not known ({standing.source})",
                 "fetch its authority's newest list: `smki crl import FILE`",
             )

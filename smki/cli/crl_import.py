@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @json_option
 @pass_session
 def import_command(session: Session, files: tuple[Path, ...], as_json: bool) -> None:
-    """Keep revocation lists of authorities that this workspace believes: PEM or DER, a complete list before its delta.
+    """Keep revocation lists of authorities that this workspace believes: PEM or DER, a complete one before its delta.
 
     Each must be newer than the one there is. From then on nothing is done with what they list, and a certificate they
     do not list is good while they are in force.

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from smki.authority.safe_files import read_bounded, read_private
-from smki.authority.standing import REVOKED, Watch, judged_path, standing_fault
+from smki.authority.standing import REVOKED, UNKNOWN, Watch, judged_path, standing_fault
 from smki.authority.workspace import Workspace
 from smki.entity import EntityId, KeyUsage
 from smki.errors import InvalidInput, Refused
@@ -138,7 +138,7 @@ def refuse_unless_certified(workspace: Workspace, der: bytes, name: str, usage: 
     if isinstance(verdict, ValidPath):
         return verdict
     for fault in verdict.faults:
-        if fault.code == REVOKED:
+        if fault.code in {REVOKED, UNKNOWN}:
             raise Refused(fault.code, f"{name}: {fault.message}", fault.remedy)
     raise Refused(
         "key.chain",
@@ -239,7 +239,7 @@ def issued_to(
 
 
 def known_to(workspace: Workspace, entity: EntityId, usage: KeyUsage) -> tuple[Known, ...]:
-    """The certificates that this workspace issued to someone; where none is left in use, the revoked, with why not."""
+    """The certificates that this workspace issued to someone; where none is in use, the revoked, with why not."""
     every = list(issued_to(workspace, entity, usage)) or list(issued_to(workspace, entity, usage, Status.REVOKED))
     return tuple(known_of(workspace, one) for one in every)
 

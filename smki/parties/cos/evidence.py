@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from smki.authority.anchors import authorities
-from smki.authority.standing import authority_faults
+from smki.authority.standing import UNKNOWN, authority_faults
 from smki.authority.workspace import Workspace
 from smki.device.cells import CellName
 from smki.entity import DeviceType, EntityId, KeyUsage
@@ -111,7 +111,7 @@ class Evidence:
     def _standing(self, one: Certified) -> Iterator[Fault]:
         """By the register, or the lists this workspace was given. With lists that came along, those must know."""
         for fault in register_faults(self._workspace, one):
-            if not (self._crls and fault.code == "key.status-unknown"):
+            if not (self._crls and fault.code == UNKNOWN):
                 yield fault
 
     def against_certificates(self) -> tuple[Fault, ...]:
