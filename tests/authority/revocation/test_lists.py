@@ -1,0 +1,160 @@
+"""Lists that a workspace is given: by whom it believes, whole, newer than before; what they say of certificates."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from smki.authority.lists import FOLDER, take_in
+from smki.authority.standing import Word, standing_of
+from smki.entity import KeyUsage, RemotePartyRole
+from smki.errors import SmkiError
+from smki.pki.reason import Reason
+from tests.authority.desk import code_of
+from tests.house import NOW, House, founded
+from tests.parties.lists import DAY, made_list
+from tests.parties.people import SUPPLIER, believe, certificate, root
+from tests.pki.hierarchy import make
+
+_KEY = ec.generate_private_key(ec.SECP256R1())
+ONE = certificate(_KEY.public_key(), SUPPLIER, RemotePartyRole.SUPPLIER, KeyUsage.DIGITAL_SIGNATURE).certificate
+SERIAL = ONE.serial_number
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> House:
+    with founded(tmp_path_factory.mktemp("lists") / "user", kind="user") as house:
+        believe(house.home)
+        return house
+
+
+@pytest.fixture
+def user(shared: House) -> House:
+    """The same workspace, without a list."""
+    for path in (shared.home / FOLDER).glob("*"):
+        path.unlink()
+    shared.workspace.clock = lambda: NOW
+    return shared
+
+
+def word(user: House) -> Word:
+    return standing_of(user.workspace, ONE).word
+
+
+def test_a_list_says_what_is_revoked_and_what_is_good(user: House) -> None:
+    assert word(user) is Word.UNKNOWN
+    assert take_in(user.workspace, made_list(5)).is_new
+    assert word(user) is Word.GOOD
+    since = NOW - 3 * DAY
+    taken = take_in(user.workspace, made_list(SERIAL, 5, number=2, compromised=since))
+    assert (taken.number, taken.entries, taken.is_delta) == (2, 2, False)
+    found = standing_of(user.workspace, ONE)
+    assert (found.word, found.reason, found.compromised_at) == (Word.REVOKED, Reason.KEY_COMPROMISE, since)
+    assert found.at == NOW - timedelta(hours=1)
+    assert "key-compromise" in found.text
+    (path,) = (user.home / FOLDER).iterdir()
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def test_numbers_and_time_only_go_forward(user: House) -> None:
+    second = made_list(SERIAL, number=2)
+    assert take_in(user.workspace, second).is_new
+    assert not take_in(user.workspace, second).is_new
+    for octets in (
+        made_list(number=1),
+        made_list(number=2),
+        made_list(number=3, since=NOW - 2 * DAY),
+    ):
+        assert code_of(lambda octets=octets: take_in(user.workspace, octets)) == "crl.older"  # type: ignore[misc]
+    assert word(user) is Word.REVOKED
+
+
+def test_a_delta_adds_to_the_list_before_it(user: House) -> None:
+    delta = made_list(SERIAL, number=8, base=7)
+    assert code_of(lambda: take_in(user.workspace, delta)) == "crl.no-base"
+    take_in(user.workspace, made_list(number=7))
+    assert word(user) is Word.GOOD
+    assert take_in(user.workspace, delta).is_delta
+    assert word(user) is Word.REVOKED
+    assert code_of(lambda: take_in(user.workspace, made_list(number=8, base=7))) == "crl.older"
+    take_in(user.workspace, made_list(number=9))
+    assert word(user) is Word.REVOKED, "whichever list said so"
+
+
+def test_a_list_covers_what_it_is_about(user: House) -> None:
+    def scope(**more: bool) -> tuple[tuple[x509.ExtensionType, bool], ...]:
+        plain = {
+            "only_contains_user_certs": False,
+            "only_contains_ca_certs": False,
+            "indirect_crl": False,
+            "only_contains_attribute_certs": False,
+        }
+        said = {**plain, **more}
+        return ((x509.IssuingDistributionPoint(None, None, only_some_reasons=None, **said), True),)
+
+    take_in(user.workspace, made_list(SERIAL, more=scope(only_contains_ca_certs=True)))
+    assert word(user) is Word.UNKNOWN
+    take_in(user.workspace, made_list(number=2, more=scope(only_contains_user_certs=True)))
+    assert word(user) is Word.GOOD
+    indirect = made_list(number=3, more=scope(indirect_crl=True))
+    assert code_of(lambda: take_in(user.workspace, indirect)) == "path.crl-scope"
+
+
+def test_a_list_in_the_past_or_to_come_says_nothing_good(user: House) -> None:
+    take_in(user.workspace, made_list())
+    for moment in (NOW + 2 * DAY, NOW - 2 * DAY):
+        user.workspace.clock = lambda moment=moment: moment  # type: ignore[misc]
+        assert word(user) is Word.UNKNOWN
+
+
+def test_a_list_older_than_the_policy_likes_says_nothing_good(user: House) -> None:
+    take_in(user.workspace, made_list(since=NOW - 8 * DAY, until=NOW + 30 * DAY))
+    assert word(user) is Word.UNKNOWN
+
+
+def test_nobody_else_makes_a_list(user: House) -> None:
+    stranger = make("issuing-oca", make("root-oca", None))
+    for octets in (made_list(SERIAL, signer=stranger), made_list(SERIAL, signer=make("root-oca", None))):
+        assert code_of(lambda octets=octets: take_in(user.workspace, octets)) in {"crl.signer", "crl.form"}  # type: ignore[misc]
+    changed = bytearray(made_list(SERIAL))
+    changed[-1] ^= 1
+    assert code_of(lambda: take_in(user.workspace, bytes(changed))) in {"crl.form", "path.form"}
+    assert word(user) is Word.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "octets", [b"", b"\x30\x80", b"\xff" * 100, b"-----BEGIN X509 CRL-----\nAAAA\n", b"-----BEGIN"]
+)
+def test_what_is_no_list_is_refused(user: House, octets: bytes) -> None:
+    assert code_of(lambda: take_in(user.workspace, octets)).split(".")[1] == "form"
+
+
+def test_a_file_that_was_changed_is_not_passed_over(user: House) -> None:
+    take_in(user.workspace, made_list(SERIAL))
+    assert word(user) is Word.REVOKED
+    (path,) = (user.home / FOLDER).iterdir()
+    octets = bytearray(path.read_bytes())
+    octets[-1] ^= 1
+    path.write_bytes(bytes(octets))
+    with pytest.raises(SmkiError):
+        word(user)
+
+
+def test_the_folder_is_guarded(user: House, tmp_path: Path) -> None:
+    from tests.house import opened
+
+    take_in(user.workspace, made_list(SERIAL))
+    (path,) = (user.home / FOLDER).iterdir()
+    path.chmod(0o666)
+    try:
+        assert code_of(lambda: opened(user.home)) == "workspace.loose-mode"
+    finally:
+        path.chmod(0o600)
+
+
+def test_the_roots_list_is_about_authorities(user: House) -> None:
+    taken = take_in(user.workspace, made_list(77, signer=root()))
+    assert taken.entries == 1
+    assert word(user) is Word.UNKNOWN
