@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from smki.authority.hierarchy import pem
 from smki.authority.log import audit_key, seal
-from smki.authority.publication import publish
+from smki.authority.publication import publish, published
 from smki.authority.publication.index import TRUST_ALL, feed, index
 from smki.authority.publication.lists import PublishedList, published_lists
 from smki.authority.publication.manifest import (
@@ -36,11 +36,11 @@ from smki.authority.publication.page import page
 from smki.authority.publication.picture import Picture, take_picture
 from smki.authority.safe_files import read_bounded
 from smki.authority.workspace import Workspace
-from smki.errors import IntegrityFailure, InvalidInput
+from smki.errors import IntegrityFailure, InvalidInput, Refused
 from smki.pki.public_key import spki_of
-from smki.store.note import read_checkpoint, verifier_key
+from smki.store.note import Checkpoint, read_checkpoint, verifier_key
 
-VERIFIER_KEY = "audit/verifier-key"
+CHECKPOINT, VERIFIER_KEY = "audit/checkpoint", "audit/verifier-key"
 _PIECE = 3 << 18  # octets; a multiple of 48, which are a line of PEM
 _FILE_MODE = 0o644
 
@@ -58,16 +58,20 @@ class Refreshed:
 
 def refresh_site(workspace: Workspace) -> Refreshed:
     """Bring the public folder up to what the store has, but for the lists themselves."""
+    if workspace.kind != "authority":
+        raise Refused(
+            "published.kind",
+            "a service user's workspace has no authority to publish",
+            "use the authority's workspace",
+        )
     with _alone(workspace):
         seal(workspace)
         key = audit_key(workspace)
         spki = spki_of(key.public_key())
-        note = workspace.store.latest_checkpoint()
-        assert note is not None, "the log was just sealed"
         before = _last(workspace, spki)
         if before is not None:
             workspace.store.refuse_fork(before.checkpoint)
-        picture = take_picture(workspace, read_checkpoint(note, spki))
+        picture = take_picture(workspace, _bring_checkpoint(workspace, spki))
         if before is not None:
             _refuse_fewer(picture, before)
         digests, behind = _list_digests(workspace, picture.lists)
@@ -119,6 +123,20 @@ def _last(workspace: Workspace, spki: bytes) -> Manifest | None:
         raise IntegrityFailure(
             "published.changed", f"{path}: {error.message}", "find out who changed it; then move it away"
         ) from None
+
+
+def _bring_checkpoint(workspace: Workspace, spki: bytes) -> Checkpoint:
+    """The newest checkpoint on record. Another node may have signed it: then it is not in this folder yet."""
+    note, there = workspace.store.latest_checkpoint(), published(workspace, CHECKPOINT)
+    assert note is not None, "the log was just sealed"
+    newest = read_checkpoint(note, spki)
+    if there is not None:
+        held = read_checkpoint(there, spki)
+        workspace.store.refuse_fork(held)
+        if held.size >= newest.size:
+            return newest
+    publish(workspace, CHECKPOINT, note.encode())
+    return newest
 
 
 def _refuse_fewer(picture: Picture, before: Manifest) -> None:

@@ -10,21 +10,26 @@ import subprocess
 import sys
 import time
 import uuid
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from smki.authority.hierarchy import standings
+from smki.authority.hierarchy import named, standings
 from smki.authority.log import act
 from smki.authority.publication.act import publish_lists
 from smki.authority.publication.manifest import MANIFEST, Manifest, read_manifest
 from smki.authority.publication.site import is_behind, refresh_site
 from smki.authority.publication.verify import verify_published
+from smki.pki.status import Status
 from tests.authority.desk import code_of
 from tests.authority.publication.conftest import revoke
-from tests.house import NOW, House, copy_of, opened
+from tests.house import NOW, House, copy_of, founded, opened
+from tests.postgres import shared
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 
@@ -96,6 +101,82 @@ def test_strangers_tools_believe_it(publisher: House) -> None:
     )
     der = openssl("x509", "-inform", "DER", "-noout", "-subject", "-in", folder / "ca" / "oca-root.cer")
     assert der == openssl("x509", "-noout", "-subject", "-in", folder / "ca" / "oca-root.pem")
+
+
+def bundle(publisher: House, name: str) -> set[str]:
+    """The names of the authorities in a bundle."""
+    folder = folder_of(publisher)
+    octets = (folder / "trust" / f"{name}.pem").read_bytes()
+    held = {one.public_bytes(Encoding.DER) for one in x509.load_pem_x509_certificates(octets)} if octets else set()
+    return {path.stem for path in (folder / "ca").glob("*.cer") if path.read_bytes() in held}
+
+
+def test_bundles_hold_who_is_in_force(publisher: House) -> None:
+    assert bundle(publisher, "device") == {"dca-root", "dca-issuing-1"}
+    root, issuing = named(publisher.workspace, "oca-root"), named(publisher.workspace, "oca-issuing-1")
+    assert issuing.serial is not None
+    with sqlite3.connect(publisher.home / "smki.db") as database:
+        database.execute(
+            "UPDATE certificate SET status = ? WHERE issuer = ? AND serial = ?",
+            (Status.REVOKED.number, root.number, issuing.serial.octets),
+        )
+    at(publisher, 26 * 366 * 24)  # the issuing authority of devices and the roots of infrastructure have ended
+    refresh_site(publisher.workspace)
+    assert bundle(publisher, "device") == {"dca-root"}
+    assert bundle(publisher, "infrastructure") == set()
+    assert bundle(publisher, "organisation") == {"oca-root"}
+    assert bundle(publisher, "authorities") == {"dca-root", "oca-root"}
+    assert len(list((folder_of(publisher) / "ca").glob("*.cer"))) == 6
+    index = json.loads((folder_of(publisher) / "index.json").read_bytes())
+    told = {row["name"]: row["status"] for row in index["authorities"]}
+    assert (told["oca-issuing-1"], told["dca-issuing-1"], told["dca-root"]) == ("revoked", "expired", "in use")
+    assert {line.partition(":")[0] for line in faults_of(publisher)} == {"list.lapsed"}
+
+
+def test_links_between_roots_are_published_and_believed(publisher: House) -> None:
+    publisher.hold(publisher.write("next.toml", "3", name="dca-root-2", subject="DB", succeeds="dca-root"))
+    folder = folder_of(publisher)
+    index = json.loads((folder / "index.json").read_bytes())
+    assert len(index["links"]) == 2
+    for row in index["links"]:
+        assert "dca-root" not in row["pem"]
+        ends = ("-CAfile", folder / "ca" / "dca-root.pem"), ("-CAfile", folder / "ca" / "dca-root-2.pem")
+        done = [
+            subprocess.run(["openssl", "verify", *end, folder / row["pem"]], capture_output=True, check=False)
+            for end in ends
+        ]
+        assert sorted(one.returncode for one in done) == [0, 2]
+    assert faults_of(publisher) == []
+    assert b"from one root to the next" in (folder / "index.html").read_bytes()
+
+
+def test_a_service_users_workspace_publishes_nothing(tmp_path: Path) -> None:
+    with founded(tmp_path / "user", kind="user") as house:
+        assert code_of(lambda: refresh_site(house.workspace)) == "published.kind"
+
+
+@pytest.mark.postgresql
+def test_nodes_of_one_store_keep_a_folder_each(tmp_path: Path) -> None:
+    with founded(tmp_path / "one", store_url=shared().fresh()) as house:
+        house.enrol()
+        for number in "34":
+            house.hold(house.shipped(number))
+        other = copy_of(house.home, tmp_path / "two")
+        at(house, 1)
+        publish_lists(house.workspace)
+        assert faults_of(house) == []
+        here = manifest_of(house)
+        house.workspace.close()
+    node = opened(other, lambda: NOW + timedelta(hours=1))
+    with closing(node.workspace):
+        # What the other node made is published here too, under a manifest of the same log.
+        assert publish_lists(node.workspace).faults == ()
+        there = manifest_of(node)
+        assert (there.lists, there.version) == (here.lists, here.version)
+        lists = {path: digest for path, digest in here.files.items() if path.startswith("crl/")}
+        assert len(lists) == 4
+        assert lists.items() <= there.files.items()
+        assert faults_of(node) == []
 
 
 def test_the_manifest_tells_how_far_each_authority_has_come(publisher: House) -> None:

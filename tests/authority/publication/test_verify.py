@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from smki.authority.hierarchy import pem
+from smki.authority.publication.act import publish_lists
 from smki.authority.publication.manifest import (
     MANIFEST,
     SUMS,
@@ -25,7 +26,8 @@ from smki.authority.publication.manifest import (
 from smki.authority.publication.verify import Judgement, verify_published
 from smki.pki.public_key import spki_of
 from smki.store.note import read_verifier_key, sign_checkpoint
-from tests.house import NOW
+from tests.authority.publication.conftest import revoke
+from tests.house import NOW, House
 
 CHECKPOINT = "audit/checkpoint"
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -188,15 +190,25 @@ def test_what_is_no_list_is_told(mirror: Path) -> None:
     assert {code.partition(".")[0] for code in resigned(mirror)} == {"path"}
 
 
-def test_a_delta_out_of_the_manifest_is_believed_for_its_own_signature(mirror: Path) -> None:
-    resigned(mirror)
-    (mirror / "crl" / "oca-root-delta.crl").write_bytes(b"\x30\x00")
-    verdict = verify_published(mirror, _log(mirror), SPKI, NOW)
-    assert {fault.code.partition(".")[0] for fault in verdict.faults} == {"path"}
-
-
-def _log(folder: Path) -> str:
-    return (folder / "audit" / "verifier-key").read_text().partition("+")[0]
+def test_a_delta_that_was_overtaken_is_believed_for_its_own_signature(publisher: House) -> None:
+    policy = publisher.home / "policies" / "publication.toml"
+    before, _, after = policy.read_text().partition("[organisation.issuing]")
+    policy.write_text(before + "[organisation.issuing]" + after.replace('"off"', '"1h"', 1))
+    folder = publisher.home / "published"
+    delta = folder / "crl" / "oca-issuing-1-delta.crl"
+    revoke(publisher, "oca-issuing-1", 1)
+    for hours, even_if_not_due in ((2, False), (3, True)):
+        publisher.workspace.clock = lambda hours=hours: NOW + timedelta(hours=hours)  # type: ignore[misc]
+        assert publish_lists(publisher.workspace, even_if_not_due=even_if_not_due).faults == ()
+        listed = "crl/oca-issuing-1-delta.crl" in _read(folder).files
+        assert listed is not even_if_not_due
+        assert judged(folder, publisher.home, NOW + timedelta(hours=hours)).faults == ()
+    assert delta.is_file()
+    octets = delta.read_bytes()
+    delta.write_bytes(octets[:-1] + bytes((octets[-1] ^ 1,)))
+    assert codes(judged(folder, publisher.home, NOW + timedelta(hours=3))) == {"list.signature"}
+    delta.rename(folder / "crl" / "dca-root-delta.crl")
+    assert codes(judged(folder, publisher.home, NOW + timedelta(hours=3))) == {"list.signature"}
 
 
 def test_sums_that_say_something_else_are_told(mirror: Path) -> None:
