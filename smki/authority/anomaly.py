@@ -152,6 +152,12 @@ class Detectors:
                 found |= (rule.codes or frozenset()).union(*rule.steps)
         return frozenset(found)
 
+    @property
+    def by_area(self) -> frozenset[int]:
+        """Codes that are counted by area."""
+        rules = [rule for rule in self.rules if isinstance(rule, AreaRule)]
+        return SUPPLY_OFF.union(*(rule.codes or () for rule in rules))
+
     def paths(self, code: int) -> frozenset[str]:
         """Values of a payload that are looked at."""
         rules = (rule for rule in self.rules if isinstance(rule, ValueRule))
@@ -277,6 +283,8 @@ def _rule(table: _Detector, use_cases: UseCases) -> Rule:
     match table:
         case _Count() | _Area():
             _bounded(f"{table.name}: count", table.count, 0, MOST)
+            if codes is None and isinstance(table, _Area):
+                raise InvalidInput("policy.anomaly", f"{_FILE}: {table.name}: every use case", "name use cases")
             kind = CountRule if isinstance(table, _Count) else AreaRule
             return kind(*common, table.of, table.count, _window(table.window))
         case _Rate():

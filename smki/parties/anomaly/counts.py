@@ -13,15 +13,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from smki.authority.anomaly import Detectors
+from smki.authority.anomaly import SUPPLY_OFF, Detectors
 from smki.errors import Unavailable
-from smki.parties.anomaly.habit import HabitQuery, habit_of
-from smki.parties.anomaly.scope import Key, Scope, Window, key_of
-from smki.parties.anomaly.seen import HOURS, KEPT, SECONDS, UNITS, Outcome, Seen, Tally, TallyLike
+from smki.parties.anomaly.habit import Earlier, HabitQuery, earlier, habit_of
+from smki.parties.anomaly.scope import Key, Scope, Window
+from smki.parties.anomaly.seen import HOURS, KEPT, OUTSIDE_AREAS, SECONDS, UNITS, Outcome, Seen, Tally, TallyLike
 
 _ADMITTED, _HELD, _REFUSED = 0, 1, 2
 _PLACE = {"admitted": _ADMITTED, "held": _HELD, "refused": _REFUSED}
-_HOUR, _DAY = UNITS[HOURS], 86_400
+_HOUR, _DAY, _DAY_HOURS = UNITS[HOURS], 86_400, 24
 _FURTHEST_BACK = 3600  # a clock that is further behind than this is not a neighbour's, but wrong
 _STEPS = 8
 
@@ -47,17 +47,22 @@ class Counts:
         self._rows: dict[Key, _Rows] = {}
         self._series: dict[Key, _Series] = {}
         self._unsettled: list[tuple[Key, _Series]] = []
+        self._settled: list[tuple[Key, int, list[int]]] = []
         self._windows: dict[tuple[Any, ...], Window] = {}
         self._days: dict[bytes, set[int]] = {}
-        self._habits: dict[tuple[Any, ...], tuple[int, int]] = {}
+        self._habits: dict[tuple[Any, ...], Earlier] = {}
+        self._usual: dict[tuple[Any, ...], tuple[int, int]] = {}
         self._deltas: dict[tuple[Key, int, int], list[int]] = {}
         self.recent: dict[bytes, deque[tuple[int, int]]] = {}
         """What was admitted to each device since `changes` was last asked for."""
         self._remembered: frozenset[int] = frozenset()
+        self.by_area = SUPPLY_OFF
+        """Codes that are counted by area; others are counted as of none."""
         self._moment: datetime | None = None
         self._latest = self._pruned = self._habits_of = 0
         self.plans: dict[Key, Any] = {}
-        """What `judge` worked out for each key."""
+        self.shared: dict[Key, Any] = {}
+        """What `judge` worked out for each key, and what of it is the same in every area."""
         self.plans_for: tuple[object, object] = (None, None)
         """The limits and the detectors that it worked them out from."""
 
@@ -99,7 +104,8 @@ class Counts:
 
     def add(self, seen: Seen, outcome: Outcome = "admitted") -> None:
         """One command more."""
-        key = seen.originator.octets, seen.code, seen.area << 8 | seen.role
+        area = seen.area if seen.code in self.by_area else OUTSIDE_AREAS
+        key = seen.originator.octets, seen.code, area << 8 | seen.role
         series = self._series.get(key)
         if series is None:
             series = self._begin(key)
@@ -129,7 +135,9 @@ class Counts:
     def decide(self, seen: Seen, at: datetime, *, released: bool) -> None:
         """What was held waits no more: `seen` as it was held. What is released is admitted now, and makes habit."""
         self._flush()
-        key, then, now = key_of(seen), int(seen.at.timestamp()), self.second(at)
+        area = seen.area if seen.code in self.by_area else OUTSIDE_AREAS
+        key: Key = (seen.originator.octets, seen.code, area << 8 | seen.role)
+        then, now = int(seen.at.timestamp()), self.second(at)
         for level, unit in enumerate(UNITS):
             if now - then < KEPT[level]:
                 self._note(key, level, then - then % unit, (0, -1, 0 if released else 1))
@@ -139,6 +147,10 @@ class Counts:
     def changes(self) -> tuple[Tally, ...]:
         """What was added since this was last asked for, and is now to be added to what the store has."""
         self._flush()
+        for key, second, more in self._settled:
+            for level, unit in enumerate(UNITS):
+                _add(self._deltas.setdefault((key, level, second - second % unit), [0, 0, 0]), more)
+        self._settled.clear()
         found = tuple(
             Tally(level, since, key[0], key[2] & 0xFF, key[1], key[2] >> 8, *delta)
             for (key, level, since), delta in self._deltas.items()
@@ -182,17 +194,25 @@ class Counts:
 
     def habit(self, query: HabitQuery) -> tuple[int, int]:
         """Days with traffic, and the most that is usual; see `smki.parties.anomaly.habit`."""
-        known = query.scope.identity
         if self._habits_of != query.second // _HOUR:
+            if self._habits_of // _DAY_HOURS != query.second // _DAY:
+                self._habits.clear()
             self._habits_of = query.second // _HOUR
-            self._habits.clear()
+            self._usual.clear()
+        usual = self._usual.get(query.scope.identity)
+        if usual is None:
+            usual = self._usual[query.scope.identity] = habit_of(query, self._earlier(query))
+        return usual
+
+    def _earlier(self, query: HabitQuery) -> Earlier:
+        known = query.scope.originator, query.scope.codes, query.scope.roles
         found = self._habits.get(known)
         if found is None:
             self._flush()
+            covered = ((key, levels[HOURS]) for key, levels in self._rows.items() if query.scope.covers(key))
             originator = query.scope.originator
             days = self._days.get(originator, set()) if originator else set().union(*self._days.values())
-            covered = ((key, levels[HOURS]) for key, levels in self._rows.items() if query.scope.covers(key))
-            found = self._habits[known] = habit_of(query, days, covered)
+            found = self._habits[known] = earlier(query, days, covered)
         return found
 
     def between(self, scope: Scope, since: int, until: int) -> int:
@@ -210,7 +230,10 @@ class Counts:
     def plan_for(self, limits: object, detectors: Detectors) -> None:
         """Others decide from now on."""
         self.plans.clear()
+        self.shared.clear()
+        self.by_area = detectors.by_area
         self._habits.clear()
+        self._usual.clear()
         self.plans_for = (limits, detectors)
         self._remembered = detectors.remembered
 
@@ -259,9 +282,8 @@ class Counts:
         """What its second had goes into the tallies; windows have it already."""
         if any(series.now):
             for level, unit in enumerate(UNITS):
-                since = series.second - series.second % unit
-                self._tally(key, level, since, series.now)
-                _add(self._deltas.setdefault((key, level, since), [0, 0, 0]), series.now)
+                self._tally(key, level, series.second - series.second % unit, series.now)
+            self._settled.append((key, series.second, series.now))
             series.now = [0, 0, 0]
 
     def _note(self, key: Key, level: int, since: int, more: Sequence[int]) -> None:
@@ -269,7 +291,12 @@ class Counts:
         _add(self._deltas.setdefault((key, level, since), [0, 0, 0]), more)
 
     def _tally(self, key: Key, level: int, since: int, more: Sequence[int]) -> None:
-        _add(self._levels(key)[level].setdefault(since, [0, 0, 0]), more)
+        rows = self._levels(key)[level]
+        row = rows.get(since)
+        if row is None:
+            rows[since] = [*more]
+        else:
+            _add(row, more)
         if level == HOURS and more[_ADMITTED] > 0:
             self._days.setdefault(key[0], set()).add(since // _DAY)
 
@@ -284,8 +311,9 @@ class Counts:
 
 
 def _add(row: list[int], more: Sequence[int]) -> None:
-    for place, number in enumerate(more):
-        row[place] += number
+    row[0] += more[0]
+    row[1] += more[1]
+    row[2] += more[2]
 
 
 def spoken(second: int) -> str:

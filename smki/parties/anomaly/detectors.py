@@ -9,7 +9,7 @@ from smki.parties.anomaly.counts import Counts
 from smki.parties.anomaly.explain import Finding
 from smki.parties.anomaly.limits import Limits
 from smki.parties.anomaly.planning import Plan, Planner
-from smki.parties.anomaly.seen import Seen
+from smki.parties.anomaly.seen import OUTSIDE_AREAS, Seen
 
 
 def judge(seen: Seen, counts: Counts, limits: Limits, detectors: Detectors) -> tuple[Finding, ...]:
@@ -18,7 +18,8 @@ def judge(seen: Seen, counts: Counts, limits: Limits, detectors: Detectors) -> t
     known = counts.plans_for
     if known[0] is not limits or known[1] is not detectors:
         counts.plan_for(limits, detectors)
-    key = seen.originator.octets, seen.code, seen.area << 8 | seen.role
+    area = seen.area if seen.code in counts.by_area else OUTSIDE_AREAS
+    key = seen.originator.octets, seen.code, area << 8 | seen.role
     plan: Plan | None = counts.plans.get(key)
     if plan is None or second >= plan.until:
         plan = counts.plans[key] = Planner(seen, second, counts, limits, detectors).plan()

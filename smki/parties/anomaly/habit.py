@@ -15,6 +15,7 @@ from smki.parties.anomaly.limits import Campaign
 from smki.parties.anomaly.scope import Key, Scope
 
 _HOUR, _DAY = 3600, 24
+_LONGEST_DAYS = 8  # the longest window, and an hour before it
 _FIRST_WEEKDAY = 3  # 1970-01-01 was a Thursday
 _WEEKEND = 5
 
@@ -38,38 +39,46 @@ class HabitQuery:
         )
 
 
-def habit_of(
-    query: HabitQuery, days: Collection[int], rows: Iterable[tuple[Key, Mapping[int, list[int]]]]
-) -> tuple[int, int]:
-    """How many of the days that count had traffic of any kind, and the most that is usual in the window.
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What a day needs to know of the days that are settled: it does not change while the day lasts."""
 
-    `days` are those with traffic, `rows` the hours of the keys that are asked about.
-    """
-    present = query.second // _HOUR
-    first = present - query.policy.history * _DAY - _DAY * (query.scope.seconds // _HOUR // _DAY + 2)
-    settled = present - query.policy.settle * _DAY
-    hourly = [0] * (settled - first + _DAY)
+    first: int
+    """The hour that the sums begin with."""
+    sums: list[int]
+    """How many until each hour."""
+    days: int
+    """How many of the days that count had traffic of any kind."""
+
+
+def earlier(query: HabitQuery, days: Collection[int], rows: Iterable[tuple[Key, Mapping[int, list[int]]]]) -> Earlier:
+    """`days` are those with traffic, `rows` the hours of the keys that are asked about."""
+    today, policy = query.second // _HOUR // _DAY, query.policy
+    first = (today - policy.history - _LONGEST_DAYS) * _DAY
+    hourly = [0] * ((today - policy.settle + 1) * _DAY + 1 - first)
     for key, hours in rows:
         left_out = query.campaign_hours(key)
         for since, row in hours.items():
             hour = since // _HOUR
             if first <= hour < first + len(hourly) and hour not in left_out:
                 hourly[hour - first] += row[0]
-    begin = present // _DAY - query.policy.history
-    return sum(begin <= day <= settled // _DAY for day in days), _usual(query, hourly, present - first)
+    known = sum(today - policy.history <= day <= today - policy.settle for day in days)
+    return Earlier(first, [0, *accumulate(hourly)], known)
 
 
-def _usual(query: HabitQuery, hourly: list[int], present: int) -> int:
+def habit_of(query: HabitQuery, known: Earlier) -> tuple[int, int]:
+    """Days with traffic, and the most that is usual in the window."""
+    hour, sums = query.second // _HOUR, known.sums
     length = max(1, -(-query.scope.seconds // _HOUR))
-    sums = [0, *accumulate(hourly)]
-    kind = _is_weekend(query.second // _HOUR)
+    kind = _is_weekend(hour)
     found = []
     for back in range(query.policy.settle, query.policy.history + 1):
-        if _is_weekend(query.second // _HOUR - back * _DAY) is kind:
-            end = present - back * _DAY + 1
+        if _is_weekend(hour - back * _DAY) is kind:
+            end = hour - back * _DAY + 1 - known.first
             found.append(max(sums[last] - sums[last - length] for last in (end - 1, end, end + 1)))
     found.sort(reverse=True)
-    return found[query.policy.rank - 1] if len(found) >= query.policy.rank else 0
+    usual = found[query.policy.rank - 1] if len(found) >= query.policy.rank else 0
+    return known.days, usual
 
 
 def _is_weekend(hour: int) -> bool:

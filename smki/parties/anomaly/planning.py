@@ -1,7 +1,7 @@
 """Which windows guard the commands of one key, with which numbers: worked out once an hour, not for each command."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
@@ -53,6 +53,16 @@ class Planner:
     detectors: Detectors
 
     def plan(self) -> Plan:
+        """What is the same in every area is worked out once for all of them."""
+        known = self.seen.originator.octets, self.seen.code, int(self.seen.role)
+        shared: Plan | None = self.counts.shared.get(known)
+        if shared is None or self.second >= shared.until:
+            shared = self.counts.shared[known] = self._shared()
+        rules = self.detectors.covering(self.seen.code, self.seen.role) if self.seen.area != OUTSIDE_AREAS else ()
+        local = [self._of_area(rule) for rule in rules if isinstance(rule, AreaRule)]
+        return replace(shared, guards=(*shared.guards, *local)) if local else shared
+
+    def _shared(self) -> Plan:
         rules = self.detectors.covering(self.seen.code, self.seen.role)
         guards = [guard for rule in rules for guard in self._of_rule(rule)]
         guards += [guard for limit in self._limits() for guard in self._of_limit(limit)]
@@ -77,9 +87,6 @@ class Planner:
             case CountRule():
                 scope = self._scope(rule.of, rule.window, rule.codes, rule)
                 yield self._counted(scope, rule.name, "count", rule.count, holds=rule.holds)
-            case AreaRule() if self.seen.area != OUTSIDE_AREAS:
-                scope = self._scope(rule.of, rule.window, rule.codes, rule).of_area(self.seen.area)
-                yield self._counted(scope, rule.name, "area", rule.count, holds=rule.holds)
             case RateRule():
                 yield self._rated(rule)
             case MixRule() if not self._in_campaign(rule):
@@ -91,6 +98,10 @@ class Planner:
                 yield self.counts.window(scope), rule.count, partial(_waiting, rule, self.counts.window(scope))
             case _:
                 return
+
+    def _of_area(self, rule: AreaRule) -> Guard:
+        scope = self._scope(rule.of, rule.window, rule.codes, rule).of_area(self.seen.area)
+        return self._counted(scope, rule.name, "area", rule.count, holds=rule.holds)
 
     def _counted(self, scope: Scope, name: str, kind: str, count: int, *, holds: bool) -> Guard:
         window, most = self.counts.window(scope), count + self._raised(scope)

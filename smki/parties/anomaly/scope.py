@@ -6,15 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 from smki.entity import EntityId, RemotePartyRole
-from smki.parties.anomaly.seen import HOURS, MINUTES, SECONDS, UNITS, Seen
+from smki.parties.anomaly.seen import HOURS, MINUTES, SECONDS, UNITS
 
 _AGES = 1 << 62
 Key = tuple[bytes, int, int]
 """Originator, code, and its role and the area in one."""
-
-
-def key_of(seen: Seen) -> Key:
-    return seen.originator.octets, seen.code, seen.area << 8 | seen.role
 
 
 class Scope:
