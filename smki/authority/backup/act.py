@@ -76,7 +76,7 @@ def prove_store(workspace: Workspace, folders: Sequence[Path]) -> Proof:
             store = Store(engine)
             verdict = verify_log(store)
             faults = [*verdict.faults, *account(engine)]
-            lacks = tuple(_lacks(workspace, store, folders))
+            lacks = tuple(dict.fromkeys(_lacks(workspace, store, folders)))
     finally:
         engine.close()
     return Proof(verdict.entries, 0, None, tuple(faults), lacks)
@@ -170,7 +170,7 @@ def _fill(
     store = load(reader, engine, progress)
     replayed = 0 if journal is None else replay(journal, store, engine)
     faults = (*_checkpoint_faults(store), *account(engine))
-    lacks = tuple(_lacks(workspace, store, folders))
+    lacks = tuple(dict.fromkeys(_lacks(workspace, store, folders)))
     return reader.header, Proof(store.audit_size(), replayed, reader.sha256, faults, lacks)
 
 

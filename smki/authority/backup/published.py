@@ -60,8 +60,8 @@ def shortfalls(store: Store, folder: Path) -> Iterator[Shortfall]:
         yield from _of_list(store, path, crl)
     if manifest is not None:
         yield from _of_manifest(store, manifest)
-        yield from _of_log(store, manifest.checkpoint, MANIFEST)
-    yield from _of_log(store, checkpoint, CHECKPOINT)
+        yield from _of_log(store, manifest.checkpoint)
+    yield from _of_log(store, checkpoint)
 
 
 def _octets(path: Path, most: int) -> bytes:
@@ -87,24 +87,24 @@ def _list_files(folder: Path) -> list[Path]:
     return sorted(path for path in (folder / "crl").glob("*.crl") if not path.name.startswith("."))
 
 
-def _of_log(store: Store, checkpoint: Checkpoint, name: str) -> Iterator[Shortfall]:
+def _of_log(store: Store, checkpoint: Checkpoint) -> Iterator[Shortfall]:
     size = store.audit_size()
     if checkpoint.origin != store.origin:
         yield Shortfall(
             "restore.other-log",
-            f"the published {name} is of {checkpoint.origin}, and this is {store.origin}",
+            f"what was published is of {checkpoint.origin}, and this is {store.origin}",
             "name the backup, or the folder, of the same workspace",
         )
     elif checkpoint.size > size:
         yield Shortfall(
             "restore.forgets-entries",
-            f"the log was published with {checkpoint.size} entries ({name}), and this one has {size}:"
-            f" {checkpoint.size - size} would be forgotten",
+            f"the log was published with {checkpoint.size} entries, and this one has {size}:"
+            f" {_many(checkpoint.size - size, 'entry', 'entries')} would be forgotten",
         )
     elif store.audit_root(checkpoint.size) != checkpoint.root:
         yield Shortfall(
             "restore.forked",
-            f"the first {checkpoint.size} entries are not those that were published ({name})",
+            f"the first {checkpoint.size} entries are not those that were published",
             "keep both, and find out who continued the log otherwise",
         )
 
@@ -119,8 +119,8 @@ def _of_manifest(store: Store, manifest: Manifest) -> Iterator[Shortfall]:
         if listed.revocations > revocations:
             yield Shortfall(
                 "restore.forgets-revocations",
-                f"{name} had revoked {listed.revocations}, and {revocations} are known:"
-                f" {listed.revocations - revocations} revocations would be forgotten",
+                f"{name} had published {_many(listed.revocations, 'revocation')}, and {revocations} are known:"
+                f" {listed.revocations - revocations} would be forgotten",
             )
         if (number := store.crls.last_number(authority.number)) < listed.number:
             yield _forgotten_number(name, listed.number, number)
@@ -130,8 +130,12 @@ def _forgotten_number(name: str, published: int, known: int) -> Shortfall:
     return Shortfall(
         "restore.forgets-list",
         f"list {published} of {name} was published, and numbers are known up to {known}:"
-        f" {published - known} would be given twice",
+        f" {_many(published - known, 'number')} would be given twice",
     )
+
+
+def _many(count: int, one: str, several: str = "") -> str:
+    return f"{count} {one if count == 1 else several or f'{one}s'}"
 
 
 def _of_list(store: Store, path: Path, crl: PathCrl) -> Iterator[Shortfall]:
@@ -141,17 +145,17 @@ def _of_list(store: Store, path: Path, crl: PathCrl) -> Iterator[Shortfall]:
             "restore.other-list", f"{path} is signed by no authority that is known", "fetch what is published again"
         )
         return
-    if (number := store.crls.last_number(authority.number)) < crl.number:
-        yield _forgotten_number(authority.name, crl.number, number)
     serials = [Serial(number.to_bytes(16)) for number in crl.serial_numbers() if number >> 120 and not number >> 127]
     known = store.revocations.among(authority.number, serials)
     if missing := [str(serial) for serial in serials if serial not in known]:
         more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
         yield Shortfall(
             "restore.forgets-revocations",
-            f"{len(missing)} serial numbers that list {crl.number} of {authority.name} names are not revoked here:"
-            f" {', '.join(missing[:_NAMED])}{more}",
+            f"{_many(len(missing), 'certificate')} on list {crl.number} of {authority.name}"
+            f" would not be revoked any more: {', '.join(missing[:_NAMED])}{more}",
         )
+    if (number := store.crls.last_number(authority.number)) < crl.number:
+        yield _forgotten_number(authority.name, crl.number, number)
 
 
 def _is_by(authority: AuthorityRecord, crl: PathCrl) -> bool:
