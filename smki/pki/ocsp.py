@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
+from functools import lru_cache
 from typing import Annotated
 
 from cryptography import x509
@@ -34,6 +35,7 @@ _NONCE = bytes.fromhex("06092b0601050507300102")  # id-pkix-ocsp-nonce
 _ENUMERATED, _GENERALIZED_TIME = 0x0A, 0x18
 _GOOD, _UNKNOWN = tlv(0x80, b""), tlv(0x82, b"")
 _REVOKED = 0xA1
+_SUCCESS = tlv(_ENUMERATED, b"\x00")
 _BY_KEY = 0xA2
 
 
@@ -220,14 +222,16 @@ class Revoked:
 
 @dataclass(frozen=True, slots=True)
 class Responder:
-    """Who signs: its certificate, and its name by the digest of its key."""
+    """Who signs: what all its answers begin and end with."""
 
-    certificate: bytes
-    key_digest: bytes
+    name: bytes
+    """By the digest of its key (RFC 6960 4.2.1)."""
+    certificates: bytes
 
     @classmethod
     def of(cls, certificate: bytes, key: ec.EllipticCurvePublicKey) -> "Responder":
-        return cls(certificate, hashlib.sha1(point_of(key), usedforsecurity=False).digest())
+        digest = hashlib.sha1(point_of(key), usedforsecurity=False).digest()
+        return cls(tlv(_BY_KEY, tlv(OCTET_STRING, digest)), tlv(0xA0, tlv(SEQUENCE, certificate)))
 
 
 Standing = Revoked | bool
@@ -248,7 +252,7 @@ def single(cert_id: bytes, standing: Standing, this_update: datetime, next_updat
 
 def to_be_signed(responder: Responder, made_at: datetime, singles: Sequence[bytes], nonce: bytes | None) -> bytes:
     """The octets a responder signs."""
-    body = tlv(_BY_KEY, tlv(OCTET_STRING, responder.key_digest)) + _time(made_at) + tlv(SEQUENCE, b"".join(singles))
+    body = responder.name + _time(made_at) + tlv(SEQUENCE, b"".join(singles))
     if nonce is not None:
         extension = tlv(SEQUENCE, _NONCE + tlv(OCTET_STRING, tlv(OCTET_STRING, nonce)))
         body += tlv(0xA1, tlv(SEQUENCE, extension))
@@ -257,11 +261,11 @@ def to_be_signed(responder: Responder, made_at: datetime, singles: Sequence[byte
 
 def assemble(responder: Responder, signed: bytes, signature: bytes) -> bytes:
     """The whole answer; the responder's certificate is in it, so that a client needs nothing but the authority's."""
-    certificates = tlv(0xA0, tlv(SEQUENCE, responder.certificate))
-    basic = tlv(SEQUENCE, signed + ECDSA_WITH_SHA256 + tlv(BIT_STRING, b"\x00" + signature) + certificates)
-    success = tlv(_ENUMERATED, b"\x00")
-    return tlv(SEQUENCE, success + tlv(0xA0, tlv(SEQUENCE, _BASIC + tlv(OCTET_STRING, basic))))
+    basic = tlv(SEQUENCE, signed + ECDSA_WITH_SHA256 + tlv(BIT_STRING, b"\x00" + signature) + responder.certificates)
+    return tlv(SEQUENCE, _SUCCESS + tlv(0xA0, tlv(SEQUENCE, _BASIC + tlv(OCTET_STRING, basic))))
 
 
+@lru_cache(256)
 def _time(moment: datetime) -> bytes:
+    """Answers made together share their times."""
     return tlv(_GENERALIZED_TIME, moment.astimezone(UTC).strftime("%Y%m%d%H%M%SZ").encode())
