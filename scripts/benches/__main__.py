@@ -15,6 +15,8 @@ message.add_argument("--count", type=int, default=10_000, help="messages a proce
 for each in (issue, message):
     each.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)), help="on either side")
     each.add_argument("--json", action="store_true", help="a line of JSON a row")
+ocsp = benches.add_parser("ocsp", help="answer by OCSP, with a nonce and from what is kept")
+ocsp.add_argument("--json", action="store_true", help="a line of JSON a row")
 options = parser.parse_args()
 
 # Imported after the arguments were found good.
@@ -22,6 +24,10 @@ if options.bench == "issue":
     from scripts.benches.issue import run
 
     rows = run(options.count, options.stored, options.processes)
+elif options.bench == "ocsp":
+    from scripts.benches.ocsp import run as run_ocsp
+
+    rows = run_ocsp()
 else:
     from scripts.benches.message import run as run_messages
 

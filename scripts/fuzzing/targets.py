@@ -106,6 +106,25 @@ def _update() -> Target:
     return target
 
 
+def _ocsp() -> Target:
+    from smki.authority.ocsp.http import BadHttp, HttpReader
+    from smki.pki.ocsp import read_query
+
+    def target(octets: bytes) -> None:
+        """First as HTTP, then as the request alone."""
+        reader = HttpReader(4096)
+        reader.feed(octets)
+        with suppress(BadHttp):
+            while (request := reader.take()) is not None:
+                with suppress(SmkiError):
+                    read_query(request.octets, 16)
+        query = read_query(octets, 16)
+        if query.plain is not None:
+            assert read_query(query.plain, 1).asked == query.asked, "shortened, and read otherwise"
+
+    return target
+
+
 TARGETS: dict[str, Callable[[], Target]] = {
     "message": _message,
     "words": _words,
@@ -117,6 +136,7 @@ TARGETS: dict[str, Callable[[], Target]] = {
     "state": _state,
     "block": _block,
     "update": _update,
+    "ocsp": _ocsp,
 }
 
 
@@ -149,6 +169,8 @@ def seeds(name: str) -> Iterator[bytes]:
             yield path.read_bytes()
     if name == "signed-data":
         yield _signed_example()
+    if name == "ocsp":
+        yield from _ocsp_requests()
     if name == "update":
         yield from _updates()
     if name == "state":
@@ -175,6 +197,17 @@ def _updates() -> Iterator[bytes]:
             message = read_message(octets)
             if message.header.cra is Cra.COMMAND and message.header.code in RULES_BY_CODE:
                 yield message.payload
+
+
+def _ocsp_requests() -> Iterator[bytes]:
+    from smki.pki.ocsp import IssuerId, cert_id, plain_request
+
+    for algorithm, length in (("sha1", 20), ("sha256", 32)):
+        octets = plain_request(cert_id(IssuerId(algorithm, bytes(length), bytes(length)), 1 << 126))
+        yield octets
+        yield b"GET /" + base64.b64encode(octets) + b" HTTP/1.1\r\nHost: a\r\n\r\n"
+        head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/ocsp-request\r\nContent-Length: %d\r\n\r\n"
+        yield head % len(octets) + octets
 
 
 def _signed_example() -> bytes:
