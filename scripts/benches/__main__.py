@@ -12,8 +12,11 @@ issue.add_argument("--count", type=int, default=40_000, help="requests in a run"
 issue.add_argument("--stored", type=int, default=0, help="also with so many certificates stored before")
 message = benches.add_parser("message", help="sign, verify and protect messages")
 message.add_argument("--count", type=int, default=10_000, help="messages a process")
+backup = benches.add_parser("backup", help="back up and restore on both engines")
+backup.add_argument("--count", type=int, default=200_000, help="certificates in the store")
 for each in (issue, message):
     each.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)), help="on either side")
+for each in (issue, message, backup):
     each.add_argument("--json", action="store_true", help="a line of JSON a row")
 ocsp = benches.add_parser("ocsp", help="answer by OCSP, with a nonce and from what is kept")
 ocsp.add_argument("--json", action="store_true", help="a line of JSON a row")
@@ -28,6 +31,10 @@ elif options.bench == "ocsp":
     from scripts.benches.ocsp import run as run_ocsp
 
     rows = run_ocsp()
+elif options.bench == "backup":
+    from scripts.benches.backup import run as run_backups
+
+    rows = run_backups(options.count)
 else:
     from scripts.benches.message import run as run_messages
 
