@@ -167,17 +167,9 @@ def seeds(name: str) -> Iterator[bytes]:
     if folder is not None:
         for path in sorted((VECTORS / "malformed" / folder).glob("*.der")):
             yield path.read_bytes()
-    if name == "signed-data":
-        yield _signed_example()
-    if name == "ocsp":
-        yield from _ocsp_requests()
-    if name == "update":
-        yield from _updates()
-    if name == "state":
-        from smki.device.state import write_state
-        from tests.device.desk import esme, keys
-
-        yield write_state(esme(), keys())
+    makers = {"signed-data": _signed_example, "ocsp": _ocsp_requests, "update": _updates, "state": _state_example}
+    if name in makers:
+        yield from makers[name]()
 
 
 def _messages() -> Iterator[bytes]:
@@ -210,7 +202,14 @@ def _ocsp_requests() -> Iterator[bytes]:
         yield head % len(octets) + octets
 
 
-def _signed_example() -> bytes:
+def _state_example() -> Iterator[bytes]:
+    from smki.device.state import write_state
+    from tests.device.desk import esme, keys
+
+    yield write_state(esme(), keys())
+
+
+def _signed_example() -> Iterator[bytes]:
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -223,4 +222,4 @@ def _signed_example() -> bytes:
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
     builder = builder.serial_number(1).not_valid_before(NOW).not_valid_after(NOW.replace(year=2030))
     certificate = builder.sign(key, hashes.SHA256())
-    return make_signed_data(b"{}", certificate, key, NOW, certificates=[certificate.public_bytes(Encoding.DER)])
+    yield make_signed_data(b"{}", certificate, key, NOW, certificates=[certificate.public_bytes(Encoding.DER)])
