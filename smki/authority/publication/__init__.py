@@ -18,6 +18,6 @@ def publish(workspace: Workspace, name: str, data: bytes) -> None:
 def published(workspace: Workspace, name: str) -> str | None:
     """What was last published under a name."""
     try:
-        return (workspace.home / "published" / name).read_text(encoding="utf-8")
+        return (workspace.home / "published" / name).read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return None

@@ -1,14 +1,11 @@
-"""The public folder: what is in it, what strangers' tools make of it, and that it never goes back."""
+"""The public folder: what is in it, and what strangers' tools make of it."""
 
+import dataclasses
 import hashlib
 import json
-import shutil
-import signal
 import sqlite3
 import stat
 import subprocess
-import sys
-import time
 import uuid
 from contextlib import closing
 from datetime import timedelta
@@ -22,38 +19,15 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from smki.authority.hierarchy import named, standings
 from smki.authority.log import act
 from smki.authority.publication.act import publish_lists
-from smki.authority.publication.manifest import MANIFEST, Manifest, read_manifest
-from smki.authority.publication.site import is_behind, refresh_site
-from smki.authority.publication.verify import verify_published
+from smki.authority.publication.site import refresh_site
 from smki.pki.status import Status
 from tests.authority.desk import code_of
 from tests.authority.publication.conftest import revoke
+from tests.authority.publication.folder import at, faults_of, folder_of, manifest_of
 from tests.house import NOW, House, copy_of, founded, opened
 from tests.postgres import shared
 
 ATOM = "{http://www.w3.org/2005/Atom}"
-
-
-def folder_of(house: House) -> Path:
-    return house.home / "published"
-
-
-def manifest_of(house: House) -> Manifest:
-    spki = house.workspace.store.audit_key
-    assert spki is not None
-    return read_manifest((folder_of(house) / MANIFEST).read_bytes(), spki)
-
-
-def faults_of(house: House) -> list[str]:
-    store = house.workspace.store
-    assert store.audit_key is not None
-    verdict = verify_published(folder_of(house), store.origin, store.audit_key, house.workspace.clock())
-    return [f"{fault.code}: {fault.message}" for fault in verdict.faults]
-
-
-def at(house: House, hours: float) -> None:
-    """The clock of this workspace, from now on."""
-    house.workspace.clock = lambda: NOW + timedelta(hours=hours)
 
 
 def openssl(*arguments: str | Path) -> str:
@@ -221,9 +195,14 @@ def test_the_feed_has_an_entry_for_each_list_and_never_more_than_fifty(publisher
     for name in ("id", "title", "updated", "author"):
         assert first.find(f"{ATOM}{name}") is not None
     assert len(first.findall(f"{ATOM}entry")) == 6
-    for round_ in range(1, 9):
-        at(publisher, round_)
-        publish_lists(publisher.workspace, even_if_not_due=True)
+    publisher.workspace.clock = lambda: NOW + timedelta(hours=60)
+    last = publisher.workspace.store.crls.all(named(publisher.workspace, "oca-root").number)[-1]
+    with act(publisher.workspace, "test.many") as tx:  # as many lists as months make; the feed tells of them, no more
+        for number in range(1, 61):
+            made = dataclasses.replace(last, number=last.number + number, this_update=NOW + timedelta(hours=number))
+            tx.reserve_crl(dataclasses.replace(made, sha256=None))
+            tx.put_crl(made, iter(()))
+    refresh_site(publisher.workspace)
     later = ET.fromstring((folder_of(publisher) / "feed.atom").read_bytes())  # noqa: S314 - our own
     entries = later.findall(f"{ATOM}entry")
     assert len(entries) == 50
@@ -232,169 +211,9 @@ def test_the_feed_has_an_entry_for_each_list_and_never_more_than_fifty(publisher
     assert all(uuid.UUID(name) for name in ids)
     updated = [entry.findtext(f"{ATOM}updated", "") for entry in entries]
     assert updated == sorted(updated, reverse=True)
-    assert later.findtext(f"{ATOM}updated") == updated[0] == "2026-11-21T20:00:00Z"
+    assert later.findtext(f"{ATOM}updated") == updated[0] == "2026-11-24T00:00:00Z"
     assert later.findtext(f"{ATOM}id") == first.findtext(f"{ATOM}id")
     for entry in entries:
         link = entry.find(f"{ATOM}link")
         assert link is not None
         assert (folder_of(publisher) / link.attrib["href"]).is_file()
-
-
-def test_what_did_not_change_is_left_alone(publisher: House) -> None:
-    certificate = folder_of(publisher) / "ca" / "oca-root.pem"
-    before = certificate.stat()
-    at(publisher, 1)
-    done = refresh_site(publisher.workspace)
-    assert set(done.written) == {"index.html", "index.json", "SHA256SUMS", "manifest"}
-    assert (certificate.stat().st_ino, certificate.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
-
-
-def test_what_is_damaged_missing_or_a_link_is_written_anew(publisher: House, tmp_path: Path) -> None:
-    ca = folder_of(publisher) / "ca"
-    wanted = {path.name: path.read_bytes() for path in ca.iterdir()}
-    (ca / "oca-root.pem").write_bytes(b"changed")
-    (ca / "oca-root.cer").unlink()
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.write_bytes(wanted["dca-root.pem"])
-    (ca / "dca-root.pem").unlink()
-    (ca / "dca-root.pem").symlink_to(elsewhere)
-    (ca / "dca-root.cer").chmod(0o600)
-    refresh_site(publisher.workspace)
-    assert {path.name: path.read_bytes() for path in ca.iterdir()} == wanted
-    assert not (ca / "dca-root.pem").is_symlink()
-    assert stat.S_IMODE((ca / "dca-root.cer").stat().st_mode) == 0o644
-    assert faults_of(publisher) == []
-
-
-def test_a_list_that_is_not_the_one_on_record_is_not_signed_for(publisher: House) -> None:
-    path = folder_of(publisher) / "crl" / "oca-root.crl"
-    octets = path.read_bytes()
-    for changed in (octets[:-1] + bytes((octets[-1] ^ 1,)), octets + b"\0", octets[:-1], None):
-        path.unlink()
-        if changed is not None:
-            path.write_bytes(changed)
-            path.chmod(0o644)
-        else:
-            path.touch(mode=0o644)
-        done = refresh_site(publisher.workspace)
-        assert done.behind == ("crl/oca-root.crl",)
-        assert "crl/oca-root.crl" not in done.manifest.files
-        assert any(line.startswith("file.unlisted: crl/oca-root.crl") for line in faults_of(publisher))
-    path.write_bytes(octets)
-    assert refresh_site(publisher.workspace).behind == ()
-    assert faults_of(publisher) == []
-
-
-def test_a_publisher_that_died_before_the_manifest_is_noticed(publisher: House) -> None:
-    assert not is_behind(publisher.workspace)
-    kept = (folder_of(publisher) / MANIFEST).read_bytes()
-    at(publisher, 1)
-    publish_lists(publisher.workspace, even_if_not_due=True)
-    assert not is_behind(publisher.workspace)
-    (folder_of(publisher) / MANIFEST).write_bytes(kept)
-    assert is_behind(publisher.workspace)
-    # Nothing is due: whoever looks next makes it good all the same.
-    assert publish_lists(publisher.workspace).faults == ()
-    assert not is_behind(publisher.workspace)
-    (folder_of(publisher) / MANIFEST).unlink()
-    assert is_behind(publisher.workspace)
-    refresh_site(publisher.workspace)
-    assert faults_of(publisher) == []
-
-
-def snapshot(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def test_a_database_put_back_to_an_earlier_day_publishes_nothing(publisher: House, tmp_path: Path) -> None:
-    earlier = copy_of(publisher.home, tmp_path / "old")
-    revoke(publisher, "oca-issuing-1", 1)
-    at(publisher, 1)
-    publish_lists(publisher.workspace, even_if_not_due=True)
-    publisher.workspace.close()
-    old = opened(earlier)
-    # The checkpoint alone would tell as much; here only the manifest was kept.
-    shutil.copy(folder_of(publisher) / MANIFEST, folder_of(old) / MANIFEST)
-    before = snapshot(folder_of(old))
-    assert code_of(lambda: refresh_site(old.workspace)) == "audit.forked"
-    for number in range(20):  # another past, as long as the first
-        with act(old.workspace, "test.other", number=number):
-            pass
-    assert code_of(lambda: refresh_site(old.workspace)) == "audit.forked"
-    after = snapshot(folder_of(old))
-    assert {path for path in before if before[path] != after[path]} <= {"audit/checkpoint"}
-    old.workspace.close()
-
-
-@pytest.mark.parametrize(
-    "sql", ["DELETE FROM crl", "DELETE FROM revocation", "UPDATE revocation SET number = number - 1"]
-)
-def test_a_table_that_lost_what_was_published_publishes_nothing(publisher: House, sql: str) -> None:
-    before = snapshot(folder_of(publisher))
-    with sqlite3.connect(publisher.home / "smki.db") as database:
-        database.execute(sql)
-    assert code_of(lambda: refresh_site(publisher.workspace)) == "published.newer"
-    assert snapshot(folder_of(publisher)) == before
-
-
-def test_a_manifest_that_was_changed_is_not_written_over(publisher: House) -> None:
-    path = folder_of(publisher) / MANIFEST
-    path.write_bytes(path.read_bytes().replace(b"2026", b"2016", 1))
-    changed = path.read_bytes()
-    assert code_of(lambda: refresh_site(publisher.workspace)) == "published.changed"
-    assert path.read_bytes() == changed
-    path.unlink()
-    refresh_site(publisher.workspace)
-    assert faults_of(publisher) == []
-
-
-@pytest.mark.parametrize("name", ["../../up", "<b>", ".hidden", "a/b", "a\nb", "x" * 41, ""])
-def test_a_name_no_ceremony_gave_reaches_no_path_and_no_page(publisher: House, name: str) -> None:
-    before = snapshot(folder_of(publisher))
-    for column in ("name", "hierarchy"):
-        with sqlite3.connect(publisher.home / "smki.db") as database:
-            (old,) = database.execute(f"SELECT {column} FROM authority WHERE name = 'dca-root'").fetchone()
-            database.execute(f"UPDATE authority SET {column} = ? WHERE name = 'dca-root'", (name,))
-        assert code_of(lambda: refresh_site(publisher.workspace)) == "published.name"
-        with sqlite3.connect(publisher.home / "smki.db") as database:
-            database.execute(f"UPDATE authority SET {column} = ? WHERE {column} = ?", (old, name))
-    assert snapshot(folder_of(publisher)) == before
-
-
-REFRESHER = """
-import sys
-from datetime import timedelta
-from pathlib import Path
-from smki.authority.publication.site import refresh_site
-from tests.house import NOW, opened
-house = opened(Path(sys.argv[1]))
-second = 0
-while True:
-    second += 1
-    house.workspace.clock = lambda: NOW + timedelta(seconds=second)
-    refresh_site(house.workspace)
-    print(second, flush=True)
-"""
-
-
-def test_refreshers_killed_at_any_moment_leave_whole_files(publisher: House) -> None:
-    folder = folder_of(publisher)
-    for number in range(6):
-        pair = [
-            subprocess.Popen([sys.executable, "-c", REFRESHER, str(publisher.home)], stdout=subprocess.PIPE)
-            for _ in range(2)
-        ]
-        for process in pair:
-            assert process.stdout is not None
-            assert process.stdout.readline()
-        time.sleep(0.002 * number)
-        for process in pair:
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
-            assert process.returncode == -signal.SIGKILL
-        manifest_of(publisher)
-        json.loads((folder / "index.json").read_bytes())
-        ET.fromstring((folder / "feed.atom").read_bytes())  # noqa: S314 - our own
-        assert (folder / "index.html").read_text(encoding="utf-8").endswith("</html>\n")
-    refresh_site(publisher.workspace)
-    assert faults_of(publisher) == []
