@@ -62,6 +62,8 @@ class RateRule(Rule):
     of: Of
     window: timedelta
     factor: float
+    spread: float
+    """And so many times the square root of what is usual: what chance adds to small numbers."""
     least: int
     """So many are never too many."""
     start: int
@@ -181,6 +183,7 @@ class _Rate(_Detector, frozen=True, kw_only=True, tag="rate"):
     of: Of
     window: str
     factor: float
+    spread: float
     least: int
     start: int
 
@@ -291,7 +294,9 @@ def _rule(table: _Detector, use_cases: UseCases) -> Rule:
             _bounded(f"{table.name}: factor", table.factor, 1, _MOST_FACTOR)
             for key in ("least", "start"):
                 _bounded(f"{table.name}: {key}", getattr(table, key), 0, MOST)
-            return RateRule(*common, table.of, _window(table.window), table.factor, table.least, table.start)
+            _bounded(f"{table.name}: spread", table.spread, 0, _MOST_FACTOR)
+            window = _window(table.window)
+            return RateRule(*common, table.of, window, table.factor, table.spread, table.least, table.start)
         case _Mix():
             _bounded(f"{table.name}: share", table.share, 0, 1)
             _bounded(f"{table.name}: factor", table.factor, 1, _MOST_FACTOR)

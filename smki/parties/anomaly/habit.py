@@ -1,13 +1,18 @@
 """What somebody's habit is, from what was admitted in earlier weeks.
 
 For each earlier day of the same kind (Monday to Friday, or the weekend): how many in as many whole hours ending with
-the same hour of the day, or the hour before or after it (people move their clocks, and are late). Of the days not the
-highest number is the habit but one a few places below, and the last days do not count at all: an attack that nobody
-noticed would have to go on for as long to be taken for a habit. Campaigns that were announced are left out.
+the same hour of the day, or with the one before it. Of these days not the highest number is the habit but one a few
+places below, and the last days do not count at all: an attack that nobody noticed would have to go on for as long to
+be taken for a habit. Campaigns that were announced are left out.
+
+Habits follow the clocks on people's walls. So hours are compared by those of Great Britain: an hour ahead of UTC from
+the last Sunday of March to that of October, 01:00 UTC.
 """
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import accumulate
 
 from smki.authority.anomaly import HabitPolicy
@@ -55,7 +60,7 @@ def earlier(query: HabitQuery, days: Collection[int], rows: Iterable[tuple[Key, 
     """`days` are those with traffic, `rows` the hours of the keys that are asked about."""
     today, policy = query.second // _HOUR // _DAY, query.policy
     first = (today - policy.history - _LONGEST_DAYS) * _DAY
-    hourly = [0] * ((today - policy.settle + 1) * _DAY + 1 - first)
+    hourly = [0] * ((today - policy.settle + 1) * _DAY + 2 - first)
     for key, hours in rows:
         left_out = query.campaign_hours(key)
         for since, row in hours.items():
@@ -69,16 +74,32 @@ def earlier(query: HabitQuery, days: Collection[int], rows: Iterable[tuple[Key, 
 def habit_of(query: HabitQuery, known: Earlier) -> tuple[int, int]:
     """Days with traffic, and the most that is usual in the window."""
     hour, sums = query.second // _HOUR, known.sums
-    length = max(1, -(-query.scope.seconds // _HOUR))
-    kind = _is_weekend(hour)
+    length, summer = max(1, -(-query.scope.seconds // _HOUR)), is_summer(hour)
+    kind = _is_weekend(hour + summer)
     found = []
     for back in range(query.policy.settle, query.policy.history + 1):
-        if _is_weekend(hour - back * _DAY) is kind:
-            end = hour - back * _DAY + 1 - known.first
-            found.append(max(sums[last] - sums[last - length] for last in (end - 1, end, end + 1)))
+        then = hour - back * _DAY
+        then += summer - is_summer(then)
+        if _is_weekend(then + is_summer(then)) is kind:
+            end = then + 1 - known.first
+            found.append(max(sums[end] - sums[end - length], sums[end - 1] - sums[end - 1 - length]))
     found.sort(reverse=True)
     usual = found[query.policy.rank - 1] if len(found) >= query.policy.rank else 0
     return known.days, usual
+
+
+def is_summer(hour: int) -> int:
+    """1 where clocks are an hour ahead of UTC, 0 where they are not; hours are counted since 1970."""
+    year = datetime.fromtimestamp(hour * _HOUR, UTC).year
+    begin, end = _changes(year)
+    return int(begin <= hour < end)
+
+
+@cache
+def _changes(year: int) -> tuple[int, int]:
+    lasts = (datetime(year, month, 31, 1, tzinfo=UTC) for month in (3, 10))
+    spring, autumn = (last - timedelta(days=(last.weekday() + 1) % 7) for last in lasts)
+    return int(spring.timestamp()) // _HOUR, int(autumn.timestamp()) // _HOUR
 
 
 def _is_weekend(hour: int) -> bool:

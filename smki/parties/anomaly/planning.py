@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
+from math import sqrt
 
 from smki.authority.anomaly import (
     AreaRule,
@@ -112,11 +113,19 @@ class Planner:
         query = HabitQuery(scope, self.second, self.detectors.habit, self.limits.campaigns)
         days, usual = self.counts.habit(query)
         is_new = days < self.detectors.habit.learning
-        share = min(1.0, scope.seconds / _HOUR)
-        most = rule.start if is_new else max(rule.least, int(rule.factor * usual * share))
+        expected = usual * min(1.0, scope.seconds / _HOUR)
+        chance = rule.spread * sqrt(expected)
+        most = rule.start if is_new else max(rule.least, int(rule.factor * expected + chance))
         most += self._raised(scope)
         window = self.counts.window(scope)
-        facts = {"usual": usual, "factor": rule.factor, "least": rule.least, "start": rule.start, "days": days}
+        facts = {
+            "usual": usual,
+            "factor": rule.factor,
+            "spread": rule.spread,
+            "least": rule.least,
+            "start": rule.start,
+            "days": days,
+        }
         return window, most, partial(_too_quick, rule, window, most, facts, is_new)
 
     def _mixed(self, rule: MixRule, scope: Scope, seen: Seen, second: int) -> Finding | None:
