@@ -65,14 +65,20 @@ class Revocations:
     def many(self, issuer: int, serials: Sequence[Serial]) -> dict[Serial, RevocationRecord]:
         """Of these serial numbers of an issuer, those that are revoked."""
         found: dict[Serial, RevocationRecord] = {}
-        for start in range(0, len(serials), _PIECE):
-            piece = [serial.octets for serial in serials[start : start + _PIECE]]
-            rows = self._engine.execute(
-                f"SELECT {', '.join(_COLUMNS)} FROM revocation WHERE serial IN ({places(piece)}) AND issuer = ?",
-                (*piece, issuer),
-            ).fetchall()
-            found.update((record.serial, record) for record in map(_record, rows))
+        for row in self._of(", ".join(_COLUMNS), serials):
+            record = _record(row)
+            if record.issuer == issuer:
+                found[record.serial] = record
         return found
+
+    def _of(self, columns: str, serials: Sequence[Serial]) -> Iterator[Sequence[Any]]:
+        """By serial number alone: with the issuer besides, a planner that does not know the table yet would walk
+        through all of an issuer's."""
+        for start in range(0, len(serials), _PIECE):
+            piece = tuple(serial.octets for serial in serials[start : start + _PIECE])
+            yield from self._engine.execute(
+                f"SELECT {columns} FROM revocation WHERE serial IN ({places(piece)})", piece
+            ).fetchall()
 
     def targets(self, serials: Sequence[Serial]) -> list[Target]:
         """The certificates and burnt numbers that these serial numbers name, whoever issued them."""
@@ -116,14 +122,8 @@ class Revocations:
 
     def among(self, issuer: int, serials: Sequence[Serial]) -> frozenset[Serial]:
         """Those of an issuer's serial numbers that are revoked."""
-        found: set[Serial] = set()
-        for start in range(0, len(serials), _PIECE):
-            piece = [serial.octets for serial in serials[start : start + _PIECE]]
-            rows = self._engine.execute(
-                f"SELECT serial FROM revocation WHERE issuer = ? AND serial IN ({places(piece)})", (issuer, *piece)
-            ).fetchall()
-            found.update(Serial(bytes(serial)) for (serial,) in rows)
-        return frozenset(found)
+        rows = self._of("serial, issuer", serials)
+        return frozenset(Serial(bytes(serial)) for serial, number in rows if number == issuer)
 
     def last_number(self, issuer: int) -> int:
         """Of the revocation made last among an issuer's; 0 before the first."""

@@ -69,8 +69,8 @@ class Plan:
         return hashlib.sha256(b"smki revocation v1\0" + ground_body(self.core).encode() + b"\0" + numbers).digest()
 
 
-def _key(one: Target) -> tuple[int, Serial]:
-    return one.key
+def _key(one: Target) -> tuple[int, bytes]:
+    return one.issuer, one.serial.octets
 
 
 def ground_body(fields: Mapping[str, Any]) -> str:
