@@ -72,6 +72,8 @@ footer { padding-bottom: 2.5rem; font-size: .9rem; }
   header { padding-top: 1.5rem; }
   h1 { font-size: 1.6rem; }
   section { padding: 1rem .9rem .75rem; }
+  td { font-size: .92rem; gap: 0 .5rem; }
+  td::before { flex-basis: 5.9rem; font-size: .8rem; }
 }
 @media print {
   body { background: none; }
