@@ -146,10 +146,8 @@ def _reserve(workspace: Workspace, standing: Standing, *, delta: bool) -> CrlRec
     with acts(workspace, "crl.number-reserved", entries) as tx:
         last = tx.last_crl_number(authority.number)
         number = 1 + max([last, *(one.number for one in there)])
-        for delta_too, seen in ((False, standing.complete), (True, standing.delta)):
-            found = tx.latest_crl(authority.number, delta=delta_too)
-            if found != seen and found is not None and found.number > (0 if seen is None else seen.number):
-                raise _Overtaken
+        seen = 0 if standing.newest is None else standing.newest.number
+        _refuse_overtaken(tx, authority.number, seen)
         _refuse_clock(tx, authority.number, standing.now, tuple(one.this_update for one in there))
         record = CrlRecord(
             issuer=authority.number,
@@ -177,13 +175,17 @@ def _refuse_clock(tx: Transaction, issuer: int, now: datetime, others: tuple[dat
         )
 
 
+def _refuse_overtaken(tx: Transaction, issuer: int, number: int) -> None:
+    for delta in (False, True):
+        found = tx.latest_crl(issuer, delta=delta)
+        if found is not None and found.number > number:
+            raise _Overtaken
+
+
 def _refuse_older(tx: Transaction, record: CrlRecord) -> None:
     """Whoever was overtaken while the HSM signed gives the list up."""
     tx.lock()
-    for delta in (False, True):
-        found = tx.latest_crl(record.issuer, delta=delta)
-        if found is not None and found.number > record.number:
-            raise _Overtaken
+    _refuse_overtaken(tx, record.issuer, record.number)
     if record.is_delta:
         base = tx.latest_crl(record.issuer, delta=False)
         if base is None or base.number != record.base:

@@ -59,11 +59,11 @@ class Standing:
             return self._on_event(delta=False) or regular
         assert self.newest is not None, "there is a complete list"
         next_delta = self.newest.this_update + rule.delta_every
-        if next_delta < regular.at:
-            regular = Due(True, next_delta, next_delta, f"a delta every {words(rule.delta_every)}")
         # A complete list that is due says more than a delta.
-        event = self._on_event(delta=regular.delta or regular.at > self.now)
-        return event or regular
+        if regular.at > self.now:
+            delta = Due(True, next_delta, next_delta, f"a delta every {words(rule.delta_every)}")
+            return self._on_event(delta=True) or min(regular, delta, key=lambda due: due.at)
+        return regular
 
     def _on_event(self, *, delta: bool) -> Due | None:
         if self.waiting_since is None:
@@ -94,9 +94,7 @@ class Standing:
         elif left < self.rule.cry:
             found.append(Alarm("crl.lapsing", f"its list ends in {words(left)}"))
         if self.complete.this_update > self.now:
-            found.append(
-                Alarm("crl.clock", f"its list is of {self.complete.this_update}, and it is not so late")
-            )
+            found.append(Alarm("crl.clock", f"its list is of {self.complete.this_update}, and it is not so late"))
         due = self.due
         if due.latest < self.now:
             found.append(Alarm("crl.late", f"a list was due {words(self.now - due.latest)} ago: {due.why}"))
