@@ -6,6 +6,7 @@ each; what the loop's thread has, nobody else changes.
 
 import asyncio
 import contextlib
+import os
 import queue
 import resource
 import signal
@@ -194,7 +195,7 @@ async def serve(opened: Callable[[], Workspace], host: str, port: int, tell: Tel
         server = await _listen(loop, lambda: Connection(reception), host, port)
         address = server.sockets[0].getsockname()
         names = sorted(counter.appointed.authority.name for counter in desk.counters.values())
-        tell("ocsp.serving", host=address[0], port=address[1], authorities=names)
+        tell("ocsp.serving", host=address[0], port=address[1], pid=os.getpid(), authorities=names)
         await _until(stop, thread, reception)
         server.close()
         await reception.close(GOODBYE_SECONDS)
