@@ -127,7 +127,7 @@ def test_a_story_by_the_commands_alone(tmp_path: Path) -> None:
     assert smki("ca", "contingency", "oca-root", home=home).returncode == 0
     assert smki("hsm", "check", "oca-issuing", home=home).returncode == 0
     assert "CKM_ECDSA " in smki("hsm", "info", "oca-root", home=home).stdout
-    assert smki("hsm", "list", home=home).stdout.count("present") == 8
+    assert smki("hsm", "list", home=home).stdout.count("present") == 9
     assert smki("audit", "list", "--last", "2", home=home).stdout.count("\n") == 3
     assert smki("audit", "verify", home=home).returncode == 0
     _no_secret_shows(home, tmp_path)
