@@ -251,13 +251,15 @@ class Counts:
                     yield Tally(level, since, key[0], key[2] & 0xFF, key[1], key[2] >> 8, *row)
 
     def _prune(self) -> None:
-        """Let go of what no window and no habit reaches."""
+        """Let go of what no window and no habit reaches: of seconds each hour, of the others each day."""
+        every = self._latest // _DAY != self._pruned // _DAY
         self._pruned = self._latest
         for levels in self._rows.values():
             for level, kept in enumerate(levels):
-                oldest = self._latest - KEPT[level]
-                for since in [since for since in kept if since < oldest]:
-                    del kept[since]
+                if level == SECONDS or every:
+                    oldest = self._latest - KEPT[level]
+                    for since in [since for since in kept if since < oldest]:
+                        del kept[since]
 
     def _levels(self, key: Key) -> _Rows:
         found = self._rows.get(key)

@@ -1,0 +1,53 @@
+"""What the simulated traffic shows, as tables, and what of it breaks the promise."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from scripts.soaks.traffic import Event, Finding, Tell, Told, attack, clean_weeks, country
+from scripts.soaks.traffic_attacks import STRATEGIES, Strategy
+
+
+def soak(days: int, seed: int, tell: Tell, strategies: Sequence[Strategy] = STRATEGIES) -> list[str]:
+    """One country, some days without attack, then each attack; what is not as it was promised."""
+    there = country(seed)
+    broker, wrong, warned = clean_weeks(there, days, seed)
+    tell(f"seed {seed}: {days} days from {there.start}, {broker.judged} commands without attack, {len(wrong)} held")
+    for name, number in warned.most_common():
+        tell(f"  {number} warned of by {name!r}")
+    base = [*broker.counts.rows()]
+    told = [attack(there, base, days, strategy, seed) for strategy in strategies]
+    for line in table(told):
+        tell(line)
+    return [*_wrongly_held(wrong), *_not_prompt(told)]
+
+
+def table(told: list[Told]) -> Iterator[str]:
+    yield f"{'attack':43} {'sent':>6} {'passed':>6} {'share':>6} {'first held':>16}  {'theirs':>6} {'others':>6}  by"
+    for one in told:
+        when = "never" if one.before_first is None else f"{one.before_first} / {one.minutes:.0f} min"
+        by = ", ".join(f"{name} {number}" for name, number in one.by.most_common(3))
+        yield (
+            f"{one.strategy.name:43} {one.excess:6} {one.through:6} {one.through / one.excess:6.1%} {when:>16}"
+            f"  {one.own_waiting:6} {one.others_waiting:6}  {by}"
+        )
+    detectors = Counter(name for one in told for name in one.by)
+    first = Counter(name for one in told for name in one.first_by)
+    for name, number in detectors.most_common():
+        yield f"  {name}: finds {number} of {len(told)} attacks, {first[name]} of them first"
+
+
+def _wrongly_held(wrong: list[tuple[Event, tuple[Finding, ...]]]) -> Iterator[str]:
+    for event, found in wrong[:5]:
+        yield f"legitimate, and held: {event.user.name}: " + "; ".join(
+            one.fault.message for one in found if one.holds
+        )
+    if len(wrong) > 5:
+        yield f"and {len(wrong) - 5} more legitimate ones"
+
+
+def _not_prompt(told: list[Told]) -> Iterator[str]:
+    for one in told:
+        if one.strategy.tenfold and not one.is_prompt:
+            yield f"{one.strategy.name}: {one.before_first} of {one.excess} passed before the first was held"
+        if one.others_waiting:
+            yield f"{one.strategy.name}: {one.others_waiting} commands of parties that were not robbed were held"
