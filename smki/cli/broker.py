@@ -1,6 +1,5 @@
 """`smki broker`: what the access control broker admits, and the consents it goes by."""
 
-import json
 import sys
 from collections.abc import Iterable
 from contextlib import closing
@@ -115,6 +114,8 @@ def _run(
     resume: bool,
     local: bool,
 ) -> int:
+    from msgspec.json import encode
+
     from smki.authority.safe_files import read_bounded
     from smki.parties.intake import take_in
     from smki.pki.signed_data import MAX_SIGNED_OCTETS
@@ -135,7 +136,7 @@ def _run(
                     counts[outcome.result] = counts.get(outcome.result, 0) + 1
                     if outcome.result == "held":
                         patterns |= {fault.message for fault in outcome.faults}
-                    lines.write(json.dumps(outcome.as_json(), ensure_ascii=False).encode() + b"\n")
+                    lines.write(encode(outcome.as_json()) + b"\n")
                     advance()
     said = ", ".join(f"{count} {word}" for word, count in counts.items())
     click.echo(f"{sum(counts.values())} commands: {said or 'nothing to do'}", err=True)

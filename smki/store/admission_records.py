@@ -33,14 +33,13 @@ class AdmissionRecord(msgspec.Struct, frozen=True, gc=False):
     party_counter: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(msgspec.Struct, frozen=True, gc=False):
     """A command that was admitted, and not handed out yet."""
 
     digest: bytes
     run: bytes
     reference: str
-    octets: bytes = field(repr=False)
+    octets: bytes
     """Without its MAC."""
     local: bool
     """To be given to a hand-held terminal, not to the network."""

@@ -26,8 +26,9 @@ _OUTGOING = ("digest", "run", "reference", "octets", "local", "at")
 _LAST = ("target", "originator", "series", "counter", "code", "at", "digest")
 _TALLY = ("level", "since", "originator", "role", "code", "area", "admitted", "held", "refused")
 _NO_STEP = 0  # of no use case
-Series = tuple[EntityId, EntityId, bool]
-"""Who commands, what, and whether by top-ups: they are numbered apart (GBCS 14)."""
+Series = tuple[bytes, bytes, bool]
+"""Who commands, what (as octets: hundreds are looked up at a time), and whether by top-ups: those are numbered apart
+(GBCS 14)."""
 
 
 class Admissions:
@@ -53,7 +54,7 @@ class Admissions:
     def last(self, targets: Sequence[EntityId]) -> dict[Series, LastAdmitted]:
         """Of each who ever commanded these devices, the last: absent before the first."""
         return {
-            (EntityId(bytes(originator)), EntityId(bytes(target)), bool(series)): LastAdmitted(
+            (bytes(originator), bytes(target), bool(series)): LastAdmitted(
                 int.from_bytes(counter), code, _moment(at), bytes(digest)
             )
             for target, originator, series, counter, code, at, digest in self._last(targets)

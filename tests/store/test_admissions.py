@@ -68,16 +68,16 @@ def test_the_last_of_each_pair_is_known_and_never_goes_back(store: Store) -> Non
     with store.act(act()) as tx:
         tx.put_admissions([admission(5), admission(6, code=0x0050), admission(7)], [], steps)
     last = LastAdmitted((1 << 63) + 7, 0x0050, NOW, (7).to_bytes(32))
-    assert store.admissions.last([METER, OTHER]) == {(ONE, METER, False): last}
+    assert store.admissions.last([METER, OTHER]) == {(ONE.octets, METER.octets, False): last}
     for number in (7, 6, 1):
         with pytest.raises(Refused, match=r"broker\.counter"):
             put(store, admission(number, digest=b"d" * 31 + bytes((number,)), counter=(1 << 63) + number))
     put(store, admission(1, originator=TWO, digest=b"e" * 32, counter=3, party=ONE, party_counter=(1 << 63) + 8))
     after = store.admissions.last([METER])
-    assert after[ONE, METER, False] == LastAdmitted((1 << 63) + 8, 0x0050, NOW, b"e" * 32)
-    assert (after[TWO, METER, False].counter, after[TWO, METER, False].code) == (3, 0)
+    assert after[ONE.octets, METER.octets, False] == LastAdmitted((1 << 63) + 8, 0x0050, NOW, b"e" * 32)
+    assert (after[TWO.octets, METER.octets, False].counter, after[TWO.octets, METER.octets, False].code) == (3, 0)
     put(store, admission(2, code=0x0007, counter=1, digest=b"f" * 32))
-    assert store.admissions.last([METER])[ONE, METER, True].counter == 1, "top-ups are numbered apart"
+    assert store.admissions.last([METER])[ONE.octets, METER.octets, True].counter == 1, "top-ups are numbered apart"
 
 
 def test_what_was_not_handed_out_waits(store: Store) -> None:

@@ -79,7 +79,7 @@ class _Past:
     known: dict[bytes, AdmissionRecord]
     states: dict[bytes, QuarantineState]
     last: dict[Series, LastAdmitted]
-    steps: dict[EntityId, list[tuple[int, datetime]]]
+    steps: dict[bytes, list[tuple[int, datetime]]]
 
 
 class Decider:
@@ -123,7 +123,7 @@ class Decider:
     def _past(self, tx: Transaction, fit: Sequence[Judged]) -> _Past:
         digests = [item.digest for item in fit]
         last = tx.admissions.last([item.message.header.target for item in fit])
-        steps: dict[EntityId, list[tuple[int, datetime]]] = {}
+        steps: dict[bytes, list[tuple[int, datetime]]] = {}
         for (_, target, _), one in last.items():
             if one.code:
                 steps.setdefault(target, []).append((one.code, one.at))
@@ -162,7 +162,7 @@ class Decider:
 
     def _fresh(self, item: Judged, past: _Past, decided: Decided, local: bool, *, released: bool) -> Told:
         header = item.message.header
-        series = header.originator, header.target, int(header.code) in TOP_UPS
+        series = header.originator.octets, header.target.octets, int(header.code) in TOP_UPS
         last = past.last.get(series)
         if last is not None and header.counter <= last.counter:
             fault = Fault(
@@ -181,19 +181,18 @@ class Decider:
             return Told("held", faults=tuple(one.fault for one in findings if one.holds))
         if not released:  # a release counts when it is decided
             self._watch.add(seen, "admitted")
-        warnings = tuple(one.fault for one in findings)
-        return replace(self._admit(item, past, decided, local), warnings=warnings)
+        return self._admit(item, past, decided, local, tuple(one.fault for one in findings))
 
-    def _admit(self, item: Judged, past: _Past, decided: Decided, local: bool) -> Told:
+    def _admit(self, item: Judged, past: _Past, decided: Decided, local: bool, warnings: tuple[Fault, ...]) -> Told:
         header, message = item.message.header, item.message
         top_up = int(header.code) in TOP_UPS
         assert item.row is not None, "it was judged"
         assert item.signer is not None, "it was judged"
         assert item.speaker is not None, "it was judged"
         moved = LastAdmitted(header.counter, 0, decided.now, item.digest)
-        past.last[header.originator, header.target, top_up] = moved
+        past.last[header.originator.octets, header.target.octets, top_up] = moved
         if item.through_broker:
-            series = self._broker, header.target, top_up
+            series = self._broker.octets, header.target.octets, top_up
             before = past.last.get(series)
             counter = 1 + max(-1 if before is None else before.counter, self._floor(header.target))
             message = self._speaking.in_broker_name(message, item.row, counter)
@@ -222,7 +221,7 @@ class Decider:
         decided.outgoing.append(
             Outgoing(item.digest, self._run, item.reference, message.encode(), local, decided.now)
         )
-        return Told("admitted", message)
+        return Told("admitted", message, warnings=warnings)
 
     def _floor(self, target: EntityId) -> int:
         """No command of the broker numbered below it is taken by the device."""
@@ -239,7 +238,9 @@ class Decider:
         assert item.speaker is not None, "the caller looked"
         header, place = item.message.header, item.place
         point = None if place is None or place.meter_point is None else place.meter_point.digits
-        steps = () if past is None else tuple(sorted(past.steps.get(header.target, ()), key=lambda step: step[1]))
+        steps: tuple[tuple[int, datetime], ...] = ()
+        if past is not None and past.steps and (found := past.steps.get(header.target.octets)):
+            steps = tuple(sorted(found, key=lambda step: step[1]))
         return Seen(
             at=now,
             originator=item.speaker.entity,

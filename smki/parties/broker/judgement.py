@@ -1,13 +1,13 @@
 """Commands held against every rule that needs no memory, a chunk at a time: what is looked up, is for all of it."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, replace
 
 from smki.authority.workspace import Workspace
 from smki.device.cells import CellUse
 from smki.entity import EntityId, KeyUsage, RemotePartyRole
 from smki.errors import InvalidInput
+from smki.gbcs.header import Cra
 from smki.gbcs.message import Message, read_message
 from smki.gbcs.protection import digest_to_sign, signature_holds
 from smki.gbcs.use_case import UseCase
@@ -16,6 +16,7 @@ from smki.parties.broker.content import Content, Contents
 from smki.parties.broker.parties import DeviceKey, Parties, Signer
 from smki.parties.broker.rules import Facts, Speaker
 from smki.parties.intake import Given
+from smki.parties.signing_rules import MAX_SIGNED_COUNTER
 from smki.parties.supplier import vocabulary
 from smki.pki.verdict import Fault
 from smki.store.admission_records import ConsentRecord
@@ -61,23 +62,21 @@ class Unreadable:
     faults: tuple[Fault, ...]
 
 
-@dataclass
-class _World:
-    """What was looked up for a chunk."""
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What was looked up of a target."""
 
-    now: datetime
-    places: dict[EntityId, Place] = field(default_factory=dict)
-    histories: dict[str, list[tuple[int, bytes | None, bytes | None]]] = field(default_factory=dict)
-    consents: dict[str, list[ConsentRecord]] = field(default_factory=dict)
-    keys: dict[EntityId, DeviceKey | Fault] = field(default_factory=dict)
+    facts: Facts
+    key: DeviceKey | Fault
 
-    def facts(self, target: EntityId, holders: dict[RemotePartyRole, EntityId | None]) -> Facts:
-        place = self.places.get(target)
-        point = None if place is None or place.meter_point is None else place.meter_point.digits
-        consents: list[ConsentRecord] = []
-        if self.consents:
-            consents = [*self.consents.get(point or "", []), *self.consents.get(str(target), [])]
-        return Facts(self.now, place, self.histories.get(point or "", []), consents, holders)
+
+@dataclass(frozen=True, slots=True)
+class _Fine:
+    """That nothing speaks against commands of one kind, but perhaps who is registered."""
+
+    content: Content
+    registered: bool
+    """Whether whoever is registered now has the right."""
 
 
 class Judge:
@@ -91,6 +90,7 @@ class Judge:
         self._broker = broker
         self.parties = parties
         asked = workspace.policies.anomaly.paths
+        self._fine: dict[tuple[object, ...], _Fine] = {}
         self._contents = Contents(vocabulary(workspace), self._policy.execution_paths, asked)
 
     def read(self, given: Iterable[Given]) -> Iterator[Submitted]:
@@ -103,43 +103,52 @@ class Judge:
     def judge(self, chunk: Sequence[Submitted]) -> list[Judged | Unreadable]:
         """All of a chunk, in its order."""
         self.parties.begin_chunk()
-        world = self._look_up([item.message.header.target for item in chunk if item.message is not None])
+        self._fine.clear()
+        known = self._look_up([item.message.header.target for item in chunk if item.message is not None])
         return [
-            Unreadable(item.reference, item.faults) if item.message is None else self._one(item, item.message, world)
+            Unreadable(item.reference, item.faults)
+            if item.message is None
+            else self._one(item, item.message, known[item.message.header.target.octets])
             for item in chunk
         ]
 
-    def _look_up(self, targets: Sequence[EntityId]) -> _World:
-        world = _World(self._workspace.clock())
-        targets = list(dict.fromkeys(targets))
-        world.places = self._store.estate.places(targets)
-        points = {place.meter_point for place in world.places.values() if place.meter_point is not None}
-        world.histories = self._store.registrations.histories(points)
-        subjects = [point.digits for point in points] + [str(target) for target in world.places]
+    def _look_up(self, targets: Sequence[EntityId]) -> dict[bytes, _Known]:
+        now = self._workspace.clock()
+        targets = list({target.octets: target for target in targets}.values())
+        places = self._store.estate.places(targets)
+        points = {place.meter_point for place in places.values() if place.meter_point is not None}
+        histories = self._store.registrations.histories(points)
+        consents: dict[str, list[ConsentRecord]] = {}
+        subjects = [point.digits for point in points] + [str(target) for target in places]
         for consent in self._store.quarantine.consents(subjects):
-            world.consents.setdefault(consent.subject, []).append(consent)
-        world.keys = self.parties.device_keys(targets)
-        return world
+            consents.setdefault(consent.subject, []).append(consent)
+        keys = self.parties.device_keys(targets)
+        found: dict[bytes, _Known] = {}
+        for target in targets:
+            place = places.get(target)
+            point = "" if place is None or place.meter_point is None else place.meter_point.digits
+            given = [*consents.get(point, ()), *consents.get(str(target), ())] if consents else []
+            found[target.octets] = _Known(Facts(now, place, histories.get(point, ()), given), keys[target])
+        return found
 
-    def _one(self, item: Submitted, message: Message, world: _World) -> Judged:
-        header = message.header
-        row = self._use_cases.get(header.code)
-        kind = tuple(rules.of_kind(message, row, asked=item.asker is not None))
+    def _one(self, item: Submitted, message: Message, known: _Known) -> Judged:
+        row = self._use_cases.get(message.header.code)
         signer, signed = self._signer(item, message)
-        faults = (*item.faults, *kind, *signed)
-        key = world.keys.get(header.target)
-        content = speaker = None
-        if row is not None and not any(fault.code == "broker.kind" for fault in kind):
+        speaker = content = None
+        faults = signed
+        if row is None or message.header.cra is not Cra.COMMAND or message.mac is not None:
+            faults += tuple(rules.of_kind(message, row, asked=item.asker is not None))
+        else:
             content = self._contents.of(message)
             speaker = self._speaker(message, signer)
-            faults += (*content.faults, *rules.of_header(message, row))
-            facts = world.facts(header.target, self._holders(message, row, world))
-            faults += tuple(rules.of_target(row, facts, header.target, self._policy))
-            faults += tuple(rules.of_moments(content.moments, facts, self._policy))
-            faults += tuple(rules.of_own(message, row, self._broker, facts))
-            faults += self._of_speaker(item, message, row, signer, speaker, facts, content)
-            if isinstance(key, Fault):
-                faults += (key,)
+            if signed or item.faults or not self._is_fine(item, message, row, signer, speaker, content, known.facts):
+                faults = (
+                    *item.faults,
+                    *signed,
+                    *self._faults(item, message, row, signer, speaker, content, known.facts),
+                )
+            if isinstance(known.key, Fault):
+                faults += (known.key,)
         return Judged(
             reference=item.reference,
             message=message,
@@ -148,11 +157,68 @@ class Judge:
             content=content,
             signer=signer,
             speaker=speaker,
-            place=world.places.get(header.target),
-            key=key if isinstance(key, DeviceKey) else None,
+            place=known.facts.place,
+            key=known.key if isinstance(known.key, DeviceKey) else None,
             through_broker=item.through_broker,
             faults=faults,
         )
+
+    def _is_fine(
+        self,
+        item: Submitted,
+        message: Message,
+        row: UseCase,
+        signer: Signer | None,
+        speaker: Speaker | None,
+        content: Content,
+        facts: Facts,
+    ) -> bool:
+        """Whether one like it in this chunk broke no rule, and what differs from that one breaks none either.
+
+        Like it: the same use case, payload, signer and protection, for a device of the same kind in the same state.
+        """
+        header, place = message.header, facts.place
+        if item.asker is not None or header.supplementary is not None or header.counter > MAX_SIGNED_COUNTER:
+            return False
+        if place is None or signer is None or speaker is None or content.faults or content.moments:
+            return False
+        if header.target.is_reserved or header.target == header.originator:
+            return False
+        fuel = None if place.meter_point is None else place.meter_point.fuel
+        key = header.code, id(content), id(signer), bool(message.signature), place.kind, place.status, fuel
+        fine = self._fine.get(key)
+        if fine is None:
+            if any(self._faults(item, message, row, signer, speaker, content, facts)):
+                return False
+            alone = replace(facts, consents=())
+            registered = rules.is_registered(speaker, facts) and not any(
+                rules.of_right(speaker, row, alone, header.target, (), self._policy)
+            )
+            self._fine[key] = _Fine(content, registered)
+            return True
+        return fine.registered and rules.is_registered(speaker, facts)
+
+    def _faults(
+        self,
+        item: Submitted,
+        message: Message,
+        row: UseCase,
+        signer: Signer | None,
+        speaker: Speaker | None,
+        content: Content,
+        facts: Facts,
+    ) -> Iterator[Fault]:
+        """Every rule, but for the signature."""
+        header = message.header
+        if header.originator == self._broker and row.critical and facts.place is not None:
+            facts = replace(facts, holders=self._holders(header.target, facts.place))
+        yield from rules.of_kind(message, row, asked=item.asker is not None)
+        yield from content.faults
+        yield from rules.of_header(message, row)
+        yield from rules.of_target(row, facts, header.target, self._policy)
+        yield from rules.of_moments(content.moments, facts, self._policy)
+        yield from rules.of_own(message, row, self._broker, facts)
+        yield from self._of_speaker(item, message, row, signer, speaker, facts, content)
 
     def _of_speaker(
         self,
@@ -209,17 +275,13 @@ class Judge:
                 return Speaker(one.entity, one.role)
         return None
 
-    def _holders(self, message: Message, row: UseCase, world: _World) -> dict[RemotePartyRole, EntityId | None]:
+    def _holders(self, target: EntityId, place: Place) -> dict[RemotePartyRole, EntityId | None]:
         """Who is believed in a device's signature cells; asked for where the broker signs itself."""
-        header = message.header
-        place = world.places.get(header.target)
-        if header.originator != self._broker or not row.critical or place is None:
-            return {}
         cells = self._workspace.policies.devices.get(place.kind, ())
         found: dict[RemotePartyRole, EntityId | None] = {
             name.role: None for name in cells if name.use is CellUse.DIGITAL_SIGNATURE
         }
-        device = self._store.estate.device(header.target)
+        device = self._store.estate.device(target)
         if device is not None:
             found |= {
                 name.role: one.holds for name, one in device.cells.items() if name.use is CellUse.DIGITAL_SIGNATURE

@@ -185,7 +185,7 @@ def of_right(
     else:
         registered, consent = False, True
     for moment in sorted({max(moment, facts.now) for moment in moments} or {facts.now}):
-        if registered and _is_registered(speaker, facts.registered(moment)):
+        if registered and is_registered(speaker, facts, moment):
             continue
         if consent and any(one.party == speaker.entity and one.holds_at(moment) for one in facts.consents):
             continue
@@ -198,8 +198,9 @@ def _fits(one: UserRole, speaker: Speaker, fuel: Fuel | None) -> bool:
     return one.fits(speaker.entity, speaker.role, one.fuel if fuel is None else fuel)
 
 
-def _is_registered(speaker: Speaker, registered: tuple[bytes | None, bytes | None]) -> bool:
-    supplier, operator = registered
+def is_registered(speaker: Speaker, facts: Facts, moment: datetime | None = None) -> bool:
+    """Whether whoever speaks supplies or serves a device, now or at a moment."""
+    supplier, operator = facts.registered(moment or facts.now)
     return speaker.entity.octets == (supplier if speaker.role is RemotePartyRole.SUPPLIER else operator)
 
 

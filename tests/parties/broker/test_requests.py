@@ -61,7 +61,7 @@ def test_the_broker_speaks_for_whom_the_device_does_not_know(world: World, suppl
     (back,) = world.ask(supplier.asking([asked(hub, 499, "0x0001")]))
     assert codes(back) == ["broker.counter"]
     record = world.house.workspace.store.admissions.last([hub])
-    assert {key[0]: one.counter for key, one in record.items()} == {BROKER: 1, supplier.entity: 501}
+    assert {key[0]: one.counter for key, one in record.items()} == {BROKER.octets: 1, supplier.entity.octets: 501}
 
 
 def test_an_other_user_needs_a_consent_and_its_key(world: World, supplier: User) -> None:

@@ -1,0 +1,227 @@
+"""How many commands a broker admits with all its rules on, against what must be computed for each.
+
+python -m scripts.benches.broker FOLDER FILE KEEP     one run over the commands in a file; prints its rate
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from msgspec.json import encode
+
+from scripts.benches.arithmetic import agreement_rate, compile_loop, verify_rate, without_bytecode_switch
+from scripts.benches.report import Row
+from smki.authority.founding import found
+from smki.authority.workspace import Person, Workspace
+from smki.entity import DeviceType, EntityId, KeyUsage, RemotePartyRole
+from smki.gbcs.agreement import Agreement
+from smki.gbcs.protection import sign
+from smki.meter_point import MeterPoint
+from smki.parties.broker.desk import BrokerDesk
+from smki.parties.intake import take_in
+from smki.parties.keys import certificates_in, read_certified, token_key
+from smki.pki.keyid import key_hash
+from smki.pki.public_key import spki_of
+from smki.pki.serial import Serial
+from smki.pki.status import Status
+from smki.store.admission_records import AdmissionRecord, TallyRow
+from smki.store.estate_records import DeviceRecord, DeviceStatus, Registered
+from smki.store.records import Act, CertificateRecord
+from smki.store.store import Store
+from tests.house import no_prompt
+from tests.parties.people import BROKER, arming, believe, certificate
+
+_BATCH = 5000
+_SUPPLIERS = 8  # no one of them may send more than 20 000 critical commands a day
+_HABIT = 30_000  # of each, in each hour of the last ten weeks: what a bench sends is then nothing unusual
+_FEW = 64  # devices that come again and again, for the run with kept secrets
+_FIRST_DEVICE, _FIRST_SUPPLIER = 0x00DB123400000000, 0x90B3D51F40000000
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def run(count: int, devices: int, stored: int) -> list[Row]:
+    """Rates with an empty store and with a full one, agreeing each time and with kept secrets."""
+    rows: list[Row] = []
+    for many in sorted({0, stored}):
+        with tempfile.TemporaryDirectory(prefix="smki-bench-") as name:
+            bench = _Bench(Path(name), count)
+            bench.settle(devices if many else count, many)
+            rows += bench.rows(f"{many:,} stored, {max(devices if many else count, count):,} devices")
+    return rows
+
+
+class _Bench:
+    """One broker's workspace."""
+
+    def __init__(self, folder: Path, count: int) -> None:
+        self.folder = folder
+        self.count = count
+
+    def settle(self, devices: int, stored: int) -> None:
+        """A broker, suppliers with a past, meters behind meter points, commands."""
+        home = self.folder / "home"
+        _ = list(found(home, _now, no_prompt, Person("bench"), "user"))
+        with closing(Workspace(home, _now, no_prompt, Person("bench"))) as workspace:
+            self._broker(workspace)
+            suppliers = [EntityId((_FIRST_SUPPLIER + number).to_bytes(8)) for number in range(_SUPPLIERS)]
+            keys = [ec.generate_private_key(ec.SECP256R1()) for _ in suppliers]
+            pairs = zip(keys, suppliers, strict=True)
+            certified = [certificate(key.public_key(), one, RemotePartyRole.SUPPLIER) for key, one in pairs]
+            pem = b"".join(one.certificate.public_bytes(Encoding.PEM) for one in certified)
+            (self.folder / "suppliers.pem").write_bytes(pem)
+            store = workspace.store
+            _put_devices(store, max(devices, self.count), suppliers)
+            _put_certificates(store, self.count)
+            _put_past(store, stored, suppliers)
+            self._commands(suppliers, keys)
+
+    def _broker(self, workspace: Workspace) -> None:
+        believe(workspace.home)
+        key = workspace.open_token("keys").generate_key("ka", b"ka" * 8, "agree")
+        one = certificate(key.public_key(), BROKER, RemotePartyRole.ACCESS_CONTROL_BROKER, KeyUsage.KEY_AGREEMENT)
+        (self.folder / "ka.der").write_bytes(one.certificate.public_bytes(Encoding.DER))
+
+    def _commands(self, suppliers: Sequence[EntityId], keys: Sequence[ec.EllipticCurvePrivateKey]) -> None:
+        """To as many devices as there are commands, and to a few of them again and again."""
+        for name, among, first in (("all.jsonl", self.count, 0), ("few.jsonl", _FEW, self.count)):
+            with (self.folder / name).open("w") as lines:
+                for number in range(self.count):
+                    device, who = number % among, number % among % _SUPPLIERS
+                    target = EntityId((_FIRST_DEVICE + device).to_bytes(8))
+                    plain = arming((1 << 40) + first + number, target=target, originator=suppliers[who])
+                    lines.write(json.dumps({"message": sign(plain, keys[who]).encode().hex()}) + "\n")
+
+    def rows(self, what: str) -> Iterator[Row]:
+        loop = compile_loop(self.folder)
+        agreed = agreement_rate(loop, self.folder / "home", "keys", 1)
+        before = verify_rate(1)
+        anew, kept = self._rate("all.jsonl", 0), self._rate("few.jsonl", _FEW)
+        checked = (before + verify_rate(1)) / 2
+        both = 1 / (1 / checked + 1 / agreed)
+        yield Row("admit, a secret each time", anew, "1/s", f"1/(t_verify + C_DeriveKey); {what}", both)
+        yield Row("admit, secrets kept", kept, "1/s", f"openssl speed verify; {what}", checked)
+
+    def _rate(self, file: str, keep: int) -> float:
+        command = [sys.executable, "-m", "scripts.benches.broker", str(self.folder), file, str(keep)]
+        environment = without_bytecode_switch(self.folder)
+        return float(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
+
+
+def _pieces(count: int) -> Iterator[range]:
+    for start in range(0, count, _BATCH):
+        yield range(start, min(count, start + _BATCH))
+
+
+def _put_devices(store: Store, count: int, suppliers: Sequence[EntityId]) -> None:
+    since = datetime.now(UTC) - timedelta(days=300)
+    for piece in _pieces(count):
+        points = [MeterPoint(f"19{number:011d}") for number in piece]
+        with store.act(Act("bench.filled", "bench", since)) as tx:
+            tx.put_devices(
+                DeviceRecord(
+                    EntityId((_FIRST_DEVICE + number).to_bytes(8)),
+                    DeviceType.ESME,
+                    DeviceStatus.COMMISSIONED,
+                    point,
+                    {},
+                    {},
+                )
+                for number, point in zip(piece, points, strict=True)
+            )
+            tx.put_registrations(
+                [
+                    (point, Registered(suppliers[number % _SUPPLIERS], None, since))
+                    for number, point in zip(piece, points, strict=True)
+                ]
+            )
+
+
+def _put_certificates(store: Store, count: int) -> None:
+    now = datetime.now(UTC)
+    for piece in _pieces(count):
+        records = []
+        for number in piece:
+            entity = EntityId((_FIRST_DEVICE + number).to_bytes(8))
+            key = ec.generate_private_key(ec.SECP256R1()).public_key()
+            one = certificate(key, entity, None, KeyUsage.KEY_AGREEMENT).certificate
+            records.append(
+                CertificateRecord(
+                    issuer=1,
+                    serial=Serial(one.serial_number.to_bytes(16)),
+                    key_hash=key_hash(spki_of(key)),
+                    entity=entity,
+                    profile="device",
+                    not_before=now - timedelta(days=1),
+                    not_after=now + timedelta(days=3650),
+                    der=one.public_bytes(Encoding.DER),
+                    usage=KeyUsage.KEY_AGREEMENT,
+                    status=Status.IN_USE,
+                )
+            )
+        with store.act(Act("bench.filled", "bench", now)) as tx:
+            tx.reserve_serials(1, [record.serial for record in records], "bench")
+            tx.store_certificates(records)
+
+
+def _put_past(store: Store, stored: int, suppliers: Sequence[EntityId]) -> None:
+    """So many admissions, and habits."""
+    now = datetime.now(UTC)
+    for piece in _pieces(stored):
+        records = [
+            AdmissionRecord(
+                digest=os.urandom(32),
+                originator=suppliers[number % _SUPPLIERS],
+                role=RemotePartyRole.SUPPLIER,
+                target=EntityId((_FIRST_DEVICE + number).to_bytes(8)),
+                code=0x0051,
+                counter=number,
+                at=now - timedelta(days=30),
+                serial=os.urandom(16),
+                signature=os.urandom(64),
+            )
+            for number in piece
+        ]
+        with store.act(Act("bench.filled", "bench", now)) as tx:
+            tx.put_admissions(records, [])
+    hour = int(now.timestamp()) // 3600 * 3600
+    with store.act(Act("bench.filled", "bench", now)) as tx:
+        tx.add_tallies(
+            TallyRow(2, hour - 3600 * back, one.octets, 2, 0x0051, 19, _HABIT, 0, 0)
+            for one in suppliers
+            for back in range(24, 24 * 72)
+        )
+
+
+def _work(folder: Path, file: str, keep: int) -> float:
+    """One run, from its file to its last line."""
+    workspace = Workspace(folder / "home", _now, no_prompt, Person("bench"))
+    one = read_certified(folder / "ka.der")
+    given = list(take_in([folder / file], sys.stdin.buffer, 1_000_000))
+    others = list(certificates_in((folder / "suppliers.pem",)))
+    with Agreement(token_key(workspace, "keys", "ka", one), keep) as agreement, Path(os.devnull).open("wb") as lines:
+        desk = BrokerDesk(workspace, BROKER, agreement, others)
+        begin, admitted = time.perf_counter(), 0
+        for outcome in desk.submit(given):
+            lines.write(encode(outcome.as_json()) + b"\n")
+            admitted += outcome.result == "admitted"
+        desk.admission.handed_out()
+        took = time.perf_counter() - begin
+    if admitted != len(given):
+        raise SystemExit(f"{admitted} of {len(given)} were admitted")
+    return admitted / took
+
+
+if __name__ == "__main__":
+    print(_work(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])))
