@@ -32,9 +32,12 @@ class _Sum:
     count: int = 0
     total: int = 0
 
-    def add(self, *parts: str | int) -> None:
+    def add(self, octets: bytes) -> None:
+        self.add_digest(hashlib.sha256(octets).digest())
+
+    def add_digest(self, digest: bytes) -> None:
         self.count += 1
-        self.total += int.from_bytes(hashlib.sha256("|".join(map(str, parts)).encode()).digest())
+        self.total += int.from_bytes(digest)
 
     def against(self, logged: "_Sum", what: str) -> Iterator[str]:
         if self.count != logged.count:
@@ -57,14 +60,14 @@ def account(engine: Engine) -> Iterator[str]:
     for (body,) in _rows(engine, "SELECT body FROM audit_entry"):
         try:
             _add_entry(logged, _read_entry(body))
-        except (msgspec.DecodeError, AttributeError, TypeError, KeyError):
+        except (msgspec.DecodeError, AttributeError, TypeError, KeyError, ValueError):
             yield "an entry of the log cannot be read"
             return
     revoked = yield from _certificates(engine, kept)
     for serial, is_burnt in _rows(engine, "SELECT serial, burnt FROM reservation"):
-        kept.drawn.add(_hex(serial))
+        kept.drawn.add(serial)
         if is_burnt:
-            kept.burnt.add(_hex(serial))
+            kept.burnt.add(serial)
     yield from kept.issued.against(logged.issued, "certificates")
     yield from kept.drawn.against(logged.drawn, "serial numbers")
     yield from kept.burnt.against(logged.burnt, "burnt serial numbers")
@@ -78,28 +81,29 @@ def _rows(engine: Engine, sql: str) -> Iterator[tuple[Any, ...]]:
         yield from rows
 
 
-def _hex(serial: bytes) -> str:
-    return serial.hex().upper()
+def _numbered(authority: str, number: int, serial: bytes = b"") -> bytes:
+    """What is counted for each authority."""
+    return b"|".join((authority.encode(), str(number).encode(), serial))
 
 
 def _certificates(engine: Engine, kept: _Sums) -> Generator[str, None, int]:
     """Gives, when all are seen, how many have the status of a revoked one."""
     revoked = 0
     for serial, status, der in _rows(engine, "SELECT serial, status, der FROM certificate"):
-        kept.issued.add(hashlib.sha256(der).hexdigest())
-        kept.drawn.add(_hex(serial))
+        kept.issued.add(der)
+        kept.drawn.add(serial)
         revoked += status == Status.REVOKED.number
         if serial not in der:
-            yield f"certificate {_hex(serial)} has another serial number inside"
+            yield f"certificate {serial.hex().upper()} has another serial number inside"
     return revoked
 
 
 def _revocations(engine: Engine, kept: _Sums, revoked: int) -> Iterator[str]:
     names = dict(engine.execute("SELECT number, name FROM authority").fetchall())
     for issuer, number, serial in _rows(engine, "SELECT issuer, number, serial FROM revocation"):
-        kept.revoked.add(names.get(issuer, issuer), number, _hex(serial))
+        kept.revoked.add(_numbered(names.get(issuer, ""), number, serial))
     for issuer, number in _rows(engine, "SELECT issuer, number FROM crl"):
-        kept.lists.add(names.get(issuer, issuer), number)
+        kept.lists.add(_numbered(names.get(issuer, ""), number))
     with_status = engine.execute(
         "SELECT COUNT(*) FROM revocation JOIN certificate ON certificate.serial = revocation.serial"
         " AND certificate.issuer = revocation.issuer WHERE certificate.status = ?",
@@ -125,39 +129,44 @@ def _add_entry(sums: _Sums, entry: _Entry) -> None:
         add(sums, entry.facts)
 
 
-def _all(total: _Sum, values: Iterable[str]) -> None:
+def _serials(total: _Sum, values: Iterable[str]) -> None:
     for value in values:
-        total.add(value)
+        total.add(bytes.fromhex(value))
+
+
+def _digests(total: _Sum, values: Iterable[str]) -> None:
+    for value in values:
+        total.add_digest(bytes.fromhex(value))
 
 
 def _issued(sums: _Sums, facts: dict[str, Any]) -> None:
-    _all(sums.issued, facts["certificates"])
-    _all(sums.burnt, facts["burnt"])
+    _digests(sums.issued, facts["certificates"])
+    _serials(sums.burnt, facts["burnt"])
 
 
 def _founded(sums: _Sums, facts: dict[str, Any]) -> None:
-    _all(sums.issued, facts["certificates"].values())
+    _digests(sums.issued, facts["certificates"].values())
 
 
 def _set_aside(sums: _Sums, facts: dict[str, Any]) -> None:
-    _all(sums.drawn, facts["serials"])
+    _serials(sums.drawn, facts["serials"])
 
 
 def _set_aside_by_name(sums: _Sums, facts: dict[str, Any]) -> None:
-    _all(sums.drawn, facts["serials"].values())
-    _all(sums.burnt, facts.get("burnt", {}).values())
+    _serials(sums.drawn, facts["serials"].values())
+    _serials(sums.burnt, facts.get("burnt", {}).values())
 
 
 def _burnt(sums: _Sums, facts: dict[str, Any]) -> None:
-    _all(sums.burnt, facts["serials"])
+    _serials(sums.burnt, facts["serials"])
 
 
 def _revoked(sums: _Sums, facts: dict[str, Any]) -> None:
-    sums.revoked.add(facts["authority"], facts["number"], facts["serial"])
+    sums.revoked.add(_numbered(facts["authority"], facts["number"], bytes.fromhex(facts["serial"])))
 
 
 def _listed(sums: _Sums, facts: dict[str, Any]) -> None:
-    sums.lists.add(facts["authority"], facts["number"])
+    sums.lists.add(_numbered(facts["authority"], facts["number"]))
 
 
 _ACTS: dict[str, Callable[[_Sums, dict[str, Any]], None]] = {
