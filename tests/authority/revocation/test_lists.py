@@ -58,6 +58,17 @@ def test_a_list_says_what_is_revoked_and_what_is_good(user: House) -> None:
     assert path.stat().st_mode & 0o077 == 0
 
 
+def test_many_questions_are_answered_as_few_are(user: House) -> None:
+    others = [int.from_bytes(b"\x43" + bytes((n,)) * 15) for n in range(1, 40)]
+    # A number that begins inside another one, and looks like one there, hides nothing.
+    nested = int.from_bytes(b"\x43\x02\x10" + bytes(13))
+    take_in(user.workspace, made_list(*others, nested, 7, SERIAL))
+    (one,) = user.workspace.lists.all()
+    for _ in range(2):
+        assert all(one.entry(serial) for serial in (*others, nested, 7, SERIAL))
+        assert not any(one.entry(serial + 1) for serial in (*others, nested, 7, SERIAL))
+
+
 def test_numbers_and_time_only_go_forward(user: House) -> None:
     second = made_list(SERIAL, number=2)
     assert take_in(user.workspace, second).is_new
