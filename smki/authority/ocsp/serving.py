@@ -177,44 +177,45 @@ async def serve(opened: Callable[[], Workspace], host: str, port: int, tell: Tel
     sys.setswitchinterval(_SWITCH_SECONDS)
     thread = DeskThread(opened, tell, loop)
     thread.start()
-    ready = asyncio.ensure_future(thread.ready.wait())
-    stopped = asyncio.ensure_future(stop.wait())
-    await asyncio.wait({ready, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    if thread.fault is not None:
-        raise thread.fault
-    desk = thread.desk
-    if desk is None:
-        return  # stopped while somebody was to type a PIN
-    _allow_files(desk.policy.limits.connections)
-    reception = Reception(desk.policy, desk.now, thread.jobs)
-    reception.access = tell if access else None
-    thread.reception = reception
-    watch = WatchThread(desk.store_url, desk, reception, loop)
-    watch.start()
     try:
-        server = await _listen(loop, lambda: Connection(reception), host, port)
-        address = server.sockets[0].getsockname()
-        names = sorted(counter.appointed.authority.name for counter in desk.counters.values())
-        tell("ocsp.serving", host=address[0], port=address[1], pid=os.getpid(), authorities=names)
-        await _until(stop, thread, reception)
-        server.close()
-        await reception.close(GOODBYE_SECONDS)
+        ready, stopped = (asyncio.ensure_future(event.wait()) for event in (thread.ready, stop))
+        await asyncio.wait({ready, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        # Without a desk and a fault: stopped while somebody was to type a PIN.
+        if thread.fault is None and thread.desk is not None:
+            await _receive(thread, thread.desk, (host, port), tell if access else None, stop, tell)
     finally:
-        watch.stopped.set()
         thread.jobs.put(None)
-        watch.join(GOODBYE_SECONDS)
         thread.join(GOODBYE_SECONDS)
     if thread.fault is not None:
         raise thread.fault
     tell("ocsp.stopped")
 
 
-async def _until(stop: asyncio.Event, thread: DeskThread, reception: Reception) -> None:
-    """Sweep, as long as there is a desk and nobody says stop."""
-    while not stop.is_set() and thread.is_alive():
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), SWEEP_SECONDS)
-        reception.sweep()
+async def _receive(
+    thread: DeskThread, desk: Desk, where: tuple[str, int], access: Tell | None, stop: asyncio.Event, tell: Tell
+) -> None:
+    """Open the doors, and close them again when told to, or when there is no desk any more."""
+    loop = asyncio.get_running_loop()
+    _allow_files(desk.policy.limits.connections)
+    reception = Reception(desk.policy, desk.now, thread.jobs)
+    reception.access = access
+    server = await _listen(loop, lambda: Connection(reception), *where)
+    watch = WatchThread(desk.store_url, desk, reception, loop)
+    watch.start()
+    try:
+        thread.reception = reception
+        address = server.sockets[0].getsockname()
+        names = sorted(counter.appointed.authority.name for counter in desk.counters.values())
+        tell("ocsp.serving", host=address[0], port=address[1], pid=os.getpid(), authorities=names)
+        while not stop.is_set() and thread.is_alive():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), SWEEP_SECONDS)
+            reception.sweep()
+        server.close()
+        await reception.close(GOODBYE_SECONDS)
+    finally:
+        watch.stopped.set()
+        watch.join(GOODBYE_SECONDS)
 
 
 async def _listen(
