@@ -51,8 +51,11 @@ class SqliteEngine:
 
     def stream(self, sql: str, values: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         cursor = self.execute(sql, values)
-        with self._explained():
-            yield from cursor
+        try:
+            with self._explained():
+                yield from cursor
+        finally:
+            self.execute("PRAGMA shrink_memory")  # the cache is full of what is not asked for again
 
     def batches(self, sql: str, count: int) -> Iterator[list[tuple[Any, ...]]]:
         cursor = self.execute(sql)
