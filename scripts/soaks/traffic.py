@@ -5,7 +5,7 @@ Simulated time, no HSM and no store: the counts, the shipped policies, and peopl
 
 import random
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock
@@ -90,10 +90,11 @@ class Country:
         return [event for user in self.people for event in day_of(user, day, chance, self.limits.campaigns)]
 
 
-def country(seed: int) -> Country:
+def country(seed: int, names: Collection[str] = ()) -> Country:
+    """Everybody, or only those who are named."""
     chance = random.Random(seed)  # noqa: S311 (it repeats a run)
     start = STARTS[seed % len(STARTS)]
-    people = users(chance, start - timedelta(days=6))
+    people = [user for user in users(chance, start - timedelta(days=6)) if not names or user.name in names]
     detectors = load_policies(POLICIES).anomaly
     return Country(
         people, chance, detectors, start, _announced(people, start), history(people, start, _HISTORY, chance)

@@ -1,15 +1,19 @@
 """What the simulated traffic shows, as tables, and what of it breaks the promise."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
-from scripts.soaks.traffic import Event, Finding, Tell, Told, attack, clean_weeks, country
+from scripts.soaks.traffic import Tell, Told, attack, clean_weeks, country
 from scripts.soaks.traffic_attacks import STRATEGIES, Strategy
+from scripts.soaks.traffic_users import Event
+from smki.parties.anomaly.explain import Finding
 
 
-def soak(days: int, seed: int, tell: Tell, strategies: Sequence[Strategy] = STRATEGIES) -> list[str]:
+def soak(
+    days: int, seed: int, tell: Tell, strategies: Sequence[Strategy] = STRATEGIES, names: Collection[str] = ()
+) -> list[str]:
     """One country, some days without attack, then each attack; what is not as it was promised."""
-    there = country(seed)
+    there = country(seed, names)
     broker, wrong, warned = clean_weeks(there, days, seed)
     tell(f"seed {seed}: {days} days from {there.start}, {broker.judged} commands without attack, {len(wrong)} held")
     for name, number in warned.most_common():
