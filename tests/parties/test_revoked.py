@@ -14,6 +14,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from smki.authority.lists import take_in
+from smki.cli.session import Session
+from smki.cli.topup import _device_certificate
 from smki.device.cells import CellName
 from smki.entity import KeyUsage, RemotePartyRole
 from smki.errors import Refused
@@ -38,7 +40,7 @@ from smki.parties.supplier import vocabulary
 from smki.pki.holder import load_certificate
 from tests.authority.desk import code_of
 from tests.device.desk import own
-from tests.house import NOW, House, founded
+from tests.house import NOW, House, founded, no_prompt
 from tests.parties.changing import BATCH, COS, Meter, in_inventory
 from tests.parties.cos.world import Party, codes, home, south
 from tests.parties.lists import made_list, revoke
@@ -208,6 +210,17 @@ def test_no_device_is_told_of_another_that_is_revoked(house: House, user: User) 
     meter = made(None, KeyUsage.KEY_AGREEMENT)
     revoke(house.workspace, meter)
     assert code_of(lambda: agreement_certificate(house.workspace, METER, [meter])) == REVOKED
+
+
+def test_no_token_is_made_for_a_revoked_meter(house: House, user: User, tmp_path: Path) -> None:
+    meter, path = made(None, KeyUsage.KEY_AGREEMENT), tmp_path / "meter.der"
+    path.write_bytes(meter.octets)
+    session = Session(lambda: NOW, no_prompt)
+    session.home = house.home
+    assert _device_certificate(session, METER, (path,)).serial == meter.serial
+    revoke(house.workspace, meter)
+    assert code_of(lambda: _device_certificate(session, METER, (path,))) == REVOKED
+    session.close()
 
 
 # Change of supplier

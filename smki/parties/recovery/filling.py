@@ -8,6 +8,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from smki.authority.hierarchy import certificate_of, named
+from smki.authority.standing import Word, of_record
 from smki.authority.workspace import Workspace
 from smki.device.cells import CellName, CellUse
 from smki.entity import DeviceType, EntityId, RemotePartyRole
@@ -16,7 +17,6 @@ from smki.parties.recovery.case import Case, Method
 from smki.pki.holder import load_certificate
 from smki.pki.keyid import key_hash
 from smki.pki.serial import Serial
-from smki.pki.status import Status
 from smki.store.certificates import Query
 from smki.store.estate_records import Believed
 from smki.store.records import AuthorityRecord, CertificateRecord
@@ -154,7 +154,7 @@ class Filling:
 
     def _may_go(self, record: CertificateRecord) -> bool:
         """What is on its way to devices may be pending still: it comes into use when they have it."""
-        serving = record.status_at(self._workspace.clock()) in {Status.IN_USE, Status.PENDING}
+        serving = of_record(self._workspace, record).word in {Word.GOOD, Word.PENDING}
         good = record.issuer in self._issuers and record.der not in self._affected
         return serving and good and self.key_identifier(record.der) not in self._keys
 

@@ -330,7 +330,10 @@ def test_an_authority_waits_for_a_second_officer_and_takes_all_below_it_away(wor
     assert code_of(lambda: world.revoke(authority, reason=Reason.CA_COMPROMISE)) == "approve.needed"
     found = world.plan(authority, reason=Reason.CA_COMPROMISE)
     world.grant(found)
+    under_way = world.desk.order(Kind.ORGANISATION, NORTH)
     (done,) = world.revoke(authority, reason=Reason.CA_COMPROMISE)
+    request = organisation_csr(usage=KeyUsage.KEY_AGREEMENT)
+    assert code_of(lambda: world.desk.issue(under_way, request)) == "authority.revoked", "a run under way stops"
     root = next(one for one in world.workspace.store.authorities() if one.number == done.issuer)
     assert (root.tier, done.number) == ("root", 1)
     assert consequences(world.workspace, found.whole).authorities
