@@ -136,7 +136,7 @@ def test_a_story_by_the_commands_alone(tmp_path: Path) -> None:
 def _no_secret_shows(home: Path, tmp_path: Path) -> None:
     """No PIN and no passphrase stands in the database, in what is published, or in the ceremony files."""
     secrets = [path.read_bytes().strip() for path in (home / "pins").iterdir()] + [b"a long enough one"]
-    assert len(secrets) == 9
+    assert len(secrets) == 10
     files = [path for path in home.rglob("*") if path.is_file() and path.parent.name != "pins"]
     files += [path for path in tmp_path.iterdir() if path.is_file()]
     for path in files:
