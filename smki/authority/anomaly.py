@@ -18,7 +18,7 @@ SUPPLY_OFF = frozenset({0x0050, 0x0081})
 MOST = 100_000_000  # more than all homes: a count above it guards nothing
 LONGEST_WINDOW = timedelta(days=7)
 # Whatever a file says, so many homes are the most that one user, or all together, darken before a person looks.
-_MOST_SUPPLY_OFF = {"each": 10_000, "all": 20_000}
+MOST_SUPPLY_OFF = {"each": 10_000, "all": 20_000}
 _LEAST_WINDOW = timedelta(hours=1)
 _MOST_DETECTORS, _MOST_STEPS = 100, 6
 _MOST_FACTOR = 100.0
@@ -238,7 +238,7 @@ class AnomalyFile(Table, frozen=True):
                 "policy.anomaly", f"{_FILE}: {len(names)} detectors, {len(set(names))} names", "name each, once"
             )
         found = Detectors(tuple(_rule(one, use_cases) for one in self.detector), self._habit())
-        for of, most in _MOST_SUPPLY_OFF.items():
+        for of, most in MOST_SUPPLY_OFF.items():
             for code in sorted(SUPPLY_OFF):
                 if not any(_guards(rule, of, code, most) for rule in found.rules):
                     raise Refused(

@@ -1,12 +1,14 @@
 """What the access control broker admits (broker.toml): user roles and their rights, states of devices, limits."""
 
+import base64
+import binascii
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
 from smki.authority.signing import MOST_MESSAGES, read_window
-from smki.entity import EntityId, RemotePartyRole
+from smki.entity import EntityId, EntityRange, RemotePartyRole
 from smki.errors import InvalidInput, Refused
 from smki.gbcs.use_case import UseCase, UseCases
 from smki.meter_point import Fuel
@@ -17,6 +19,7 @@ _FILE = "broker.toml"
 _EVERY = "*"
 _FURTHEST = timedelta(days=3660)
 _LONGEST_REPEAT = timedelta(days=31)
+_LONGEST_CONFIRMATION = timedelta(days=7)  # what was meant a week ago may not be meant now
 _NOT_THERE = {DeviceStatus.DECOMMISSIONED, DeviceStatus.WITHDRAWN}
 # Whose right to a home is in the registration data alone: no consent replaces it for what turns supply off or costs.
 _REGISTERED_ALONE = frozenset({"IS", "GS", "ED", "GT"})
@@ -38,6 +41,31 @@ class _SpeakingTable(Table, frozen=True):
 
 class _ExecutionTable(Table, frozen=True):
     paths: list[str]
+
+
+class _QuarantineTable(Table, frozen=True):
+    confirmed_for: str
+
+
+class _OfficerTable(Table, frozen=True):
+    name: str
+    organisation: str
+    ids: list[str]
+    certificate: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignOfficer:
+    """Who speaks for a user that another authority enrolled."""
+
+    name: str
+    organisation: str
+    ids: tuple[EntityRange, ...]
+    certificate: bytes = field(repr=False)
+    """Of infrastructure; DER, believed in nothing yet."""
+
+    def speaks_for(self, party: EntityId) -> bool:
+        return any(party in one for one in self.ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +98,9 @@ class BrokerPolicy:
     own_name: frozenset[str]
     sensitive: frozenset[str]
     execution_paths: frozenset[str]
+    confirmed_for: timedelta
+    """How long an officer's word to release something counts."""
+    officers: tuple[ForeignOfficer, ...]
 
     def allows(self, status: DeviceStatus, row: UseCase) -> bool:
         """Whether a device in a state may be sent a command."""
@@ -106,6 +137,8 @@ class BrokerFile(Table, frozen=True):
     states: dict[str, list[str]]
     speaking: _SpeakingTable
     execution: _ExecutionTable
+    quarantine: _QuarantineTable
+    officer: list[_OfficerTable] = []
 
     def checked(self) -> BrokerPolicy:
         if not 1 <= self.largest_batch <= MOST_MESSAGES:
@@ -123,6 +156,8 @@ class BrokerFile(Table, frozen=True):
             own_name=frozenset(self.speaking.own_name),
             sensitive=frozenset(self.speaking.sensitive),
             execution_paths=frozenset(self.execution.paths),
+            confirmed_for=_within("confirmed_for", self.quarantine.confirmed_for, _LONGEST_CONFIRMATION),
+            officers=tuple(_officer(table) for table in self.officer),
         )
 
 
@@ -138,6 +173,19 @@ def _user_role(name: str, table: _UserRoleTable) -> UserRole:
         )
     enrolled = None if table.enrolled is None else frozenset(EntityId.parse(text) for text in table.enrolled)
     return UserRole(name, role, None if table.fuel is None else Fuel(table.fuel), table.by, enrolled)
+
+
+def _officer(table: _OfficerTable) -> ForeignOfficer:
+    try:
+        certificate = base64.b64decode(table.certificate, validate=True)
+    except binascii.Error:
+        raise InvalidInput(
+            "policy.broker", f"{_FILE}: the certificate of {table.name[:40]!r} is not base64", "copy the PEM's lines"
+        ) from None
+    ids = tuple(EntityRange.parse(text) for text in table.ids)
+    if not (ids and table.name.isprintable() and table.name and table.organisation.isprintable()):
+        raise InvalidInput("policy.broker", f"{_FILE}: an officer of nobody, or without a name", "name both")
+    return ForeignOfficer(table.name, table.organisation, ids, certificate)
 
 
 def _states(table: Mapping[str, Iterable[str]]) -> dict[DeviceStatus, frozenset[str]]:

@@ -11,6 +11,8 @@ from smki.entity import EntityId, RemotePartyRole
 TOP_UPS = frozenset({0x0007, 0x0097})
 """CS01a and CS01b, whose counters are a series of their own (GBCS 14)."""
 QuarantineState = Literal["waiting", "released", "rejected"]
+Decision = Literal["release", "reject"]
+Capacity = Literal["originator", "broker"]
 
 
 class AdmissionRecord(msgspec.Struct, frozen=True, gc=False):
@@ -94,6 +96,25 @@ class QuarantineRecord:
     findings: tuple[dict[str, Any], ...]
     state: QuarantineState = "waiting"
     decisions: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmationRecord:
+    """One officer's signed word about commands that are held."""
+
+    digest: bytes
+    """SHA-256 of its file."""
+    decision: Decision
+    capacity: Capacity
+    """Whose officer it is."""
+    officer: str
+    organisation: str
+    """The originator's, as it was enrolled; empty for the broker's own."""
+    items: int
+    at: datetime
+    """As the officer signed it."""
+    until: datetime
+    file: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The tables of the access control broker: the schema's eighth step."""
+"""The tables of the access control broker: the schema's eighth step, and what people decide: its ninth."""
 
 from smki.store.table import Table
 
@@ -97,3 +97,27 @@ EIGHTH_INDEXES = (
     "CREATE INDEX quarantine_pattern ON quarantine (pattern)",
     "CREATE INDEX consent_party ON consent (party)",
 )
+
+# A confirmation is one officer's signed word about many held commands; `confirmed` says about which. `pattern` in an
+# acknowledgement is what somebody has seen, at the size it had.
+NINTH: dict[str, Table] = {
+    "confirmation": Table(
+        {
+            "at": "bigint",
+            "until": "bigint",
+            "items": "bigint",
+            "digest": "octets",
+            "file": "octets",
+            "decision": "text",
+            "capacity": "text",
+            "officer": "text",
+            "organisation": "text",
+        },
+        ("digest",),
+    ),
+    "confirmed": Table({"item": "octets", "confirmation": "octets"}, ("item", "confirmation")),
+    "acknowledgement": Table(
+        {"at": "bigint", "held": "bigint", "pattern": "text", "person": "text"}, ("pattern", "held")
+    ),
+}
+NINTH_INDEXES = ("CREATE INDEX confirmed_confirmation ON confirmed (confirmation)",)

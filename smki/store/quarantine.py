@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from smki.entity import EntityId, RemotePartyRole
-from smki.errors import Refused
 from smki.store.acts import Acts, places
 from smki.store.admission_records import ConsentRecord, QuarantineRecord, QuarantineState, ThresholdRecord
 from smki.store.engine import Engine
@@ -64,6 +63,12 @@ class Quarantine:
         ).fetchall()
         return tuple(_record(row) for row in rows)
 
+    def beginning(self, start: str) -> tuple[QuarantineRecord, ...]:
+        """Those whose digest begins with these hexadecimal digits: two at the most."""
+        low, high = bytes.fromhex(start.ljust(64, "0")), bytes.fromhex(start.ljust(64, "f"))
+        rows = self._engine.execute(f"{_SELECT} WHERE digest >= ? AND digest <= ? LIMIT 2", (low, high)).fetchall()
+        return tuple(_record(row) for row in rows)
+
     def patterns(self, state: QuarantineState) -> tuple[tuple[str, int, datetime, datetime], ...]:
         """What belongs together: its name, how many, the first and the last."""
         rows = self._engine.execute(
@@ -77,8 +82,12 @@ class Quarantine:
         row = self._engine.execute("SELECT COUNT(*) FROM quarantine WHERE state = ?", (_STATES.index(state),))
         return int(row.fetchone()[0])
 
+    def threshold_count(self) -> int:
+        """It only grows: whoever read so many has read them all."""
+        return int(self._engine.execute("SELECT COUNT(*) FROM broker_threshold").fetchone()[0])
+
     def thresholds(self) -> tuple[ThresholdRecord, ...]:
-        """Every file that was ever set, the oldest first: of each owner the last one is in force."""
+        """Every file that was ever set, the oldest of each owner first."""
         rows = self._engine.execute(
             "SELECT owner, since, digest, file FROM broker_threshold ORDER BY owner, since, digest"
         ).fetchall()
@@ -117,26 +126,6 @@ class QuarantineActs(Acts):
     def put_quarantine(self, records: Sequence[QuarantineRecord]) -> None:
         """Hold commands, each for the first time."""
         self._engine.insert("quarantine", _QUARANTINE, [_row(item) for item in records])
-
-    def decide_quarantine(
-        self,
-        record: QuarantineRecord,
-        state: QuarantineState,
-        decisions: Sequence[dict[str, Any]],
-    ) -> None:
-        """Another state, or one decision of several more, unless somebody changed it in between."""
-        changed = self._execute(
-            "UPDATE quarantine SET state = ?, decisions = ? WHERE digest = ? AND state = ? AND decisions = ?",
-            (
-                _STATES.index(state),
-                json.dumps(list(decisions)),
-                record.digest,
-                _STATES.index(record.state),
-                json.dumps(list(record.decisions)),
-            ),
-        ).rowcount
-        if changed != 1:
-            raise Refused("quarantine.moved-on", "somebody decided about it meanwhile", "look at it again")
 
     def put_threshold(self, record: ThresholdRecord) -> None:
         self._execute(

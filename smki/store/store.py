@@ -17,6 +17,7 @@ from smki.pki.serial import Serial
 from smki.store import merkle
 from smki.store.admissions import Admissions
 from smki.store.certificates import Certificates
+from smki.store.confirmations import Confirmations
 from smki.store.crls import Crls
 from smki.store.engine import Engine, open_engine
 from smki.store.entry import entry_body
@@ -64,6 +65,7 @@ class Store:
         self.responders = Responders(engine)
         self.admissions = Admissions(engine)
         self.quarantine = Quarantine(engine)
+        self.confirmations = Confirmations(engine)
         self.crls = Crls(engine)
 
     @classmethod

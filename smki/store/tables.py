@@ -5,7 +5,7 @@ and small; PostgreSQL spreads certificates over hash partitions by serial number
 contain.
 """
 
-from smki.store.broker_tables import EIGHTH, EIGHTH_INDEXES
+from smki.store.broker_tables import EIGHTH, EIGHTH_INDEXES, NINTH, NINTH_INDEXES
 from smki.store.table import Kind, Step, Table
 
 __all__ = ["STEPS", "SUPPLIER_CELLS", "WATCHED_CELLS", "Kind", "Step", "Table"]
@@ -306,4 +306,5 @@ STEPS = (
     Step(_SIXTH),
     Step(_SEVENTH, _SEVENTH_INDEXES),
     Step(EIGHTH, EIGHTH_INDEXES),
+    Step(NINTH, NINTH_INDEXES),
 )

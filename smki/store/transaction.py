@@ -8,6 +8,7 @@ from smki.errors import Refused
 from smki.pki.serial import Serial
 from smki.store.admissions import AdmissionActs
 from smki.store.certificates import CertificateActs
+from smki.store.confirmations import ConfirmationActs
 from smki.store.crls import CrlActs
 from smki.store.estate import EstateActs
 from smki.store.holds import HoldActs
@@ -43,6 +44,7 @@ class Transaction(
     CrlActs,
     AdmissionActs,
     QuarantineActs,
+    ConfirmationActs,
 ):
     """What may be done inside one act."""
 

@@ -141,14 +141,13 @@ def test_what_is_held_is_decided_once(store: Store) -> None:
         ("rate ECS43", 2, records[0].at, records[1].at),
         ("count ECS44", 1, records[2].at, records[2].at),
     )
-    words = {"by": "alice"}
     with store.act(act()) as tx:
-        tx.decide_quarantine(records[0], "waiting", [words])
-        tx.decide_quarantine(records[1], "rejected", [words])
+        tx.close_quarantine([records[1].digest], "rejected")
     with pytest.raises(Refused, match=r"quarantine\.moved-on"), store.act(act()) as tx:
-        tx.decide_quarantine(records[0], "released", [words])
-    now = replace(records[0], decisions=(words,))
-    assert store.quarantine.one(now.digest) == now
+        tx.close_quarantine([records[0].digest, records[1].digest], "released")
+    assert store.quarantine.one(records[0].digest) == records[0]
+    start = records[0].digest.hex()[:10]
+    assert records[0] in store.quarantine.beginning(start)
     assert store.quarantine.states([item.digest for item in records]) == {
         records[0].digest: "waiting",
         records[1].digest: "rejected",

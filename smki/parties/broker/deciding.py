@@ -13,6 +13,7 @@ from smki.parties.anomaly.detectors import held
 from smki.parties.anomaly.explain import Finding
 from smki.parties.anomaly.seen import Seen, area_of
 from smki.parties.broker.judgement import Judged, Unreadable
+from smki.parties.broker.releases import Releases
 from smki.parties.broker.speaking import Speaking
 from smki.parties.broker.watch import Watch
 from smki.parties.outcome import Result
@@ -53,6 +54,9 @@ class Decided:
     admitted: list[AdmissionRecord] = field(default_factory=list)
     outgoing: list[Outgoing] = field(default_factory=list)
     quarantined: list[QuarantineRecord] = field(default_factory=list)
+    released: list[QuarantineRecord] = field(default_factory=list)
+    by: set[bytes] = field(default_factory=set)
+    """The confirmations that released them."""
     refused: int = 0
 
     @property
@@ -65,6 +69,17 @@ class Decided:
             "held_sha256": _digest([item.digest for item in self.quarantined]),
             "patterns": sorted({item.pattern for item in self.quarantined}),
             "refused": self.refused,
+            **self._released_facts,
+        }
+
+    @property
+    def _released_facts(self) -> dict[str, Any]:
+        if not self.released:
+            return {}
+        return {
+            "released": len(self.released),
+            "released_sha256": _digest([item.digest for item in self.released]),
+            "confirmations": sorted(one.hex() for one in self.by),
         }
 
 
@@ -78,6 +93,10 @@ class _Past:
 
     known: dict[bytes, AdmissionRecord]
     states: dict[bytes, QuarantineState]
+    held: dict[bytes, QuarantineRecord]
+    """Those of them that wait."""
+    releases: dict[bytes, tuple[bytes, bytes]]
+    """Those that officers of both sides released, and by which words."""
     last: dict[Series, LastAdmitted]
     steps: dict[bytes, list[tuple[int, datetime]]]
 
@@ -94,6 +113,8 @@ class Decider:
         self._watch = watch
         self._run = run
         self._had: set[bytes] = set()
+        self._person = workspace.person.name
+        self._releases = Releases(workspace)
 
     def repeated(self, judged: Sequence[Judged | Unreadable]) -> Decided | None:
         """The same submission again: nothing is to be written, and nobody is kept waiting."""
@@ -110,24 +131,29 @@ class Decider:
         """The lock is held, and what the others did is known."""
         decided = Decided(self._clock())
         self._watch.begin(tx, decided.now)
-        past = self._past(tx, [item for item in judged if isinstance(item, Judged) and not item.faults])
+        fit = [item for item in judged if isinstance(item, Judged) and not item.faults]
+        past = self._past(tx, fit, decided.now)
         for item in judged:
             told = self._one(item, past, decided, local)
             decided.refused += told.result == "refused"
             decided.told.append(told)
         tx.put_admissions(decided.admitted, decided.outgoing, self._watch.steps)
         tx.put_quarantine(decided.quarantined)
+        tx.close_quarantine([item.digest for item in decided.released], "released")
         self._watch.write(tx)
         return decided
 
-    def _past(self, tx: Transaction, fit: Sequence[Judged]) -> _Past:
+    def _past(self, tx: Transaction, fit: Sequence[Judged], now: datetime) -> _Past:
         digests = [item.digest for item in fit]
         last = tx.admissions.last([item.message.header.target for item in fit])
         steps: dict[bytes, list[tuple[int, datetime]]] = {}
         for (_, target, _), one in last.items():
             if one.code:
                 steps.setdefault(target, []).append((one.code, one.at))
-        return _Past(tx.admissions.known(digests), tx.quarantine.states(digests), last, steps)
+        states = tx.quarantine.states(digests)
+        held = tx.quarantine.known([digest for digest, state in states.items() if state == "waiting"])
+        releases = self._releases.released(tx.confirmations, held.values(), now) if held else {}
+        return _Past(tx.admissions.known(digests), states, held, releases, last, steps)
 
     def _one(self, item: Judged | Unreadable, past: _Past, decided: Decided, local: bool) -> Told:
         if isinstance(item, Unreadable):
@@ -139,11 +165,13 @@ class Decider:
         if item.digest in past.known:
             return self._again(item, past.known[item.digest], decided.now)
         state = past.states.get(item.digest)
-        if state == "waiting":
-            return Told("held", faults=(_WAITS,))
         if state == "rejected":
             return Told("refused", faults=(_REJECTED,))
-        return self._fresh(item, past, decided, local, released=state == "released")
+        if state is None:
+            return self._fresh(item, past, decided, local)
+        if item.digest not in past.releases:  # whatever the store calls it
+            return Told("held", faults=(_WAITS,))
+        return self._released(item, past, decided, local)
 
     def _again(self, item: Judged, record: AdmissionRecord, now: datetime) -> Told:
         """It was admitted before: its sender gets the same, for a while."""
@@ -160,27 +188,32 @@ class Decider:
         assert item.row is not None, "it was judged"
         return Told("admitted before", self._speaking.in_broker_name(item.message, item.row, record.counter))
 
-    def _fresh(self, item: Judged, past: _Past, decided: Decided, local: bool, *, released: bool) -> Told:
-        header = item.message.header
-        series = header.originator.octets, header.target.octets, int(header.code) in TOP_UPS
-        last = past.last.get(series)
-        if last is not None and header.counter <= last.counter:
-            fault = Fault(
-                "broker.counter",
-                f"counter {header.counter} is not above {last.counter}, the last from {header.originator}"
-                f" to {header.target}",
-                "number it after the last one",
-            )
+    def _released(self, item: Judged, past: _Past, decided: Decided, local: bool) -> Told:
+        """Officers of both sides let it go, and every other rule still does: it is not held again for what it is."""
+        fault = _overtaken(item, past)
+        if fault is not None:
+            return Told("refused", faults=(fault,))
+        record = past.held[item.digest]
+        self._had.add(item.digest)
+        told = self._admit(item, past, decided, local, ())
+        if told.message is not None:
+            decided.released.append(record)
+            decided.by.update(past.releases[item.digest])
+            self._watch.decide(_as_held(record), decided.now, released=True)
+        return told
+
+    def _fresh(self, item: Judged, past: _Past, decided: Decided, local: bool) -> Told:
+        fault = _overtaken(item, past)
+        if fault is not None:
             return self._refused(item, decided, fault)
         seen = self._seen(item, decided.now, past)
-        findings = () if released else self._watch.judge(seen)
+        findings = self._watch.judge(seen)
         self._had.add(item.digest)
         if held(findings):
             self._watch.add(seen, "held")
-            decided.quarantined.append(_quarantined(item, seen, findings, local))
+            decided.quarantined.append(_quarantined(item, seen, findings, local, self._person))
             return Told("held", faults=tuple(one.fault for one in findings if one.holds))
-        if not released:  # a release counts when it is decided
-            self._watch.add(seen, "admitted")
+        self._watch.add(seen, "admitted")
         return self._admit(item, past, decided, local, tuple(one.fault for one in findings))
 
     def _admit(self, item: Judged, past: _Past, decided: Decided, local: bool, warnings: tuple[Fault, ...]) -> Told:
@@ -253,7 +286,24 @@ class Decider:
         )
 
 
-def _quarantined(item: Judged, seen: Seen, findings: Sequence[Finding], local: bool) -> QuarantineRecord:
+def _overtaken(item: Judged, past: _Past) -> Fault | None:
+    header = item.message.header
+    last = past.last.get((header.originator.octets, header.target.octets, int(header.code) in TOP_UPS))
+    if last is None or header.counter > last.counter:
+        return None
+    return Fault(
+        "broker.counter",
+        f"counter {header.counter} is not above {last.counter}, the last from {header.originator} to {header.target}",
+        "number it after the last one",
+    )
+
+
+def _as_held(record: QuarantineRecord) -> Seen:
+    """As the detectors saw it."""
+    return Seen(record.at, record.originator, record.role, record.code, record.target, record.area)
+
+
+def _quarantined(item: Judged, seen: Seen, findings: Sequence[Finding], local: bool, person: str) -> QuarantineRecord:
     header = item.message.header
     first = next(one for one in findings if one.holds)
     return QuarantineRecord(
@@ -270,4 +320,5 @@ def _quarantined(item: Judged, seen: Seen, findings: Sequence[Finding], local: b
         reference=item.reference,
         pattern=first.pattern,
         findings=tuple(one.as_json() for one in findings),
+        decisions=({"submitted_by": person},),
     )

@@ -57,6 +57,10 @@ class Watch:
     def add(self, seen: Seen, outcome: Outcome) -> None:
         self.counts.add(seen, outcome)
 
+    def decide(self, seen: Seen, at: datetime, *, released: bool) -> None:
+        """What was held waits no more."""
+        self.counts.decide(seen, at, released=released)
+
     def write(self, tx: Transaction) -> None:
         """What this act added goes to the store with it."""
         tx.add_tallies(TallyRow(*row) for row in self.counts.changes())

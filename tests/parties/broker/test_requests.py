@@ -13,8 +13,8 @@ from smki.gbcs.header import Supplementary
 from smki.gbcs.message import Protection, read_message
 from smki.parties.anomaly.limits import Limit, Limits
 from smki.parties.broker import consents
-from smki.store.records import Act
 from tests.house import NOW
+from tests.parties.broker.deciders import both_release
 from tests.parties.broker.world import AGREES, User, World, codes, run
 from tests.parties.people import BROKER, certificate
 
@@ -77,7 +77,7 @@ def test_an_other_user_needs_a_consent_and_its_key(world: World, supplier: User)
     (neighbour,) = world.ask(other.asking([asked(second, 5, "ECS22b")]))
     assert codes(neighbour) == ["broker.consent"]
     (more,) = world.ask(other.asking([asked(meter, 6, "ECS21b")]))
-    assert codes(more) == ["broker.role"]
+    assert codes(more) == ["broker.certificate", "broker.role"]
 
 
 def test_what_is_encrypted_is_asked_with_the_user_s_certificate(world: World, supplier: User) -> None:
@@ -144,8 +144,7 @@ def test_a_request_that_is_held_is_released_as_it_was(world: World, supplier: Us
     assert held.result == "held"
     store = world.house.workspace.store
     (waiting,) = (item for item in store.quarantine.in_state("waiting", 99) if item.originator == supplier.entity)
-    with store.act(Act("test", "tester", NOW)) as tx:
-        tx.decide_quarantine(waiting, "released", [{"by": "alice"}])
+    both_release(world.house.workspace, [waiting])
     (done,) = run(world.desk(), lambda desk: desk.release([waiting]))
     assert done.result == "admitted"
     assert read_message(done.message).header.originator == BROKER

@@ -22,6 +22,7 @@ from smki.pki.status import Status
 from smki.store.estate_records import DeviceStatus, Registered
 from smki.store.records import Act, CertificateRecord
 from tests.house import NOW
+from tests.parties.broker.deciders import ALICE, both_release
 from tests.parties.broker.world import User, World, codes, run
 from tests.parties.people import BROKER, METER, arming
 
@@ -334,16 +335,16 @@ def test_what_is_held_waits_and_what_was_decided_holds(world: World, supplier: U
     assert len(waiting) == 3
     assert {item.octets for item in waiting} == {item.octets for item in given[2:]}
     assert len({item.pattern for item in waiting}) == 1
-    with store.act(Act("test", "tester", NOW)) as tx:
-        tx.decide_quarantine(waiting[0], "released", [{"by": "alice"}])
-        tx.decide_quarantine(waiting[1], "rejected", [{"by": "alice"}])
+    both_release(world.house.workspace, waiting[:1])
+    ALICE.decides(world.house.workspace, waiting[1:2], "reject")
     by_octets = {item.octets: place for place, item in enumerate(given)}
     again = world.submit(*given)
     released, rejected = (again[by_octets[item.octets]] for item in waiting[:2])
     assert (released.result, rejected.result) == ("admitted", "refused")
     assert codes(rejected) == ["broker.rejected"]
     tallies = store.admissions.tallies_of(supplier.entity, 2, 0)
-    assert sum(row.held for row in tallies) == 3, "held once each, however often it is handed in"
+    counted = [(row.admitted, row.held, row.refused) for row in tallies]
+    assert counted == [(3, 1, 1)], "held once each, however often it is handed in, and then one or the other"
 
 
 def test_what_is_released_is_judged_again(world: World, supplier: User) -> None:
@@ -354,9 +355,7 @@ def test_what_is_released_is_judged_again(world: World, supplier: User) -> None:
     waiting = [item for item in store.quarantine.in_state("waiting", 100) if item.originator == supplier.entity]
     other = world.user(RemotePartyRole.SUPPLIER)
     _register(world, gone, (NOW - timedelta(days=1), other))
-    with store.act(Act("test", "tester", NOW)) as tx:
-        for item in waiting:
-            tx.decide_quarantine(item, "released", [{"by": "alice"}])
+    both_release(world.house.workspace, waiting)
     done = run(world.desk(), lambda desk: desk.release(waiting))
     assert {item.target: codes(one) for item, one in zip(waiting, done, strict=True)} == {
         fine: [],

@@ -1,0 +1,104 @@
+"""Whose word counts about what the broker holds and what it goes by: officers, by keys of their own.
+
+A user's officer is the holder of an infrastructure certificate whom its organisation appointed. The key that signs
+its commands is not an officer's: whoever stole that one can release nothing. The broker's officers are those on the
+workspace's roll.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from smki.authority.officers import MAX_NAME, read_public_key
+from smki.authority.registration import officers_in_force
+from smki.authority.standing import judged_path, standing_fault
+from smki.authority.workspace import Workspace
+from smki.entity import EntityId, KeyUsage
+from smki.errors import InvalidInput
+from smki.pki.holder import load_certificate
+from smki.pki.keyid import key_hash
+from smki.pki.kind import Kind
+from smki.pki.path import InvalidPath
+from smki.pki.public_key import spki_of
+from smki.pki.signed_data import SignedData, make_signed_data
+from smki.store.admission_records import Capacity
+
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Voice:
+    """Somebody whose signature counts, and for whom they speak."""
+
+    name: str
+    capacity: Capacity
+    organisation: str
+    """Of a user's officer."""
+    key: ec.EllipticCurvePublicKey
+
+    def is_same_person(self, other: "Voice") -> bool:
+        """By name or by key: two roles do not make two people."""
+        return self.name.casefold() == other.name.casefold() or spki_of(self.key) == spki_of(other.key)
+
+    @property
+    def words(self) -> str:
+        return f"{self.name} of {self.organisation}" if self.organisation else f"{self.name}, on the roll"
+
+
+def broker_officers(workspace: Workspace) -> tuple[Voice, ...]:
+    """Those on the roll, as the last ceremony left it."""
+    return tuple(
+        Voice(one.name, "broker", "", read_public_key(one.public_key, one.name)) for one in workspace.store.officers()
+    )
+
+
+def users_officers(workspace: Workspace, party: EntityId) -> tuple[Voice, ...]:
+    """Those of the organisation that an EUI-64 belongs to, whose certificates are in use now."""
+    return tuple(one for one in _users_officers(workspace, party) if not _signs_commands(workspace, party, one))
+
+
+def _users_officers(workspace: Workspace, party: EntityId) -> Iterator[Voice]:
+    organisations = workspace.store.organisations
+    record = organisations.named(organisations.owner_of(party))
+    if record is not None and record.active:
+        for officer, key in officers_in_force(workspace, record):
+            yield Voice(officer.name, "originator", record.name, key)
+    for one in workspace.policies.broker.officers:
+        if one.speaks_for(party):
+            found = _believed(workspace, one.certificate, one.name)
+            if found is not None:
+                yield Voice(one.name, "originator", one.organisation, found)
+
+
+def _believed(workspace: Workspace, der: bytes, name: str) -> ec.EllipticCurvePublicKey | None:
+    """The key of an officer who was enrolled elsewhere, while the certificate is in use."""
+    certificate = load_certificate(der, f"broker.toml: the certificate of {name}")
+    path = judged_path(workspace, der, Kind.INFRASTRUCTURE, KeyUsage.DIGITAL_SIGNATURE)
+    if isinstance(path, InvalidPath) or standing_fault(workspace, certificate, name) is not None:
+        return None
+    key = certificate.public_key()
+    return key if isinstance(key, ec.EllipticCurvePublicKey) else None
+
+
+def _signs_commands(workspace: Workspace, party: EntityId, one: Voice) -> bool:
+    """Whether the same key is also the user's own, by any certificate on record."""
+    known = {record.key_hash for record in workspace.store.certificates.of_entity(party)}
+    return key_hash(spki_of(one.key)) in known
+
+
+def signers(signed: SignedData, voices: Iterable[Voice]) -> tuple[Voice, ...]:
+    """Whose signature it is: of several, where one key stands under several names."""
+    return tuple(one for one in voices if signed.is_signed_by(one.key))
+
+
+def sign_as_officer(content: bytes, name: str, key: ec.EllipticCurvePrivateKey, at: datetime) -> bytes:
+    """CMS as `openssl cms -sign` makes it. It is believed by its key: what names the signer inside is a form."""
+    if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
+        raise InvalidInput("officer.name", f"{name[:40]!r} is no officer's name", "give the name on record")
+    subject = x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, name)])
+    builder = x509.CertificateBuilder(subject, subject, key.public_key(), 1, at, at + _DAY)
+    return make_signed_data(content, builder.sign(key, hashes.SHA256()), key, at)
