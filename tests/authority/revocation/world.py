@@ -1,5 +1,6 @@
 """A supplier with certificates and an officer, a broker, devices; and how revocations are asked for in tests."""
 
+import json
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -21,6 +22,7 @@ from smki.entity import EntityId, EntityRange, KeyUsage, RemotePartyRole
 from smki.pki.kind import Kind
 from smki.pki.reason import Reason
 from smki.pki.serial import Serial
+from smki.pki.status import Status
 from smki.store.records import CertificateRecord, RevocationRecord
 from tests.authority.desk import SUPPLIER, Desk, new_key, organisation_csr
 from tests.house import OFFICERS
@@ -110,4 +112,14 @@ class World:
         self.workspace.clock = lambda: moment
 
 
-__all__ = ["BROKER", "BROKERS", "NORTH", "SUPPLIER", "WORD", "World", "asked"]
+def status_of(world: World, serial: Serial) -> Status:
+    (record,) = world.workspace.store.certificates.of_serial(serial)
+    return record.status
+
+
+def entries(world: World, kind: str) -> list[dict[str, Any]]:
+    bodies = (json.loads(entry.body) for entry in world.workspace.store.audit_entries())
+    return [body["facts"] for body in bodies if body["act"] == kind]
+
+
+__all__ = ["BROKER", "BROKERS", "NORTH", "SUPPLIER", "WORD", "World", "asked", "entries", "status_of"]
