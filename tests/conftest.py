@@ -1,6 +1,73 @@
 """What holds for every test."""
 
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
+
+from tests.once import deserted, open_place, place, root
+from tests.postgres import stop_all
+from tests.prefork import Prefork
 
 settings.register_profile("smki", deadline=None)  # a busy machine is no failure
 settings.load_profile("smki")
+_HELD = pytest.StashKey[int]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of commands are started: they find theirs compiled
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(root()))
+    if _is_worker(config):
+        return
+    for folder in deserted():
+        _clear(folder)
+    config.stash[_HELD] = open_place()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _HELD in config.stash:
+        _clear(place())
+        os.close(config.stash[_HELD])
+
+
+def _clear(folder: Path) -> None:
+    stop_all(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with what takes longest. Each worker begins with its part of the list, so each part has some in front."""
+    slow = sorted((item for item in items if _seconds(item)), key=_seconds, reverse=True)
+    rest = [item for item in items if not _seconds(item)]
+    left, items[:] = len(items), []
+    count = int(getattr(config, "workerinput", {}).get("workercount", 1))
+    for worker in range(count):
+        share = left // (count - worker)
+        left -= share
+        mine = slow[worker::count]
+        items += mine
+        items += rest[: max(0, share - len(mine))]
+        del rest[: max(0, share - len(mine))]
+    items += rest
+
+
+@pytest.fixture(scope="session")
+def prefork() -> Iterator[Prefork]:
+    """Where processes come from that have all imported: smki, and what is run to be killed."""
+    parties = ("tests.parties.killed", "tests.parties.cos.killed", "tests.parties.recovery.killed")
+    with Prefork(*parties, "tests.authority.publication.killed") as made:
+        yield made
+
+
+def _seconds(item: pytest.Item) -> float:
+    """How long a test takes, as its mark says, if it has one."""
+    mark = item.get_closest_marker("slow")
+    return 0 if mark is None else float(mark.args[0])
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")

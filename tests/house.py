@@ -21,9 +21,11 @@ from smki.entity import EntityRange
 from smki.pki.kind import Kind
 from smki.pki.public_key import spki_of
 from smki.store.records import OrganisationRecord
+from tests.once import once
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-OFFICERS = {name: ec.generate_private_key(ec.SECP256R1()) for name in ("alice", "bob", "carol")}
+# The same in every process: what one of them made, all may copy.
+OFFICERS = {name: ec.derive_private_key(n, ec.SECP256R1()) for n, name in enumerate(("alice", "bob", "carol"), 2)}
 WORKS, OUI = "Meter Works", "00-DB-12"
 PASSPHRASE = "correct horse battery"
 
@@ -87,6 +89,11 @@ class House:
         for number in "123456":
             self.hold(self.shipped(number))
 
+    def stand_up_for_devices(self) -> None:
+        """The hierarchy that certifies devices."""
+        for number in "34":
+            self.hold(self.shipped(number))
+
     def enrol_works(self, volume: int = 1_000_000) -> OrganisationRecord:
         """A manufacturer, with an OUI of its own."""
         ranges = (EntityRange.parse(OUI),)
@@ -127,17 +134,24 @@ def founded(
     store_url: str | None = None,
     kind: WorkspaceKind = "authority",
 ) -> Iterator[House]:
-    """A workspace in which nobody is enrolled yet."""
+    """A workspace in which nobody is enrolled yet: a copy of one that was founded for all tests."""
+    if store_url is None:
+        copy_of(once(f"founded-{kind}", lambda path: found_at(path, kind)), home)
+    else:
+        found_at(home, kind, store_url)
+    house = opened(home, clock)
+    try:
+        yield house
+    finally:
+        house.workspace.close()
+
+
+def found_at(home: Path, kind: WorkspaceKind = "authority", store_url: str | None = None) -> None:
+    """Found a workspace, on another store than the usual if one is named."""
     if store_url is not None:
         home.mkdir(mode=0o700)
         name = "workspace.toml" if kind == "authority" else "workspace-user.toml"
         settings = (SHIPPED / "policies" / name).read_text(encoding="utf-8")
         (home / "smki.toml").write_text(settings.replace("sqlite:smki.db", store_url), encoding="utf-8")
         (home / "smki.toml").chmod(0o600)
-    made = list(found(home, clock, no_prompt, Person("tester"), kind))
-    assert "audit key" in made
-    workspace = Workspace(home, clock, no_prompt, Person("tester"))
-    try:
-        yield House(workspace)
-    finally:
-        workspace.close()
+    assert "audit key" in list(found(home, lambda: NOW, no_prompt, Person("tester"), kind))

@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.postgres import shared
+from tests.prefork import Prefork
+
 ROOT = Path(__file__).parent.parent.parent
 DOCUMENTS = [
     path
@@ -64,15 +67,27 @@ def test_there_are_transcripts() -> None:
     assert len(DOCUMENTS) >= 2
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_documents_commands_do_what_it_shows(document: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "document",
+    [
+        pytest.param(path, id=str(path.relative_to(ROOT)), marks=pytest.mark.slow(sum(1 for _ in steps(path)) / 4))
+        for path in DOCUMENTS
+    ],
+)
+def test_a_documents_commands_do_what_it_shows(document: Path, tmp_path: Path, prefork: Prefork) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    if document.name != "README.md":  # its commands start as a reader's do; the others are spared their imports
+        prefork.write_client(programs / "smki")
     environment = {
-        "PATH": f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}",
+        "PATH": f"{programs}:{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}",
         "HOME": str(tmp_path),
         "COLUMNS": "120",
         "LC_ALL": "C.UTF-8",
         "SMKI_SOURCE": str(ROOT),
     }
+    if "$DATABASE" in document.read_text(encoding="utf-8"):
+        environment["DATABASE"] = shared().fresh()
     state = tmp_path / ".environment"
     state.write_text("")
     work = tmp_path / "work"

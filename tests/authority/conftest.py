@@ -7,6 +7,7 @@ import pytest
 
 from tests.authority.desk import Desk
 from tests.house import House, copy_of, founded, opened
+from tests.once import once
 
 
 @pytest.fixture
@@ -17,21 +18,29 @@ def empty(tmp_path: Path) -> Iterator[House]:
 
 
 @pytest.fixture
-def house(empty: House) -> House:
+def house(tmp_path: Path) -> Iterator[House]:
     """Founded, with three officers on the roll."""
-    empty.enrol()
-    return empty
+    house = opened(copy_of(once("officers", _with_officers), tmp_path / "authority"))
+    yield house
+    house.workspace.close()
+
+
+def _with_officers(home: Path) -> None:
+    with founded(home) as house:
+        house.enrol()
 
 
 @pytest.fixture(scope="session")
-def complete(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def complete() -> Path:
     """A closed workspace with three hierarchies and a manufacturer, to be copied."""
-    home = tmp_path_factory.mktemp("complete") / "authority"
+    return once("complete", _complete)
+
+
+def _complete(home: Path) -> None:
     with founded(home) as house:
         house.enrol()
         house.stand_up()
         house.enrol_works()
-    return home
 
 
 @pytest.fixture

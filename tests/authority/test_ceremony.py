@@ -1,13 +1,11 @@
 """Ceremonies on a real token and a real store: what they make, what they refuse, and what a death leaves."""
 
 import base64
-import os
 import random
 import shutil
-import signal
 import subprocess
-import sys
 import time
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -30,7 +28,8 @@ from smki.pki.public_key import spki_of
 from smki.store.store import Store
 from tests.house import NOW, House, copy_of, no_prompt, roll
 from tests.pki.hierarchy import POLICY
-from tests.postgres import running
+from tests.postgres import shared
+from tests.prefork import SMKI, Child, Prefork
 
 
 def code_of(work: object) -> str:
@@ -252,23 +251,22 @@ def test_an_officers_key_may_live_in_a_token(empty: House) -> None:
 
 @pytest.mark.postgresql
 def test_the_whole_way_on_postgresql(tmp_path: Path) -> None:
-    with running() as server:
-        home = tmp_path / "authority"
-        home.mkdir(mode=0o700)
-        settings = (SHIPPED / "policies" / "workspace.toml").read_text(encoding="utf-8")
-        (home / "smki.toml").write_text(settings.replace("sqlite:smki.db", server.url("postgres")))
-        (home / "smki.toml").chmod(0o600)
-        assert "store postgresql" in list(found(home, lambda: NOW, no_prompt, Person("tester")))
-        house = House(Workspace(home, lambda: NOW, no_prompt, Person("tester")))
-        path = home / "ceremonies" / "0-officers.toml"
-        path.write_text(roll(["alice", "bob", "carol"]))
-        house.hold(path, "alice", "bob", "carol")
-        for start in "12":
-            house.hold(house.shipped(start))
-        verdict = verify_log(house.workspace.store)
-        assert (verdict.faults, verdict.sealed) == ((), verdict.entries)
-        assert [s.state for s in standings(house.workspace)] == ["active", "active"]
-        house.workspace.close()
+    home = tmp_path / "authority"
+    home.mkdir(mode=0o700)
+    settings = (SHIPPED / "policies" / "workspace.toml").read_text(encoding="utf-8")
+    (home / "smki.toml").write_text(settings.replace("sqlite:smki.db", shared().fresh()))
+    (home / "smki.toml").chmod(0o600)
+    assert "store postgresql" in list(found(home, lambda: NOW, no_prompt, Person("tester")))
+    house = House(Workspace(home, lambda: NOW, no_prompt, Person("tester")))
+    path = home / "ceremonies" / "0-officers.toml"
+    path.write_text(roll(["alice", "bob", "carol"]))
+    house.hold(path, "alice", "bob", "carol")
+    for start in "12":
+        house.hold(house.shipped(start))
+    verdict = verify_log(house.workspace.store)
+    assert (verdict.faults, verdict.sealed) == ((), verdict.entries)
+    assert [s.state for s in standings(house.workspace)] == ["active", "active"]
+    house.workspace.close()
 
 
 def test_check_shows_what_will_be_signed(house: House) -> None:
@@ -280,39 +278,28 @@ def test_check_shows_what_will_be_signed(house: House) -> None:
     assert result.as_json()["sha256"] == result.sha256
 
 
-RUNNER = """
-import sys
-from pathlib import Path
-from smki.cli.main import run
-sys.exit(run(["--home", sys.argv[1], "ceremony", "run", sys.argv[2]]))
-"""
-
-
-def test_fifty_kills_leave_nothing_half_done(house: House, tmp_path: Path) -> None:
+@pytest.mark.slow(12)
+def test_fifty_kills_leave_nothing_half_done(house: House, tmp_path: Path, prefork: Prefork) -> None:
     """A ceremony killed at random moments: the log stays whole, and the ceremony can be finished."""
     path = house.shipped("1")
     house.approve(path, "alice", "bob")
     house.workspace.close()
-    start = time.monotonic()
-    subprocess.run(
-        [sys.executable, "-c", RUNNER, copy_of(house.home, tmp_path / "timed"), _inside(path, tmp_path / "timed")],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    whole = time.monotonic() - start
     dice = random.Random(50)  # noqa: S311 - moments of death, not secrets
     home = tmp_path / "home"
     finished = 0
+
+    def start(home: Path) -> Child:
+        return prefork.start(SMKI, "--home", home, "ceremony", "run", _inside(path, home))
+
+    started = time.monotonic()
+    assert start(copy_of(house.home, tmp_path / "timed")).wait() == 0
+    whole = time.monotonic() - started
     copy_of(house.home, home)
     for _ in range(50):
-        child = subprocess.Popen(
-            [sys.executable, "-c", RUNNER, str(home), _inside(path, home)],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-        try:
-            child.wait(whole * dice.uniform(0.3, 1.05))
-        except subprocess.TimeoutExpired:
-            os.kill(child.pid, signal.SIGKILL)
-        child.communicate()
+        child = start(home)
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(whole * dice.uniform(0.1, 1.05))
+        child.kill()
         store = Store.open(f"sqlite:{home / 'smki.db'}")
         assert verify_log(store).faults == ()
         done = [a for a in store.authorities() if a.state == "active"]
@@ -324,10 +311,9 @@ def test_fifty_kills_leave_nothing_half_done(house: House, tmp_path: Path) -> No
             finished += 1
             shutil.rmtree(home)
             copy_of(house.home, home)
-    last = subprocess.run(
-        [sys.executable, "-c", RUNNER, str(home), _inside(path, home)], capture_output=True, text=True
-    )
-    assert last.returncode == 0, last.stdout + last.stderr
+    with (tmp_path / "said").open("wb") as said:
+        code = prefork.start(SMKI, "--home", home, "ceremony", "run", _inside(path, home), out=said).wait()
+    assert code == 0, (tmp_path / "said").read_text()
     store = Store.open(f"sqlite:{home / 'smki.db'}")
     verdict = verify_log(store)
     assert (verdict.faults, verdict.sealed) == ((), verdict.entries)

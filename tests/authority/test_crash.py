@@ -16,14 +16,20 @@ import pytest
 from cryptography import x509
 
 from smki.authority.auditing import verify_log
+from smki.authority.policies import load_policies
+from smki.authority.requesting import make_device_requests
+from smki.authority.workspace import SHIPPED
+from smki.entity import EntityId
+from smki.pki.kind import Kind
 from smki.store.records import CertificateRecord
 from smki.store.store import Store
 from tests.house import WORKS, House, copy_of, founded, opened
-from tests.postgres import Server, running
+from tests.once import once
+from tests.postgres import running, shared
+from tests.prefork import SMKI, Prefork
 
-KILLS = 100
 ISSUE = ("device", "issue", "--org", WORKS)
-SMKI = [sys.executable, "-m", "smki"]
+COLD = [sys.executable, "-m", "smki"]
 SOFTHSM = next(
     path
     for pattern in ("softhsm/libsofthsm2.so", "*/softhsm/libsofthsm2.so")
@@ -32,20 +38,23 @@ SOFTHSM = next(
 
 
 def smki(home: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*SMKI, "--home", home, *arguments], capture_output=True, text=True, check=False)
+    return subprocess.run([*COLD, "--home", home, *arguments], capture_output=True, text=True, check=False)
 
 
 def start(home: Path, *arguments: str | Path) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
-        [*SMKI, "--home", home, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+        [*COLD, "--home", home, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
     )
 
 
-def requests(home: Path, number: int, devices: int) -> Path:
-    path = home.parent / f"requests-{number}.jsonl"
-    first = f"00DB12{number:04X}000000"
-    assert smki(home, "device", "request", first, "--count", str(devices), "--out", path).returncode == 0
-    return path
+def requests(number: int, devices: int) -> Path:
+    """A file of requests, two of each device; whoever is in need of the same one has it again."""
+
+    def make(path: Path) -> None:
+        profile = load_policies(SHIPPED / "policies").issuance.rule(Kind.DEVICE).profile
+        make_device_requests(profile, EntityId.parse(f"00DB12{number:04X}000000"), devices, path, None)
+
+    return once(f"requests-{number}-{devices}.jsonl", make)
 
 
 def workers(parent: int) -> list[int]:
@@ -91,29 +100,44 @@ def count_signatures(house: House, counting: Path) -> Path:
     return signed
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with running() as made:
-        yield made
+def for_devices(home: Path) -> None:
+    """An authority for devices, its records on PostgreSQL, to be copied."""
+    server = shared()
+    server.create("for_devices")
+    with founded(home, store_url=server.url("for_devices")) as house:
+        house.enrol()
+        house.stand_up_for_devices()
+        house.enrol_works()
+
+
+def on_postgresql(to: Path, counting: Path) -> Path:
+    """A copy of it, whose device signatures are counted."""
+    home, server = copy_of(once("for-devices", for_devices), to), shared()
+    settings = home / "smki.toml"
+    text = settings.read_text(encoding="utf-8")
+    settings.write_text(text.replace(server.url("for_devices"), server.fresh("for_devices")), encoding="utf-8")
+    house = opened(home)
+    count_signatures(house, counting)
+    house.workspace.close()
+    return home
+
+
+@pytest.fixture
+def on_sqlite(complete: Path, tmp_path: Path, counting: Path) -> Path:
+    """A whole authority, closed, whose device signatures are counted."""
+    house = opened(copy_of(complete, tmp_path / "authority"))
+    count_signatures(house, counting)
+    house.workspace.close()
+    return house.home
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
-def home(request: pytest.FixtureRequest, complete: Path, tmp_path: Path, counting: Path) -> Path:
-    """A whole authority on either engine, closed, whose device signatures are counted."""
-    home = tmp_path / "authority"
-    if request.param == "sqlite":
-        house = opened(copy_of(complete, home))
-        count_signatures(house, counting)
-        house.workspace.close()
-        return home
-    server: Server = request.getfixturevalue("server")
-    with founded(home, store_url=server.fresh()) as house:
-        house.enrol()
-        for number in "34":
-            house.hold(house.shipped(number))
-        house.enrol_works()
-        count_signatures(house, counting)
-    return home
+def home(request: pytest.FixtureRequest, tmp_path: Path, counting: Path) -> Path:
+    """The same on either engine."""
+    if request.param == "postgresql":
+        return on_postgresql(tmp_path / "authority", counting)
+    on_sqlite: Path = request.getfixturevalue("on_sqlite")
+    return on_sqlite
 
 
 def reserved_ever(store: Store) -> set[str]:
@@ -162,36 +186,57 @@ def outputs_equal_the_store(home: Path, results: list[Path]) -> None:
     house.workspace.close()
 
 
-def test_a_hundred_kills_lose_nothing(home: Path) -> None:
+@pytest.mark.slow(30)
+def test_a_hundred_kills_lose_nothing(on_sqlite: Path, prefork: Prefork) -> None:
+    killed_and_run_again(on_sqlite, prefork, 100)
+
+
+@pytest.mark.slow(10)
+@pytest.mark.postgresql
+def test_kills_lose_nothing_on_postgresql(tmp_path: Path, counting: Path, prefork: Prefork) -> None:
+    killed_and_run_again(on_postgresql(tmp_path / "authority", counting), prefork, 25)
+
+
+def killed_and_run_again(home: Path, prefork: Prefork, kills: int) -> None:
+    """Batch after batch is issued by runs of which so many are killed while they sign, or one of their workers is."""
     dice = random.Random(100)  # noqa: S311 - moments of death, not secrets
-    number, kills, results = 0, 0, []
-    batch = requests(home, number, 1000)
-    out = home.parent / "results-0"
-    while kills < KILLS:
-        child = start(home, *ISSUE, "--from", batch, "--out", out, "--workers", "2")
-        try:
-            child.wait(dice.uniform(0.4, 1.7))
-        except subprocess.TimeoutExpired:
-            kills += 1
-            victims = [child.pid, *workers(child.pid)]
-            os.kill(dice.choice(victims), signal.SIGKILL)
-        _, said = child.communicate()
-        assert b"Traceback" not in said
-        if out.exists():  # the results appear whole, or not at all
-            results.append(out)
-            number += 1
-            batch, out = requests(home, number, 1000), home.parent / f"results-{number}"
-        else:
-            assert child.returncode in {-signal.SIGKILL, 4}, said
+    signed = home / "signed"
+    results: list[Path] = []
+    batch, out = requests(0, 1000), home.parent / "results-0"
+    with (home.parent / "said").open("w+b") as said:
+        while kills:
+            before = _size(signed)
+            arguments = (*ISSUE, "--from", batch, "--out", out, "--workers", dice.choice("12"))
+            child = prefork.start(SMKI, "--home", home, *arguments, out=said)
+            # Most live until they have begun to sign: to die before that proves little.
+            patient = dice.random() < 0.9
+            while patient and child.poll() is None and _size(signed) == before:
+                time.sleep(0.002)
+            time.sleep(dice.uniform(0, 0.25))
+            if child.poll() is None:
+                kills -= 1
+                os.kill(dice.choice([child.pid, *workers(child.pid)]), signal.SIGKILL)
+            code = child.wait()
+            if out.exists():  # the results appear whole, or not at all
+                results.append(out)
+                batch, out = requests(len(results), 1000), home.parent / f"results-{len(results)}"
+            else:
+                assert code in {-signal.SIGKILL, 4}
+        said.seek(0)
+        assert b"Traceback" not in said.read()
     done = smki(home, *ISSUE, "--from", batch, "--out", out)
     assert done.returncode == 0, done.stderr
-    account(home, home / "signed")
+    account(home, signed)
     outputs_equal_the_store(home, [*results, out])
     assert not list(home.parent.glob("*.part"))
 
 
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
 def test_a_token_taken_away_is_waited_for(home: Path) -> None:
-    batch, out = requests(home, 0, 3000), home.parent / "results"
+    batch, out = requests(0, 1500), home.parent / "results"
     (folder,) = (item for item in (home / "tokens").iterdir() if _holds(home, item, "dca-issuing"))
     child = start(home, *ISSUE, "--from", batch, "--out", out, "--workers", "2")
     _when_under_way(out.with_name("results.part"))
@@ -206,7 +251,7 @@ def test_a_token_taken_away_is_waited_for(home: Path) -> None:
 
 
 def test_a_token_that_stays_away_ends_the_run_cleanly(home: Path) -> None:
-    batch, out = requests(home, 0, 3000), home.parent / "results"
+    batch, out = requests(0, 1500), home.parent / "results"
     arguments = (*ISSUE, "--from", batch, "--out", out, "--workers", "2", "--wait", "1")
     (folder,) = (item for item in (home / "tokens").iterdir() if _holds(home, item, "dca-issuing"))
     child = start(home, *arguments)
@@ -244,11 +289,10 @@ def test_a_database_that_restarts_is_waited_for(complete: Path, tmp_path: Path, 
         home = tmp_path / "authority"
         with founded(home, store_url=server.fresh()) as house:
             house.enrol()
-            for number in "34":
-                house.hold(house.shipped(number))
+            house.stand_up_for_devices()
             house.enrol_works()
             count_signatures(house, counting)
-        batch, out = requests(home, 0, 3000), home.parent / "results"
+        batch, out = requests(0, 1500), home.parent / "results"
         child = start(home, *ISSUE, "--from", batch, "--out", out, "--workers", "2")
         _when_under_way(out.with_name("results.part"))
         server.stop()
@@ -263,27 +307,19 @@ def test_a_database_that_restarts_is_waited_for(complete: Path, tmp_path: Path, 
 @pytest.mark.postgresql
 def test_two_administrators_at_once(tmp_path: Path, counting: Path) -> None:
     """Two nodes answer the same batch: each request has one certificate, and both hand out the same."""
-    with running() as server:
-        home = tmp_path / "authority"
-        with founded(home, store_url=server.fresh()) as house:
-            house.enrol()
-            for number in "34":
-                house.hold(house.shipped(number))
-            house.enrol_works()
-            count_signatures(house, counting)
-        batch = requests(home, 0, 1500)
-        outs = [tmp_path / "one", tmp_path / "two"]
-        nodes = [start(home, *ISSUE, "--from", batch, "--out", out, "--workers", "1") for out in outs]
-        for node in nodes:
-            _, said = node.communicate()
-            assert node.returncode == 0, said
-        account(home, home / "signed")
-        first, second = (
-            {item["request"]: item["serial"] for item in map(json.loads, out.read_bytes().splitlines())}
-            for out in outs
-        )
-        assert first == second
-        assert len(first) == 3000
+    home = on_postgresql(tmp_path / "authority", counting)
+    batch = requests(0, 1500)
+    outs = [tmp_path / "one", tmp_path / "two"]
+    nodes = [start(home, *ISSUE, "--from", batch, "--out", out, "--workers", "1") for out in outs]
+    for node in nodes:
+        _, said = node.communicate()
+        assert node.returncode == 0, said
+    account(home, home / "signed")
+    first, second = (
+        {item["request"]: item["serial"] for item in map(json.loads, out.read_bytes().splitlines())} for out in outs
+    )
+    assert first == second
+    assert len(first) == 3000
 
 
 def test_a_full_disk_ends_the_run_cleanly(complete: Path, tmp_path: Path, counting: Path) -> None:
@@ -300,8 +336,7 @@ def test_a_full_disk_ends_the_run_cleanly(complete: Path, tmp_path: Path, counti
         count_signatures(house, counting)
         house.workspace.close()
         home = disk / "authority"
-        source = requests(home, 0, 3000)
-        batch = Path(shutil.move(source, tmp_path / "requests.jsonl"))
+        batch = requests(0, 3000)
         out = tmp_path / "results"
         arguments = (
             "device",

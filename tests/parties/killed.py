@@ -12,7 +12,7 @@ from smki.parties.supplier import SigningDesk
 from tests.house import House, founded, opened
 from tests.parties.people import User, arming, given
 
-COUNT = 6000
+COUNT = 2000
 
 
 def prepare(home: Path, certificate: Path, store_url: str | None) -> None:
@@ -39,6 +39,9 @@ def run_to_json(home: Path, certificate: Path, count: int) -> str:
 
 
 def sign_again(home: Path, certificate: Path) -> None:
+    from smki.parties import supplier
+
+    vars(supplier)["CHUNK"] = 100  # so that there are many to die between
     house = opened(home)
     _sign(house, read_certified(certificate))
     house.workspace.close()

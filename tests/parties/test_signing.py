@@ -1,12 +1,8 @@
 """Signing commands: every rule with its code, and what is on record afterwards."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -28,7 +24,8 @@ from smki.parties.signing_rules import Shown, Unfit
 from smki.parties.supplier import SigningDesk, vocabulary
 from tests.house import NOW, OFFICERS, House, founded, opened
 from tests.parties.people import BROKER, ECS43, METER, SUPPLIER, User, arming, certificate, given
-from tests.postgres import running
+from tests.postgres import shared
+from tests.prefork import Prefork
 
 
 def signed(desk: SigningDesk, messages: Iterable[Given], expected: Expectations | None = None) -> list[Outcome]:
@@ -261,24 +258,15 @@ def test_judging_needs_no_memory_and_tells_of_each(user: User) -> None:
     assert [isinstance(item, Unfit) for item in judged] == [False, True]
 
 
-WORKER = """
-import sys
-from pathlib import Path
-from tests.parties.killed import sign_again
-sign_again(Path(sys.argv[1]), Path(sys.argv[2]))
-"""
-
-
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
-def store_url(request: pytest.FixtureRequest) -> Iterator[str | None]:
-    if request.param == "sqlite":
-        yield None
-        return
-    with running() as server:
-        yield server.fresh()
+def store_url(request: pytest.FixtureRequest) -> str | None:
+    return None if request.param == "sqlite" else shared().fresh()
 
 
-def test_killed_anywhere_it_signs_nothing_twice_and_loses_nothing(tmp_path: Path, store_url: str | None) -> None:
+@pytest.mark.slow(10)
+def test_killed_anywhere_it_signs_nothing_twice_and_loses_nothing(
+    tmp_path: Path, store_url: str | None, prefork: Prefork
+) -> None:
     """Kills with SIGKILL: each signature is on record, each counter used once, the log whole, the run complete."""
     from tests.parties.killed import COUNT, finish, prepare
 
@@ -292,18 +280,12 @@ def test_killed_anywhere_it_signs_nothing_twice_and_loses_nothing(tmp_path: Path
         return int(connection.execute("SELECT COUNT(*) FROM signature").fetchone()[0])
 
     for attempt in range(20):
-        process = subprocess.Popen(
-            [sys.executable, "-c", WORKER, str(home), str(tmp_path / "user.der")],
-            cwd=Path(__file__).parent.parent.parent,
-        )
+        process = prefork.start("tests.parties.killed:sign_again", home, tmp_path / "user.der")
         before = reserved()
         while process.poll() is None and reserved() == before:
-            time.sleep(0.005)  # until it has begun to sign: to die before that proves nothing
-        time.sleep(0.02 * (attempt % 7))
-        if process.poll() is None:
-            os.kill(process.pid, signal.SIGKILL)
-            begun += 1
-        process.wait()
+            time.sleep(0.002)  # until it has begun to sign: to die before that proves nothing
+        time.sleep(0.005 * (attempt % 7))
+        begun += process.kill()
         if reserved() == COUNT:
             break
     assert begun, "no run was killed while it signed"

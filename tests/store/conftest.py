@@ -6,13 +6,19 @@ from pathlib import Path
 import pytest
 
 from smki.store.store import Store
-from tests.postgres import Server, running
+from tests.postgres import Server, running, shared
 
 WORKSPACE = b"w" * 16
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[Server]:
+def server() -> Server:
+    return shared()
+
+
+@pytest.fixture
+def own_server() -> Iterator[Server]:
+    """One that a test may stop and start."""
     with running() as made:
         yield made
 

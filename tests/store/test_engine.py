@@ -1,6 +1,5 @@
 """What the engines promise beyond the contract: how they are opened, shared, lost and found again."""
 
-import os
 import sqlite3
 import subprocess
 import sys
@@ -207,23 +206,18 @@ def test_a_cold_read_imports_no_more_than_it_needs(path: Path) -> None:
 
 @pytest.fixture
 def shared(server: Server) -> str:
-    import psycopg
-
-    name = f"test_{os.urandom(6).hex()}"
-    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    return server.url(name)
+    return server.fresh()
 
 
 @pytest.mark.postgresql
-def test_a_restart_nobody_was_awake_for_is_not_noticed(server: Server, shared: str) -> None:
-    store, _ = Store.create(shared, WORKSPACE)
+def test_a_restart_nobody_was_awake_for_is_not_noticed(own_server: Server) -> None:
+    store, _ = Store.create(own_server.fresh(), WORKSPACE)
     append(store)
-    server.stop()
-    server.start()
+    own_server.stop()
+    own_server.start()
     assert store.audit_size() == 1
-    server.stop()
-    server.start()
+    own_server.stop()
+    own_server.start()
     append(store)
     assert store.audit_size() == 2
     store.close()

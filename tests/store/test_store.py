@@ -273,17 +273,13 @@ def test_a_password_in_the_url_is_refused() -> None:
 
 
 @pytest.mark.postgresql
-def test_a_server_that_comes_back_is_used_again(server: Server) -> None:
-    import psycopg
-
-    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-        connection.execute("CREATE DATABASE again")
-    store, _ = Store.create(server.url("again"), WORKSPACE)
-    server.stop()
+def test_a_server_that_comes_back_is_used_again(own_server: Server) -> None:
+    store, _ = Store.create(own_server.fresh(), WORKSPACE)
+    own_server.stop()
     with pytest.raises(Unavailable) as gone, store.act(act()):
         pass
     assert gone.value.code == "store.unreachable"
-    server.start()
+    own_server.start()
     with store.act(act()):
         pass
     assert store.audit_size() == 1

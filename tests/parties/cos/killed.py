@@ -12,7 +12,7 @@ from smki.parties.keys import read_certified
 from tests.house import House, founded, opened
 from tests.parties.cos.world import Party, der, home, south
 
-COUNT = 900
+COUNT = 600
 
 
 def prepare(home_folder: Path, files: Path, store_url: str | None) -> None:
@@ -34,7 +34,7 @@ def _run(house: House, files: Path) -> list[Done]:
 def run_again(home_folder: Path, files: Path) -> None:
     from smki.parties.cos import desk
 
-    vars(desk)["PIECE"] = 200  # so that there are several to die between
+    vars(desk)["PIECE"] = 120  # so that there are several to die between
     house = opened(home_folder)
     _run(house, files)
     house.workspace.close()

@@ -1,11 +1,6 @@
 """A run that dies at any moment: run the same again, and each home is signed for once."""
 
-import os
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,27 +8,19 @@ import pytest
 from smki.gbcs.message import read_message
 from tests.house import opened
 from tests.parties.cos.killed import COUNT, finish, prepare
-from tests.postgres import running
-
-WORKER = """
-import sys
-from pathlib import Path
-from tests.parties.cos.killed import run_again
-run_again(Path(sys.argv[1]), Path(sys.argv[2]))
-"""
-ROOT = Path(__file__).parent.parent.parent.parent
+from tests.postgres import shared
+from tests.prefork import Prefork
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
-def store_url(request: pytest.FixtureRequest) -> Iterator[str | None]:
-    if request.param == "sqlite":
-        yield None
-        return
-    with running() as server:
-        yield server.fresh()
+def store_url(request: pytest.FixtureRequest) -> str | None:
+    return None if request.param == "sqlite" else shared().fresh()
 
 
-def test_killed_anywhere_each_home_is_signed_for_once(tmp_path: Path, store_url: str | None) -> None:
+@pytest.mark.slow(6)
+def test_killed_anywhere_each_home_is_signed_for_once(
+    tmp_path: Path, store_url: str | None, prefork: Prefork
+) -> None:
     home = tmp_path / "cos"
     prepare(home, tmp_path, store_url)
     watcher = opened(home)
@@ -44,17 +31,14 @@ def test_killed_anywhere_each_home_is_signed_for_once(tmp_path: Path, store_url:
 
     killed = 0
     for attempt in range(6):
-        process = subprocess.Popen([sys.executable, "-c", WORKER, str(home), str(tmp_path)], cwd=ROOT)
+        process = prefork.start("tests.parties.cos.killed:run_again", home, tmp_path)
         # Some die while orders are made, others while their signatures are.
         watched = "credential_order" if attempt % 2 else "signature"
         before = count(watched)
         while process.poll() is None and count(watched) == before:
             time.sleep(0.005)
-        time.sleep(0.02 * (attempt % 5))
-        if process.poll() is None:
-            os.kill(process.pid, signal.SIGKILL)
-            killed += 1
-        process.wait()
+        time.sleep(0.01 * (attempt % 5))
+        killed += process.kill()
         if count("signed") == COUNT:
             break
     watcher.workspace.close()

@@ -1,24 +1,15 @@
 """A run that is killed at any moment is gone on with: nothing is signed twice, and no home is left out."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
+
+import pytest
 
 from smki.authority.auditing import verify_log
 from tests.parties.recovery.killed import COUNT, begin, finish
 from tests.parties.recovery.world import World
-
-ROOT = Path(__file__).parent.parent.parent.parent
-WORKER = """
-import sys
-from pathlib import Path
-from tests.parties.recovery.killed import run_again
-run_again(Path(sys.argv[1]), Path(sys.argv[2]))
-"""
+from tests.prefork import Prefork
 
 
 def signatures(world: World, table: str) -> int:
@@ -26,28 +17,25 @@ def signatures(world: World, table: str) -> int:
     return int(engine.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0])
 
 
-def killed_once(world: World, path: Path, after: float) -> bool:
+def killed_once(world: World, prefork: Prefork, path: Path, after: float) -> bool:
     """One run, killed some time after it reserved or signed something new; false: it was over first."""
     before = signatures(world, "credential_order"), signatures(world, "signature"), signatures(world, "signed")
-    process = subprocess.Popen([sys.executable, "-c", WORKER, str(world.house.home), str(path)], cwd=ROOT)
+    process = prefork.start("tests.parties.recovery.killed:run_again", world.house.home, path)
     while process.poll() is None:
         now = signatures(world, "credential_order"), signatures(world, "signature"), signatures(world, "signed")
         if now != before:
             break
         time.sleep(0.002)
     time.sleep(after)
-    over = process.poll() is not None
-    if not over:
-        os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    return not over
+    return process.kill()
 
 
-def test_killed_anywhere_it_signs_nothing_twice_and_leaves_nobody_out(world: World) -> None:
+@pytest.mark.slow(6)
+def test_killed_anywhere_it_signs_nothing_twice_and_leaves_nobody_out(world: World, prefork: Prefork) -> None:
     plan = begin(world)
     killed = 0
     for attempt in range(7):
-        killed += killed_once(world, plan.file.path, 0.05 * attempt)
+        killed += killed_once(world, prefork, plan.file.path, 0.03 * attempt)
         if signatures(world, "signed") == COUNT:
             break
     assert killed, "no run was killed while it worked"
