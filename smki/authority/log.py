@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from smki.authority.officers import read_public_key
-from smki.authority.publication import publish, published
+from smki.authority.publication import alone_in, publish, published
 from smki.authority.workspace import Workspace
 from smki.errors import IntegrityFailure
 from smki.hsm.key import HsmPrivateKey
@@ -23,6 +23,7 @@ from smki.store.records import Act
 from smki.store.transaction import Transaction
 
 AUDIT_KEY_LABEL = "audit"
+CHECKPOINT, VERIFIER_KEY = "audit/checkpoint", "audit/verifier-key"
 KEY_ID_OCTETS = 16
 
 
@@ -92,16 +93,34 @@ def seal(workspace: Workspace) -> None:
     """Sign the log as it now stands, and publish the checkpoint."""
     store = workspace.store
     size = store.audit_size()
-    if store.checkpoint(size) is not None:
-        return
-    key = audit_key(workspace)
-    spki = spki_of(key.public_key())
-    # The last published checkpoint is the one a changed database cannot take back: nothing is signed against it.
-    for note in (published(workspace, "audit/checkpoint"), store.latest_checkpoint()):
-        if note is not None:
-            store.refuse_fork(read_checkpoint(note, spki))
-    checkpoint = Checkpoint(store.origin, size, store.audit_root(size))
-    note = sign_checkpoint(checkpoint, spki, lambda data: key.sign(data, ec.ECDSA(hashes.SHA256())))
-    store.add_checkpoint(checkpoint, note)
-    publish(workspace, "audit/checkpoint", note.encode())
-    publish(workspace, "audit/verifier-key", f"{verifier_key(store.origin, spki)}\n".encode())
+    note = store.checkpoint(size)
+    if note is None:
+        key = audit_key(workspace)
+        spki = spki_of(key.public_key())
+        # The last published checkpoint is the one a changed database cannot take back: nothing is signed against it.
+        for before in (published(workspace, CHECKPOINT), store.latest_checkpoint()):
+            if before is not None:
+                store.refuse_fork(read_checkpoint(before, spki))
+        checkpoint = Checkpoint(store.origin, size, store.audit_root(size))
+        note = sign_checkpoint(checkpoint, spki, lambda data: key.sign(data, ec.ECDSA(hashes.SHA256())))
+        store.add_checkpoint(checkpoint, note)
+        publish(workspace, VERIFIER_KEY, f"{verifier_key(store.origin, spki)}\n".encode())
+    bring_checkpoint(workspace, note)
+
+
+def bring_checkpoint(workspace: Workspace, note: str) -> None:
+    """Publish a checkpoint that is on record, unless a newer is published.
+
+    Who signed the log may come to publish it after another who signed a longer one, or have died before.
+    """
+    with alone_in(workspace, CHECKPOINT):
+        there = published(workspace, CHECKPOINT)
+        if there == note:
+            return
+        spki = workspace.store.audit_key
+        if there is not None and spki is not None:
+            held = read_checkpoint(there, spki)
+            workspace.store.refuse_fork(held)
+            if held.size >= read_checkpoint(note, spki).size:
+                return
+        publish(workspace, CHECKPOINT, note.encode())

@@ -1,7 +1,14 @@
 """What the world may read: files under `published/`, each replaced in one step."""
 
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 from smki.authority.safe_files import write_over
 from smki.authority.workspace import Workspace
+from smki.errors import Unavailable
 
 _FOLDER_MODE = 0o755
 
@@ -9,9 +16,7 @@ _FOLDER_MODE = 0o755
 def publish(workspace: Workspace, name: str, data: bytes) -> None:
     """Put a file where a static web server finds it."""
     path = workspace.home / "published" / name
-    if not path.parent.is_dir():
-        path.parent.mkdir(parents=True)
-        path.parent.chmod(_FOLDER_MODE)
+    _make_folder(path.parent)
     write_over(path, data)
 
 
@@ -21,3 +26,33 @@ def published(workspace: Workspace, name: str) -> str | None:
         return (workspace.home / "published" / name).read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return None
+
+
+@contextmanager
+def alone_in(workspace: Workspace, name: str) -> Iterator[None]:
+    """Nobody else who asks for it compares and replaces files in this one's folder meanwhile."""
+    folder = (workspace.home / "published" / name).parent
+    _make_folder(folder)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise _closed(folder, error) from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _make_folder(folder: Path) -> None:
+    if folder.is_dir():
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)  # another may be first
+        folder.chmod(_FOLDER_MODE)
+    except OSError as error:
+        raise _closed(folder, error) from None
+
+
+def _closed(folder: Path, error: OSError) -> Unavailable:
+    return Unavailable("file.write", f"{folder}: {error.strerror}", "mend the folder's permissions")

@@ -16,7 +16,7 @@ from smki.authority.log import act, acts, seal
 from smki.authority.publication.folder import bring_up, held
 from smki.authority.publication.making import made
 from smki.authority.publication.schedule import Standing, publishers, standing_of
-from smki.authority.publication.site import is_behind, refresh_site
+from smki.authority.publication.site import is_behind, refresh_site, refuse_behind
 from smki.authority.workspace import Workspace
 from smki.errors import Refused, SmkiError
 from smki.pki.verdict import Fault
@@ -101,6 +101,7 @@ def _one(workspace: Workspace, authority: AuthorityRecord, even_if_not_due: bool
     record, overtaken = None, False
     written: tuple[str, ...] = ()
     try:
+        refuse_behind(workspace)
         written = bring_up(workspace, authority)
         standing = standing_of(workspace, authority)
         if not standing.has_ended and (even_if_not_due or standing.is_due):

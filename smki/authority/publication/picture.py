@@ -15,6 +15,7 @@ from smki.pki.keyid import POINT_OCTETS, KeyIdentifier
 from smki.pki.status import Status
 from smki.store.note import Checkpoint
 from smki.store.records import AuthorityRecord, CrlRecord
+from smki.store.store import Store
 
 MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 _NEWEST = 50  # entries of the feed: some weeks of lists, and what a reader fetches stays small
@@ -105,11 +106,17 @@ def take_picture(workspace: Workspace, checkpoint: Checkpoint) -> Picture:
         links=tuple(_links(workspace, records)),
         lists=published_lists(workspace),
         issued=tuple(Issued(names[record.issuer], record) for record in store.crls.newest(_NEWEST)),
-        standing={
-            record.name: Listed(store.crls.last_number(record.number), store.revocations.last_number(record.number))
-            for record in records
-        },
+        standing=standing_of_all(store),
     )
+
+
+def standing_of_all(store: Store) -> dict[str, Listed]:
+    """How far each authority has come."""
+    return {
+        record.name: Listed(store.crls.last_number(record.number), store.revocations.last_number(record.number))
+        for record in store.authorities()
+        if record.state == "active"
+    }
 
 
 def _refuse_odd(*names: str) -> None:

@@ -10,8 +10,8 @@ import fcntl
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from smki.authority.hierarchy import pem
-from smki.authority.log import audit_key, seal
+from smki.authority.log import CHECKPOINT, VERIFIER_KEY, audit_key, bring_checkpoint, seal
 from smki.authority.publication import publish, published
 from smki.authority.publication.index import TRUST_ALL, feed, index
 from smki.authority.publication.lists import PublishedList, published_lists
@@ -33,14 +33,13 @@ from smki.authority.publication.manifest import (
     sums_of,
 )
 from smki.authority.publication.page import page
-from smki.authority.publication.picture import Picture, take_picture
+from smki.authority.publication.picture import Picture, standing_of_all, take_picture
 from smki.authority.safe_files import read_bounded
 from smki.authority.workspace import Workspace
 from smki.errors import IntegrityFailure, InvalidInput, Refused
 from smki.pki.public_key import spki_of
 from smki.store.note import Checkpoint, read_checkpoint, verifier_key
 
-CHECKPOINT, VERIFIER_KEY = "audit/checkpoint", "audit/verifier-key"
 _PIECE = 3 << 18  # octets; a multiple of 48, which are a line of PEM
 _FILE_MODE = 0o644
 
@@ -73,7 +72,7 @@ def refresh_site(workspace: Workspace) -> Refreshed:
             workspace.store.refuse_fork(before.checkpoint)
         picture = take_picture(workspace, _bring_checkpoint(workspace, spki))
         if before is not None:
-            _refuse_fewer(picture, before)
+            _refuse_fewer(picture.standing, before)
         digests, behind = _list_digests(workspace, picture.lists)
         files = _files(picture, spki)
         digests |= {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}
@@ -127,22 +126,16 @@ def _last(workspace: Workspace, spki: bytes) -> Manifest | None:
 
 def _bring_checkpoint(workspace: Workspace, spki: bytes) -> Checkpoint:
     """The newest checkpoint on record. Another node may have signed it: then it is not in this folder yet."""
-    note, there = workspace.store.latest_checkpoint(), published(workspace, CHECKPOINT)
+    note = workspace.store.latest_checkpoint()
     assert note is not None, "the log was just sealed"
-    newest = read_checkpoint(note, spki)
-    if there is not None:
-        held = read_checkpoint(there, spki)
-        workspace.store.refuse_fork(held)
-        if held.size >= newest.size:
-            return newest
-    publish(workspace, CHECKPOINT, note.encode())
-    return newest
+    bring_checkpoint(workspace, note)
+    return read_checkpoint(note, spki)
 
 
-def _refuse_fewer(picture: Picture, before: Manifest) -> None:
+def _refuse_fewer(standing: Mapping[str, tuple[int, int]], before: Manifest) -> None:
     """The log agrees and yet a number went back: the tables are not those the log tells of."""
     for name, listed in before.lists.items():
-        now = picture.standing.get(name, (0, 0))
+        now = standing.get(name, (0, 0))
         if now[0] < listed.number or now[1] < listed.revocations:
             raise IntegrityFailure(
                 "published.newer",
@@ -150,6 +143,26 @@ def _refuse_fewer(picture: Picture, before: Manifest) -> None:
                 f" database knows {now[0]} and {now[1]}",
                 "stop, keep the database, restore it from a backup",
             )
+
+
+def refuse_behind(workspace: Workspace) -> None:
+    """Nothing is signed by a database that knows less than what stands in the folder: an old one was put back.
+
+    What there cannot be read is no reason to let lists lapse: the refresh that follows them cries.
+    """
+    store, spki = workspace.store, workspace.store.audit_key
+    if spki is None:
+        return
+    if (note := published(workspace, CHECKPOINT)) is not None:
+        with suppress(InvalidInput):
+            store.refuse_fork(read_checkpoint(note, spki))
+    try:
+        before = _last(workspace, spki)
+    except IntegrityFailure:
+        return
+    if before is not None:
+        store.refuse_fork(before.checkpoint)
+        _refuse_fewer(standing_of_all(store), before)
 
 
 def _files(picture: Picture, spki: bytes) -> dict[str, bytes]:
