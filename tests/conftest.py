@@ -3,12 +3,11 @@
 import os
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-from tests.once import deserted, open_place, place, root
+from tests.once import close_place, deserted, open_place, place, root
 from tests.postgres import stop_all
 from tests.prefork import Prefork
 
@@ -23,19 +22,16 @@ def pytest_configure(config: pytest.Config) -> None:
     if _is_worker(config):
         return
     for folder in deserted():
-        _clear(folder)
+        stop_all(folder)
+        shutil.rmtree(folder, ignore_errors=True)
     config.stash[_HELD] = open_place()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if _HELD in config.stash:
-        _clear(place())
+        stop_all(place())
+        close_place()
         os.close(config.stash[_HELD])
-
-
-def _clear(folder: Path) -> None:
-    stop_all(folder)
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.hookimpl(trylast=True)

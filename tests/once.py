@@ -1,5 +1,6 @@
 """What is made once for a whole run of the tests, whichever of its workers needs it first, and where it lies."""
 
+import atexit
 import fcntl
 import os
 import shutil
@@ -24,7 +25,16 @@ def open_place() -> int:
     return descriptor
 
 
+def close_place() -> None:
+    if _PLACE in os.environ:
+        shutil.rmtree(os.environ.pop(_PLACE), ignore_errors=True)
+
+
 def place() -> Path:
+    """Where the run keeps things; whoever is no run of the tests has a place until its process ends."""
+    if _PLACE not in os.environ:
+        open_place()
+        atexit.register(close_place)
     return Path(os.environ[_PLACE])
 
 

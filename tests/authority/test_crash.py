@@ -235,6 +235,7 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
+@pytest.mark.slow(6)
 def test_a_token_taken_away_is_waited_for(home: Path) -> None:
     batch, out = requests(0, 1500), home.parent / "results"
     (folder,) = (item for item in (home / "tokens").iterdir() if _holds(home, item, "dca-issuing"))
@@ -250,6 +251,7 @@ def test_a_token_taken_away_is_waited_for(home: Path) -> None:
     outputs_equal_the_store(home, [out])
 
 
+@pytest.mark.slow(6)
 def test_a_token_that_stays_away_ends_the_run_cleanly(home: Path) -> None:
     batch, out = requests(0, 1500), home.parent / "results"
     arguments = (*ISSUE, "--from", batch, "--out", out, "--workers", "2", "--wait", "1")
@@ -283,6 +285,7 @@ def _when_under_way(part: Path) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.slow(6)
 @pytest.mark.postgresql
 def test_a_database_that_restarts_is_waited_for(complete: Path, tmp_path: Path, counting: Path) -> None:
     with running() as server:
@@ -304,6 +307,7 @@ def test_a_database_that_restarts_is_waited_for(complete: Path, tmp_path: Path, 
         outputs_equal_the_store(home, [out])
 
 
+@pytest.mark.slow(6)
 @pytest.mark.postgresql
 def test_two_administrators_at_once(tmp_path: Path, counting: Path) -> None:
     """Two nodes answer the same batch: each request has one certificate, and both hand out the same."""
@@ -322,6 +326,7 @@ def test_two_administrators_at_once(tmp_path: Path, counting: Path) -> None:
     assert len(first) == 3000
 
 
+@pytest.mark.slow(6)
 def test_a_full_disk_ends_the_run_cleanly(complete: Path, tmp_path: Path, counting: Path) -> None:
     """The workspace lives on a small file system of its own, which somebody fills while the run is under way."""
     disk = tmp_path / "disk"

@@ -86,6 +86,7 @@ def test_a_reader_that_leaves_early_is_no_error(house: House) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow(9)
 def test_a_story_by_the_commands_alone(tmp_path: Path) -> None:
     home = tmp_path / "authority"
     assert smki("init", home).returncode == 0

@@ -1,10 +1,7 @@
 """A device from its bundle to the command it obeys, as a person types it; and certification paths."""
 
 import json
-import os
-import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +17,7 @@ from smki.parties.keys import read_certified
 from tests.cli.typing_hand import Type, typing_in
 from tests.house import House
 from tests.parties.people import arming
+from tests.prefork import SMKI, Prefork
 
 DEVICE = "00-DB-12-34-99-00-00-00"
 PARTIES = {
@@ -165,19 +163,22 @@ def test_plain_files_for_firmware(bundle: Callable[..., Path]) -> None:
     assert {path.name for path in (folder / "own").iterdir()} == {"digitalSignature.der", "keyAgreement.der"}
 
 
-def test_a_device_killed_at_any_moment_has_its_old_state_or_its_new(smki: Type, bundle: Callable[..., Path]) -> None:
+@pytest.mark.slow(6)
+def test_a_device_killed_at_any_moment_has_its_old_state_or_its_new(
+    smki: Type, bundle: Callable[..., Path], prefork: Prefork
+) -> None:
     """Kills with SIGKILL while commands are obeyed: the file is always whole, and nothing is obeyed twice."""
     state_of(smki, bundle("a.bundle"))
     Path("commands").write_text("".join(f"{command(number)}\n" for number in range(1, 400)))
-    line = [sys.executable, "-m", "smki", "device", "receive", "--state", "state", "commands"]
-    highest = 0
+    kept, highest = Path("state"), 0
     for attempt in range(6):
-        process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(0.7 + 0.1 * attempt)
-        if process.poll() is None:
-            os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        state, _ = read_state(Path("state").read_bytes())
+        before = kept.read_bytes()
+        process = prefork.start(SMKI, "device", "receive", "--state", kept.absolute(), Path("commands").absolute())
+        while process.poll() is None and kept.read_bytes() == before:
+            time.sleep(0.002)  # until it has obeyed something
+        time.sleep(0.02 * attempt)
+        process.kill()
+        state, _ = read_state(kept.read_bytes())
         counter = max(state.counters.values())
         assert counter >= highest
         accepted = [one.text for one in state.log if one.code == "accepted"]

@@ -289,6 +289,7 @@ SEEDS = [
 READERS = [READER, READER, RequestReader(ORGANISATION, frozenset())]
 
 
+@pytest.mark.slow(11)
 @settings(max_examples=10_000, deadline=None)
 @given(st.data())
 def test_ten_thousand_mutations_are_refused_or_judged(data: st.DataObject) -> None:
