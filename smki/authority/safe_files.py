@@ -87,6 +87,21 @@ def read_bounded(path: Path, most: int, what: str, remedy: str = "name a smaller
     return data
 
 
+def read_plain(path: Path, most: int, what: str) -> bytes:
+    """The same of a folder that anybody made: a link or a device there is no file, and a pipe is not waited for."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise InvalidInput(f"{what}.unreadable", f"{path}: {error.strerror}", "fetch the folder again") from None
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise InvalidInput(f"{what}.unreadable", f"{path} is no plain file", "fetch the folder again")
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise InvalidInput(f"{what}.size", f"{path} is larger than {most} octets", "fetch the folder again")
+    return data
+
+
 def read_private(path: Path, most: int = MAX_PRIVATE_OCTETS) -> bytes:
     """Read a file that holds a secret; refuse it when others could have read or changed it."""
     try:

@@ -9,11 +9,18 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 
-from smki.authority.auditing import verify_log
+from smki.authority import log
+from smki.authority.auditing import Verdict, verify_log
+from smki.authority.backup import act as backup
 from smki.authority.backup.act import prove_backup, prove_store, take
+from smki.authority.log import audit_key
 from smki.authority.publication.manifest import MANIFEST
 from smki.errors import SmkiError
+from smki.store.note import Checkpoint, sign_checkpoint
+from smki.store.store import Store
 from tests.authority.backups import Drill, copied, make, mirror
 from tests.house import found_at, founded, opened
 from tests.once import once
@@ -184,6 +191,64 @@ def test_another_log_is_not_taken_for_this_one(drill: Drill, tmp_path: Path) -> 
     drill.lose()
     shutil.rmtree(drill.published)
     assert drill.refused(forked).code == "restore.forked"
+
+
+def test_a_backup_from_before_an_authority_is_refused_by_its_name(tmp_path: Path) -> None:
+    with founded(tmp_path / "authority") as house:
+        drill = Drill(house)
+        house.enrol()
+        house.hold(house.shipped("1"))
+        drill.take()
+        house.hold(house.shipped("2"))
+        drill.publish()
+        drill.lose()
+        error = drill.refused()
+    assert error.code == "restore.forgets-authority"
+    assert error.message.startswith("authority oca-issuing-1 was published, and is not known; ")
+    assert "signed by no authority" not in error.message, "the list of the forgotten one is nobody else's"
+
+
+def test_the_log_of_another_workspace_on_the_same_token_is_told(drill: Drill, tmp_path: Path) -> None:
+    """Two workspaces that name one token for their audit share its key."""
+    drill.take()
+    spki = drill.house.workspace.store.audit_key
+    assert spki is not None
+    key = audit_key(drill.house.workspace)
+    other = Checkpoint(f"smki/{bytes(16).hex()}", 1, bytes(32))
+    note = sign_checkpoint(other, spki, lambda data: key.sign(data, ec.ECDSA(hashes.SHA256())))
+
+    def change(part: Path) -> None:
+        (part / "audit/checkpoint").write_text(note, encoding="utf-8")
+
+    part = mirror(drill.published, tmp_path / "mirror", change)
+    assert codes(drill, part) == ["restore.other-log"]
+    drill.lose()
+    assert drill.refused(part).code == "restore.other-log"
+
+
+def test_what_is_published_while_a_store_is_proven_is_no_loss(drill: Drill, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store at work is held against what was published before it was read."""
+
+    def meanwhile(store: Store) -> Verdict:
+        with log.act(drill.house.workspace, "test.meanwhile"):
+            pass
+        log.seal(drill.house.workspace)
+        return verify_log(store)
+
+    monkeypatch.setattr(backup, "verify_log", meanwhile)
+    before = drill.house.workspace.store.audit_size()
+    proof = prove_store(drill.house.workspace, ())
+    assert (proof.faults, proof.shortfalls, proof.entries) == ((), (), before)
+    assert drill.house.workspace.store.audit_size() == before + 1
+
+
+def test_a_pipe_in_a_mirror_is_not_waited_for(drill: Drill, tmp_path: Path) -> None:
+    drill.take()
+
+    def change(part: Path) -> None:
+        os.mkfifo(part / "crl/mine.crl")
+
+    assert codes(drill, mirror(drill.published, tmp_path / "mirror", change)) == ["restore.unreadable"]
 
 
 def test_a_backup_of_another_workspace_is_refused(drill: Drill, tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """Holding the tables against the log: what the entries say was done is there, and nothing besides.
 
 The log is signed, the tables are not; but which certificates, serial numbers and revocations there are follows from
-the entries. Both sides are added up as sums of hashes, in whatever order they come: a million need no memory.
+the entries. Both sides are added up as sums of hashes, in whatever order they come: a million need no memory. The
+hashes are under a key drawn for this one run: nobody finds other rows, however many, that would have the same sum.
 """
 
 import hashlib
+import os
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -29,15 +31,13 @@ _read_entry = msgspec.json.Decoder(_Entry).decode
 class _Sum:
     """Things, each hashed, added up: equal sums are of the same things."""
 
+    key: bytes
     count: int = 0
     total: int = 0
 
     def add(self, octets: bytes) -> None:
-        self.add_digest(hashlib.sha256(octets).digest())
-
-    def add_digest(self, digest: bytes) -> None:
         self.count += 1
-        self.total += int.from_bytes(digest)
+        self.total += int.from_bytes(hashlib.blake2b(octets, digest_size=32, key=self.key).digest())
 
     def against(self, logged: "_Sum", what: str) -> Iterator[str]:
         if self.count != logged.count:
@@ -49,14 +49,15 @@ class _Sum:
 class _Sums:
     """What there is: as the log has it, or the tables."""
 
-    def __init__(self) -> None:
-        self.issued, self.drawn, self.burnt, self.revoked = _Sum(), _Sum(), _Sum(), _Sum()
-        self.lists = _Sum()
+    def __init__(self, key: bytes) -> None:
+        self.issued, self.drawn, self.burnt = _Sum(key), _Sum(key), _Sum(key)
+        self.revoked, self.lists = _Sum(key), _Sum(key)
 
 
 def account(engine: Engine) -> Iterator[str]:
     """What contradicts itself in a database read inside a snapshot or transaction; nothing: it holds together."""
-    logged, kept = _Sums(), _Sums()
+    key = os.urandom(32)
+    logged, kept = _Sums(key), _Sums(key)
     for (body,) in _rows(engine, "SELECT body FROM audit_entry"):
         try:
             _add_entry(logged, _read_entry(body))
@@ -90,7 +91,7 @@ def _certificates(engine: Engine, kept: _Sums) -> Generator[str, None, int]:
     """Gives, when all are seen, how many have the status of a revoked one."""
     revoked = 0
     for serial, status, der in _rows(engine, "SELECT serial, status, der FROM certificate"):
-        kept.issued.add(der)
+        kept.issued.add(hashlib.sha256(der).digest())
         kept.drawn.add(serial)
         revoked += status == Status.REVOKED.number
         if serial not in der:
@@ -129,36 +130,31 @@ def _add_entry(sums: _Sums, entry: _Entry) -> None:
         add(sums, entry.facts)
 
 
-def _serials(total: _Sum, values: Iterable[str]) -> None:
+def _each(total: _Sum, values: Iterable[str]) -> None:
     for value in values:
         total.add(bytes.fromhex(value))
 
 
-def _digests(total: _Sum, values: Iterable[str]) -> None:
-    for value in values:
-        total.add_digest(bytes.fromhex(value))
-
-
 def _issued(sums: _Sums, facts: dict[str, Any]) -> None:
-    _digests(sums.issued, facts["certificates"])
-    _serials(sums.burnt, facts["burnt"])
+    _each(sums.issued, facts["certificates"])
+    _each(sums.burnt, facts["burnt"])
 
 
 def _founded(sums: _Sums, facts: dict[str, Any]) -> None:
-    _digests(sums.issued, facts["certificates"].values())
+    _each(sums.issued, facts["certificates"].values())
 
 
 def _set_aside(sums: _Sums, facts: dict[str, Any]) -> None:
-    _serials(sums.drawn, facts["serials"])
+    _each(sums.drawn, facts["serials"])
 
 
 def _set_aside_by_name(sums: _Sums, facts: dict[str, Any]) -> None:
-    _serials(sums.drawn, facts["serials"].values())
-    _serials(sums.burnt, facts.get("burnt", {}).values())
+    _each(sums.drawn, facts["serials"].values())
+    _each(sums.burnt, facts.get("burnt", {}).values())
 
 
 def _burnt(sums: _Sums, facts: dict[str, Any]) -> None:
-    _serials(sums.burnt, facts["serials"])
+    _each(sums.burnt, facts["serials"])
 
 
 def _revoked(sums: _Sums, facts: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from smki.authority.auditing import verify_log
 from smki.authority.backup.account import account
-from smki.authority.backup.published import Shortfall, shortfalls
+from smki.authority.backup.published import Published, Shortfall, read_published, shortfalls
 from smki.authority.log import seal
 from smki.authority.safe_files import new_file
 from smki.authority.workspace import Workspace
@@ -72,11 +72,12 @@ def prove_store(workspace: Workspace, folders: Sequence[Path]) -> Proof:
     try:
         if faults := engine.faults():
             return Proof(0, 0, None, tuple(faults), ())  # what is read from it says nothing
+        store = Store(engine)
+        published = _published(workspace, store, folders)  # before the snapshot: others are at work
         with engine.snapshot():
-            store = Store(engine)
             verdict = verify_log(store)
             faults = [*verdict.faults, *account(engine)]
-            lacks = tuple(dict.fromkeys(_lacks(workspace, store, folders)))
+            lacks = _lacks(store, published)
     finally:
         engine.close()
     return Proof(verdict.entries, 0, None, tuple(faults), lacks)
@@ -170,7 +171,7 @@ def _fill(
     store = load(reader, engine, progress)
     replayed = 0 if journal is None else replay(journal, store, engine)
     faults = (*_checkpoint_faults(store), *account(engine))
-    lacks = tuple(dict.fromkeys(_lacks(workspace, store, folders)))
+    lacks = _lacks(store, _published(workspace, store, folders))
     return reader.header, Proof(store.audit_size(), replayed, reader.sha256, faults, lacks)
 
 
@@ -185,8 +186,12 @@ def _checkpoint_faults(store: Store) -> Iterator[str]:
             yield error.message
 
 
-def _lacks(workspace: Workspace, store: Store, folders: Sequence[Path]) -> Iterator[Shortfall]:
+def _published(workspace: Workspace, store: Store, folders: Sequence[Path]) -> list[Published | Shortfall]:
     """Beside what it is told to look at, it always looks at what this workspace published."""
     own = workspace.home / PUBLISHED
-    for folder in ([own] if own.is_dir() or not folders else []) + list(folders):
-        yield from shortfalls(store, folder)
+    asked = ([own] if own.is_dir() or not folders else []) + list(folders)
+    return [read_published(folder, store.audit_key) for folder in asked]
+
+
+def _lacks(store: Store, published: Sequence[Published | Shortfall]) -> tuple[Shortfall, ...]:
+    return tuple(dict.fromkeys(lack for found in published for lack in shortfalls(store, found)))

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from smki.authority.ceremony.plan import key_of
 from smki.authority.publication.manifest import MANIFEST, MAX_MANIFEST_OCTETS, Manifest, read_manifest
-from smki.authority.safe_files import read_bounded
+from smki.authority.safe_files import read_plain
 from smki.errors import InvalidInput, SmkiError
 from smki.pki.path.crl import MAX_CRL_OCTETS, PathCrl
 from smki.pki.serial import Serial
@@ -36,28 +36,48 @@ class Shortfall:
     remedy: str = _REMEDY
 
 
-def shortfalls(store: Store, folder: Path) -> Iterator[Shortfall]:
-    """All that a store, read in one snapshot, lacks of what stands in a copy of `published/`."""
-    spki = store.audit_key
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What stands in a copy of `published/`, all of it signed."""
+
+    folder: Path
+    checkpoint: Checkpoint | None
+    manifest: Manifest | None
+    lists: tuple[tuple[Path, PathCrl], ...]
+
+
+def read_published(folder: Path, spki: bytes | None) -> Published | Shortfall:
+    """Read it once. Whoever asks a store that is at work reads this first: what is published later is no loss."""
     if spki is None:
-        yield Shortfall("restore.no-key", "it has no audit key, and nothing published can be checked", "use another")
-        return
+        return Shortfall("restore.no-key", "it has no audit key, and nothing published can be checked", "use another")
     try:
         checkpoint, manifest = _checkpoint(folder, spki), _manifest(folder, spki)
-        lists = [(path, PathCrl.read(_octets(path, MAX_CRL_OCTETS))) for path in _list_files(folder)]
+        lists = tuple((path, PathCrl.read(_octets(path, MAX_CRL_OCTETS))) for path in _list_files(folder))
     except SmkiError as error:
-        yield Shortfall("restore.unreadable", f"in {folder}: {error.message}", "fetch what is published again")
+        return Shortfall("restore.unreadable", f"in {folder}: {error.message}", "fetch what is published again")
+    return Published(folder, checkpoint, manifest, lists)
+
+
+def shortfalls(store: Store, found: Published | Shortfall) -> Iterator[Shortfall]:
+    """All that a store, read in one snapshot, lacks of what was published."""
+    if isinstance(found, Shortfall):
+        yield found
         return
+    checkpoint, manifest = found.checkpoint, found.manifest
     if checkpoint is None or (manifest is None and any(item.state == "active" for item in store.authorities())):
         lacks = CHECKPOINT if checkpoint is None else MANIFEST
         yield Shortfall(
             "restore.nothing-published",
-            f"{folder} has no {lacks}: nobody can say what the backup forgets",
+            f"{found.folder} has no {lacks}: nobody can say what the backup forgets",
             "fetch the published folder from its mirror, and name the copy with --against",
         )
         return
-    for path, crl in lists:
-        yield from _of_list(store, path, crl)
+    forgotten = () if manifest is None else tuple(name for name in manifest.lists if store.authority(name) is None)
+    for name in forgotten:
+        yield Shortfall("restore.forgets-authority", f"authority {name} was published, and is not known")
+    for path, crl in found.lists:
+        if path.stem.removesuffix("-delta") not in forgotten:
+            yield from _of_list(store, path, crl)
     if manifest is not None:
         yield from _of_manifest(store, manifest)
         yield from _of_log(store, manifest.checkpoint)
@@ -65,7 +85,7 @@ def shortfalls(store: Store, folder: Path) -> Iterator[Shortfall]:
 
 
 def _octets(path: Path, most: int) -> bytes:
-    return read_bounded(path, most, "published")
+    return read_plain(path, most, "published")
 
 
 def _checkpoint(folder: Path, spki: bytes) -> Checkpoint | None:
@@ -113,7 +133,6 @@ def _of_manifest(store: Store, manifest: Manifest) -> Iterator[Shortfall]:
     for name, listed in manifest.lists.items():
         authority = store.authority(name)
         if authority is None:
-            yield Shortfall("restore.forgets-authority", f"authority {name} was published, and is not known")
             continue
         revocations = store.revocations.last_number(authority.number)
         if listed.revocations > revocations:

@@ -52,7 +52,8 @@ def test_an_old_database_that_was_put_back_makes_no_list(drill: Drill, tmp_path:
 def test_a_published_checkpoint_never_goes_back(drill: Drill, monkeypatch: pytest.MonkeyPatch) -> None:
     """One signs, another signs a longer log and publishes it, then the first comes to publish."""
     workspace = drill.house.workspace
-    real, overtaken = log.bring_checkpoint, []
+    real = log.bring_checkpoint
+    overtaken: list[str] = []
 
     def late(workspace: Workspace, note: str) -> None:
         if not overtaken:
