@@ -78,6 +78,17 @@ class Quarantine:
         ).fetchall()
         return tuple((pattern, count, _moment(first), _moment(last)) for pattern, count, first, last in rows)
 
+    def open_patterns(self) -> tuple[tuple[str, int, int, datetime, datetime], ...]:
+        """Those of which any waits: the name, how many wait, how many there ever were, the first and the last."""
+        rows = self._engine.execute(
+            "SELECT pattern, SUM(CASE WHEN state = 0 THEN 1 ELSE 0 END), COUNT(*), MIN(at), MAX(at) FROM quarantine"
+            " WHERE pattern IN (SELECT pattern FROM quarantine WHERE state = 0) GROUP BY pattern"
+            " ORDER BY MIN(at), pattern"
+        ).fetchall()
+        return tuple(
+            (name, int(waits), ever, _moment(first), _moment(last)) for name, waits, ever, first, last in rows
+        )
+
     def count(self, state: QuarantineState) -> int:
         row = self._engine.execute("SELECT COUNT(*) FROM quarantine WHERE state = ?", (_STATES.index(state),))
         return int(row.fetchone()[0])

@@ -47,6 +47,10 @@ class Contents:
         self._asked = asked
         self._kept: OrderedDict[tuple[int, bytes], Content] = OrderedDict()
 
+    def forget(self) -> None:
+        """Other numbers are asked for from now on."""
+        self._kept.clear()
+
     def of(self, message: Message) -> Content:
         payload, code = message.payload, int(message.header.code)
         dlms = payload[:1] == bytes((_ACCESS_REQUEST,)) and len(payload) > _COUNTER.stop

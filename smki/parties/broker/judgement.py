@@ -1,6 +1,6 @@
 """Commands held against every rule that needs no memory, a chunk at a time: what is looked up, is for all of it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from smki.authority.workspace import Workspace
@@ -11,6 +11,7 @@ from smki.gbcs.header import Cra
 from smki.gbcs.message import Message, read_message
 from smki.gbcs.protection import digest_to_sign, signature_holds
 from smki.gbcs.use_case import UseCase
+from smki.parties.anomaly.limits import NO_LIMITS, Limits
 from smki.parties.broker import rules
 from smki.parties.broker.content import Content, Contents
 from smki.parties.broker.parties import DeviceKey, Parties, Signer
@@ -82,16 +83,19 @@ class _Fine:
 class Judge:
     """Holds commands against the rules."""
 
-    def __init__(self, workspace: Workspace, broker: EntityId, parties: Parties) -> None:
+    def __init__(
+        self, workspace: Workspace, broker: EntityId, parties: Parties, limits: Callable[[], Limits]
+    ) -> None:
         self._workspace = workspace
         self._store = workspace.store
         self._policy = workspace.policies.broker
         self._use_cases = workspace.policies.use_cases
         self._broker = broker
         self.parties = parties
-        asked = workspace.policies.anomaly.paths
+        self._limits = limits
+        self._known = NO_LIMITS
         self._fine: dict[tuple[object, ...], _Fine] = {}
-        self._contents = Contents(vocabulary(workspace), self._policy.execution_paths, asked)
+        self._contents = Contents(vocabulary(workspace), self._policy.execution_paths, self._asked)
 
     def read(self, given: Iterable[Given]) -> Iterator[Submitted]:
         for item in given:
@@ -100,8 +104,16 @@ class Judge:
             except InvalidInput as error:
                 yield Submitted(item.reference, None, (Fault("broker.form", error.message, error.remedy),))
 
+    def _asked(self, code: int) -> frozenset[str]:
+        """Values that a detector or a threshold looks at."""
+        own = (one.path for one in self._known.values if code in one.codes)
+        return self._workspace.policies.anomaly.paths(code).union(own)
+
     def judge(self, chunk: Sequence[Submitted]) -> list[Judged | Unreadable]:
         """All of a chunk, in its order."""
+        if (limits := self._limits()) is not self._known:
+            self._known = limits
+            self._contents.forget()
         self.parties.begin_chunk()
         self._fine.clear()
         known = self._look_up([item.message.header.target for item in chunk if item.message is not None])

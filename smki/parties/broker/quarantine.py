@@ -261,8 +261,8 @@ def _tallies(workspace: Workspace, records: Iterable[QuarantineRecord]) -> list[
 
 
 def acknowledge(workspace: Workspace, patterns: Sequence[str]) -> dict[str, int]:
-    """Somebody knows of these, as large as they are: the watch is quiet until they grow."""
-    sizes = {pattern: count for pattern, count, _, _ in workspace.store.quarantine.patterns("waiting")}
+    """Somebody knows of these, as many as came so far: the watch is quiet until there are more."""
+    sizes = {pattern: ever for pattern, _, ever, _, _ in workspace.store.quarantine.open_patterns()}
     for pattern in patterns:
         if pattern not in sizes:
             raise InvalidInput("quarantine.unknown", f"no pattern {pattern[:80]!r} waits", _SEE)

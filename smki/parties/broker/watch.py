@@ -13,15 +13,10 @@ from smki.store.admission_records import TallyRow
 from smki.store.transaction import Transaction
 
 
-def no_limits() -> Limits:
-    """Where nobody has set any: anomaly.toml alone holds."""
-    return NO_LIMITS
-
-
 class Watch:
     """One process's counts: begun and written inside each act, with the lock held."""
 
-    def __init__(self, workspace: Workspace, limits: Callable[[], Limits] = no_limits) -> None:
+    def __init__(self, workspace: Workspace, limits: Callable[[], Limits]) -> None:
         self._store = workspace.store
         self._detectors = workspace.policies.anomaly
         self._limits = limits

@@ -1,0 +1,249 @@
+"""Files of thresholds: what a person writes, and officers sign as CMS around it. Pure.
+
+Three kinds: a user's own, the broker's for everybody, and a campaign that one user announces and the broker agrees
+to.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from smki.authority.anomaly import MOST_SUPPLY_OFF, SUPPLY_OFF
+from smki.authority.signing import read_window
+from smki.entity import EntityId, RemotePartyRole
+from smki.errors import InvalidInput, Refused
+from smki.gbcs.use_case import UseCases
+from smki.parties.anomaly.limits import Campaign, Limit, ValueLimit
+from smki.settings import Table, read_toml
+
+FORM = "smki-broker-thresholds/1"
+MAX_OCTETS = 1 << 18
+GLOBAL = "global"
+_MOST_ENTRIES, _MOST_NAME = 500, 80
+_LARGEST_SERIAL = 1 << 31
+_FILE = "the thresholds"
+
+Kind = Literal["own", "global", "campaign"]
+
+
+class _LimitTable(Table, frozen=True):
+    name: str
+    use_cases: list[str]
+    count: int
+    window: str
+    warn: int | None = None
+    roles: list[str] | None = None
+    of: Literal["each", "all"] = "each"
+
+
+class _ValueTable(Table, frozen=True):
+    name: str
+    use_cases: list[str]
+    path: str
+    least: float | None = None
+    most: float | None = None
+
+
+class _CampaignTable(Table, frozen=True):
+    name: str
+    use_cases: list[str]
+    count: int
+    since: datetime
+    until: datetime
+
+
+class _File(Table, frozen=True):
+    form: Literal["smki-broker-thresholds/1"]
+    owner: str
+    serial: int
+    since: datetime
+    until: datetime
+    limit: list[_LimitTable] = []
+    value: list[_ValueTable] = []
+    campaign: list[_CampaignTable] = []
+
+
+@dataclass(frozen=True, eq=False)
+class Thresholds:
+    """One file, as it was written."""
+
+    kind: Kind
+    owner: EntityId | None
+    """Whose; None: the broker's for everybody."""
+    serial: int
+    since: datetime
+    until: datetime
+    limits: tuple[Limit, ...] = ()
+    values: tuple[ValueLimit, ...] = ()
+    campaigns: tuple[Campaign, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The row of serial numbers that it belongs to."""
+        whose = GLOBAL if self.owner is None else str(self.owner)
+        return f"{whose} campaign" if self.kind == "campaign" else whose
+
+    def covers(self, moment: datetime) -> bool:
+        return self.since <= moment < self.until
+
+
+def read_thresholds(content: bytes, use_cases: UseCases) -> Thresholds:
+    """Read what was signed."""
+    if len(content) > MAX_OCTETS:
+        raise _form(f"more than {MAX_OCTETS} octets")
+    file = read_toml(content, _FILE, _File).value
+    if not 1 <= file.serial <= _LARGEST_SERIAL:
+        raise _form(f"serial = {file.serial}")
+    tables: tuple[list[_LimitTable] | list[_ValueTable] | list[_CampaignTable], ...]
+    tables = (file.limit, file.value, file.campaign)
+    names = [one.name for entries in tables for one in entries]
+    if not 1 <= len(names) <= _MOST_ENTRIES or len(set(names)) != len(names):
+        raise _form(f"{len(names)} entries, {len(set(names))} names")
+    for name in names:
+        if not 1 <= len(name) <= _MOST_NAME or not name.isprintable():
+            raise _form(f"{name[:40]!r} is no name")
+    owner = None if file.owner == GLOBAL else EntityId.parse(file.owner)
+    kind: Kind = "campaign" if file.campaign else "global" if owner is None else "own"
+    if file.campaign and (owner is None or file.limit or file.value):
+        raise _form("campaigns stand in a file of their own, of one user")
+    since, until = _utc(file.since), _utc(file.until)
+    if since >= until:
+        raise _form("it ends before it begins")
+    return Thresholds(
+        kind=kind,
+        owner=owner,
+        serial=file.serial,
+        since=since,
+        until=until,
+        limits=tuple(_limit(one, kind, use_cases) for one in file.limit),
+        values=tuple(_value(one, use_cases) for one in file.value),
+        campaigns=tuple(_campaign(one, owner, use_cases) for one in file.campaign if owner is not None),
+    )
+
+
+def _limit(table: _LimitTable, kind: Kind, use_cases: UseCases) -> Limit:
+    codes = _codes(table.use_cases, use_cases, table.name)
+    if kind == "own" and (table.of == "all" or table.roles is not None):
+        raise _form(f"{table.name}: a user's own limit is for itself, in every role")
+    ceiling = MOST_SUPPLY_OFF[table.of]
+    if codes is not None and codes & SUPPLY_OFF and table.count > ceiling:
+        raise Refused(
+            "thresholds.ceiling",
+            f"{table.name}: {table.count} of what turns supply off; {ceiling} are held anyway",
+            f"give {ceiling} at most",
+        )
+    if table.warn is not None and not 0 <= table.warn < table.count:
+        raise _form(f"{table.name}: it warns at {table.warn}, and holds at {table.count}")
+    roles = None if table.roles is None else frozenset(RemotePartyRole.parse(word) for word in table.roles)
+    return Limit(table.name, codes, table.count, read_window(table.window, _FILE), table.warn, roles, table.of)
+
+
+def _value(table: _ValueTable, use_cases: UseCases) -> ValueLimit:
+    codes = _codes(table.use_cases, use_cases, table.name)
+    if codes is None or (table.least is None and table.most is None) or not table.path:
+        raise _form(f"{table.name}: name use cases, a path, and a least or a most")
+    return ValueLimit(table.name, codes, table.path, table.least, table.most)
+
+
+def _campaign(table: _CampaignTable, owner: EntityId, use_cases: UseCases) -> Campaign:
+    codes = _codes(table.use_cases, use_cases, table.name)
+    if codes is None:
+        raise _form(f"{table.name}: a campaign of every use case")
+    return Campaign(table.name, owner, codes, _utc(table.since), _utc(table.until), table.count)
+
+
+def _codes(words: Iterable[str], use_cases: UseCases, where: str) -> frozenset[int] | None:
+    """As anomaly.toml writes them: names, codes, `critical`, `supply off`; None for `*`."""
+    found: set[int] = set()
+    every = False
+    for word in words:
+        if word == "*":
+            every = True
+        elif word == "critical":
+            found |= {int(row.code) for row in use_cases.all if row.critical}
+        elif word == "supply off":
+            found |= SUPPLY_OFF
+        else:
+            found |= {int(row.code) for row in use_cases.find(word)}
+    if not found and not every:
+        raise _form(f"{where}: no use case")
+    return None if every else frozenset(found)
+
+
+def _utc(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise _form(f"{moment} is no moment: write it as 2026-11-21T12:00:00Z")
+    return moment.astimezone(UTC)
+
+
+def _form(reason: str) -> InvalidInput:
+    return InvalidInput(
+        "thresholds.form",
+        f"the thresholds cannot be read: {reason}",
+        "`smki broker thresholds draft` shows their form",
+    )
+
+
+EXAMPLES: dict[Kind, str] = {
+    "own": """\
+# A user's own thresholds, signed by its officer; to loosen them, by a second officer of either side as well.
+form = "smki-broker-thresholds/1"
+owner = "{owner}"
+serial = 1                      # the next file has a higher one
+since = {since}
+until = {until}
+
+[[limit]]
+name = "disconnections a day"
+use_cases = ["supply off"]      # names, codes, "critical", "supply off", "*"
+count = 100
+warn = 80
+window = "24h"
+
+[[limit]]
+name = "everything critical in an hour"
+use_cases = ["critical"]
+count = 2000
+window = "1h"
+""",
+    "global": """\
+# The broker's thresholds for everybody, signed by an officer on the roll; to loosen them, by two.
+form = "smki-broker-thresholds/1"
+owner = "global"
+serial = 1                      # the next file has a higher one
+since = {since}
+until = {until}
+
+[[limit]]
+name = "disconnections of one supplier a day"
+use_cases = ["supply off"]
+roles = ["supplier"]
+count = 500
+window = "24h"
+of = "each"                     # or "all": all users together
+
+[[limit]]
+name = "homes that change hands a day, of each CoS party"
+use_cases = ["CS02b"]
+roles = ["transitionalCoS"]
+count = 5000
+window = "24h"
+""",
+    "campaign": """\
+# A peak that one user announces, signed by its officer and by one on the broker's roll. Not for turning supply off.
+form = "smki-broker-thresholds/1"
+owner = "{owner}"
+serial = 1                      # of campaigns; the next file has a higher one
+since = {since}
+until = {until}
+
+[[campaign]]
+name = "tariff change"          # a later file with a campaign of this name replaces it
+use_cases = ["ECS01a"]
+count = 50000
+since = {since}
+until = {week}
+""",
+}
+"""What `draft` writes."""
