@@ -5,14 +5,17 @@ What is revoked stays so: nothing here or elsewhere takes it back. Killed, the s
 
 import hashlib
 from collections.abc import Generator, Sequence
+from datetime import datetime
 from typing import Any
 
 from smki.authority.log import act, acts, seal
+from smki.authority.revocation.alone import refuse_more
 from smki.authority.revocation.plan import Plan, ground_body
 from smki.authority.revocation.request import utc
 from smki.authority.second_officer import check_grant
 from smki.authority.workspace import Workspace
 from smki.errors import Refused
+from smki.pki.kind import Kind
 from smki.store.records import HoldRecord, RevocationRecord
 from smki.store.revocations import Target
 
@@ -37,7 +40,7 @@ def revoke(workspace: Workspace, plan: Plan) -> Generator[list[RevocationRecord]
     try:
         for issuer, targets in by_issuer.items():
             for start in range(0, len(targets), PIECE):
-                yield _piece(workspace, plan, ground, issuer, targets[start : start + PIECE])
+                yield _piece(workspace, plan, ground, granted, issuer, targets[start : start + PIECE])
     finally:
         seal(workspace)
 
@@ -52,7 +55,7 @@ def _record_ground(workspace: Workspace, plan: Plan, ground: bytes, body: str) -
 
 
 def _piece(
-    workspace: Workspace, plan: Plan, ground: bytes, issuer: int, targets: Sequence[Target]
+    workspace: Workspace, plan: Plan, ground: bytes, granted: str, issuer: int, targets: Sequence[Target]
 ) -> list[RevocationRecord]:
     facts: list[dict[str, Any]] = []
     with acts(workspace, "certificate.revoked", facts) as tx:
@@ -60,6 +63,9 @@ def _piece(
         # Another run may have been here since: what it revoked is not revoked again.
         gone = workspace.store.revocations.among(issuer, [one.serial for one in targets])
         now, asked = workspace.clock(), plan.asked
+        targets = [one for one in targets if one.serial not in gone]
+        if not granted:
+            _refuse_more(workspace, plan, targets, now)
         number = tx.next_revocation(issuer)
         records = [
             RevocationRecord(
@@ -72,7 +78,7 @@ def _piece(
                 compromised_at=asked.compromised_at,
                 not_after=one.not_after,
             )
-            for place, one in enumerate((one for one in targets if one.serial not in gone), number)
+            for place, one in enumerate(targets, number)
         ]
         if records:
             tx.put_revocations(records)
@@ -92,6 +98,16 @@ def _facts(plan: Plan, record: RevocationRecord) -> dict[str, Any]:
 
 
 # The second officer
+
+
+def _refuse_more(workspace: Workspace, plan: Plan, targets: Sequence[Target], now: datetime) -> None:
+    """What no officer looked at stays within what passes in a day, whatever others did since it was planned."""
+    by_kind: dict[Kind, list[Target]] = {}
+    rules = {rule.kind: rule for rule in plan.rules.values()}
+    for one in targets:
+        by_kind.setdefault(plan.rules[one.issuer, one.profile].kind, []).append(one)
+    for kind, these in by_kind.items():
+        refuse_more(workspace, rules[kind], {one.issuer for one in these}, len(these), now)
 
 
 def _grant(workspace: Workspace, plan: Plan) -> str:

@@ -13,8 +13,9 @@ from functools import cached_property
 from typing import Any
 
 from smki.authority.registration import named
+from smki.authority.revocation.alone import counted_before, passed
 from smki.authority.revocation.asker import Asker, asker
-from smki.authority.revocation.policy import WINDOW, KindRule
+from smki.authority.revocation.policy import KindRule
 from smki.authority.revocation.request import Asked, utc, words
 from smki.authority.workspace import Workspace
 from smki.errors import InvalidInput, Refused
@@ -45,6 +46,8 @@ class Plan:
     """Why a second officer looks first."""
     names: Mapping[int, str]
     """Of authorities."""
+    rules: Mapping[tuple[int, str | None], KindRule]
+    """By issuer and profile, of all that is no authority's."""
 
     @cached_property
     def core(self) -> dict[str, Any]:
@@ -92,7 +95,8 @@ class _Planning:
         self._policy = workspace.policies.revocation
         self._now: datetime = workspace.clock()
         self._authorities = {one.number: one for one in self._store.authorities()}
-        self._rules: dict[tuple[int, str | None], KindRule] = {}
+        self._roots = {one.serial for one in self._authorities.values() if one.tier == "root"}
+        self._rules: dict[tuple[int, str | None, bool], KindRule] = {}
         self._left: Counter[str] = Counter()
 
     def plan(self) -> Plan:
@@ -114,6 +118,11 @@ class _Planning:
             whole=live,
             held_for=(),
             names={number: one.name for number, one in self._authorities.items()},
+            rules={
+                (issuer, profile): rule
+                for (issuer, profile, _), rule in self._rules.items()
+                if not rule.kind.is_authority
+            },
         )
         return self._held(found, gone)
 
@@ -123,7 +132,7 @@ class _Planning:
         same = {digest: self._is_same(digest, found.core) for digest in {one.ground for one in found.before}}
         done = tuple(one for one in gone if same[records[one.key].ground])
         whole = found.revoke + (done if found.revoke else ())
-        reasons = tuple(self._reasons(whole, {digest for digest, is_same in same.items() if is_same}))
+        reasons = tuple(self._reasons(whole, [records[one.key] for one in done]))
         return replace(found, whole=whole, held_for=reasons)
 
     def _is_same(self, ground: bytes, core: Mapping[str, Any]) -> bool:
@@ -216,25 +225,28 @@ class _Planning:
             yield _fault("compromised-at", f"it is of {utc(one.since)}, after {utc(at)}", "give a later time")
 
     def _rule(self, one: Target) -> KindRule:
-        key = (one.issuer, one.profile)
+        key = (one.issuer, one.profile, one.serial in self._roots)
         if key not in self._rules:
             self._rules[key] = self._policy.rule(self._kind(one))
         return self._rules[key]
 
     def _kind(self, one: Target) -> Kind:
+        """By the register first: whatever a profile's file says today, a root is one, and issues authorities only."""
+        authority: AuthorityRecord = self._authorities[one.issuer]
+        if one.serial in self._roots:
+            return Kind.ROOT
         if one.profile is None:  # of a number that was burnt: what its authority issues
-            authority: AuthorityRecord = self._authorities[one.issuer]
             return Kind.ISSUING if authority.tier == "root" else _HIERARCHY_KINDS[authority.hierarchy]
         profile = self._workspace.policies.profiles.get(one.profile)
         if profile is None:
             raise InvalidInput(
                 "revoke.profile", f"{one.serial} is of profile {one.profile}, which is gone", "restore its file"
             )
-        return profile.kind
+        return Kind.ISSUING if authority.tier == "root" and not profile.kind.is_authority else profile.kind
 
     # Whether a second officer looks first
 
-    def _reasons(self, whole: Sequence[Target], own: set[bytes]) -> Iterator[str]:
+    def _reasons(self, whole: Sequence[Target], done: Sequence[RevocationRecord]) -> Iterator[str]:
         rules = {one.kind: one for one in map(self._rule, whole)}
         for kind, rule in rules.items():
             these = [one for one in whole if self._rule(one) is rule]
@@ -243,19 +255,15 @@ class _Planning:
                 continue
             roles = {one.role for one in these if one.role in rule.approve_roles}
             yield from (f"certificates of role {role.word}" for role in sorted(roles) if role is not None)
-            before = sum(self._passed({one.issuer for one in these}, own))
+            keys = {one.key for one in these}
+            own = counted_before(
+                self._workspace, [one for one in done if (one.issuer, one.serial) in keys], self._now
+            )
+            before = passed(self._workspace, {one.issuer for one in these}, self._now) - own
             if len(these) + before > rule.approve_above:
                 yield (
                     f"{len(these)} of kind {kind.value} after {before} within a day, and {rule.approve_above} pass"
                 )
-
-    def _passed(self, issuers: set[int], own: set[bytes]) -> Iterator[int]:
-        """How many were revoked of late without a second officer, beside what this request has done itself."""
-        revocations = self._store.revocations
-        for issuer in issuers:
-            for ground, count in revocations.made_since(issuer, self._now - WINDOW).items():
-                if ground not in own and not revocations.ground(ground).get("granted"):
-                    yield count
 
 
 def _fault(rule: str, message: str, remedy: str) -> Fault:
