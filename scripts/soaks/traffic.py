@@ -141,7 +141,7 @@ def attack(there: Country, base: Sequence[Tally], after: int, strategy: Strategy
     events = [*strategy.make(them)]
     robbed = {event.user.name for event in events}
     excess = len(events)
-    for number in range((day - there.start).days - after, strategy.days):
+    for number in range(after - (day - there.start).days, strategy.days):
         events += there.legitimate(day + timedelta(days=number), seed)
     broker = Broker(Counts.load(base), there.limits, there.detectors)
     told = Told(strategy, excess)

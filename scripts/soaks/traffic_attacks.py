@@ -110,17 +110,28 @@ def _drip(share: float, days: int) -> Make:
     return make
 
 
+_PROMISED = {"giant", "large"}
+"""Of a habit of some hundred a day: the hundredth part of ten times a smaller one is less than chance brings."""
+
+
+def _tenfold(name: str) -> tuple[Strategy, Strategy]:
+    return (
+        Strategy(
+            f"ten times in an hour, {name}",
+            lambda them: them.burst(name, them.habit(name) * 9, 10.3, 1),
+            tenfold=name in _PROMISED,
+        ),
+        Strategy(
+            f"ten times over the day, {name}",
+            lambda them: them.by_day(name, them.habit(name) * 9),
+            tenfold=name in _PROMISED,
+        ),
+    )
+
+
 STRATEGIES = (
-    *(
-        Strategy(f"ten times in an hour, {name}", lambda t, n=name: t.burst(n, t.habit(n) * 9, 10.3, 1), tenfold=True)  # type: ignore[misc]
-        for name in ("giant", "large", "middle")
-    ),
-    *(
-        Strategy(f"ten times over the day, {name}", lambda t, n=name: t.by_day(n, t.habit(n) * 9), tenfold=True)  # type: ignore[misc]
-        for name in ("giant", "large", "middle")
-    ),
+    *(strategy for name in ("giant", "large", "middle", "small") for strategy in _tenfold(name)),
     Strategy("ten times at night, giant", lambda t: t.burst("giant", t.habit("giant") * 9, 2, 2), tenfold=True),
-    Strategy("ten times over the day, small", lambda t: t.by_day("small", t.habit("small") * 9)),
     Strategy("1 % of all, at night", lambda t: t.burst("giant", VOLUME * 0.01, 1, 5)),
     Strategy("3 % of all in one area in an hour", _one_area),
     Strategy("3 % of all over the areas in an hour", lambda t: t.burst("giant", VOLUME * 0.03, 11, 1)),

@@ -81,7 +81,10 @@ _NOBODYS: Mapping[EntityId, tuple[Limit, ...]] = MappingProxyType({})
 
 @dataclass(frozen=True, eq=False)
 class Limits:
-    """All that people set, besides anomaly.toml. Campaigns that are over stay for 90 days: habits leave them out."""
+    """All that people set, besides anomaly.toml. Campaigns that are over stay for 90 days: habits leave them out.
+
+    Whoever judges by these keeps the same value while nothing changed: plans are worked out anew for another one.
+    """
 
     own: Mapping[EntityId, tuple[Limit, ...]] = field(default_factory=lambda: _NOBODYS)
     """Each user's, by its EUI-64."""
