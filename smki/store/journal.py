@@ -8,9 +8,11 @@ One file an act, called after the log's size before it. The file is whole on the
 act that was written and not committed has the place of the one that comes after it, which replaces the file.
 """
 
+import fcntl
 import hashlib
 import os
 import secrets
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -20,8 +22,9 @@ import msgspec
 from msgspec import Meta
 
 from smki.errors import IntegrityFailure, InvalidInput, Refused, Unavailable
+from smki.store.backup.form import kept_tables
 from smki.store.engine import Engine
-from smki.store.schema import Migration, tables_at
+from smki.store.schema import Migration
 
 if TYPE_CHECKING:
     from smki.store.store import Store
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 MARK = "smki-journal"  # stands in the folder, and so tells that its disk is there
 MAX_FRAME_OCTETS = 1 << 28
 _LENGTH_OCTETS = 4
+_MAX_MARK_OCTETS = 100
 _DIGITS = 16  # of a file's name: names sort as numbers
 _STATEMENTS = ("INSERT INTO ", "UPDATE ", "DELETE FROM ")
 _VALUES = (int, str, bytes, type(None))  # msgspec takes no union of text and octets
@@ -129,10 +133,11 @@ class Recorder:
 
 
 class Journal:
-    """The folder on the second disk."""
+    """The folder on the second disk. It is one workspace's: the first act writes its name into the mark."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._is_ours = False
         # Never made here: where the disk is not mounted, its folder would be one on the disk that is to be outlived.
         if not (folder / MARK).exists():
             raise Unavailable(
@@ -140,6 +145,7 @@ class Journal:
                 f"{folder} is no journal",
                 f"mount its disk; a new one is begun by `touch {folder}/{MARK}`",
             )
+        refuse_loose(folder)
 
     @contextmanager
     def act(self, store: "Store", engine: Engine) -> Iterator[Engine]:
@@ -148,6 +154,8 @@ class Journal:
         path = self._folder / f"{before:0{_DIGITS}}"
         part = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
         try:
+            self._claim(store.origin)
+            self._refuse_behind(path)
             descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
             try:
                 with os.fdopen(descriptor, "wb") as file:
@@ -173,6 +181,36 @@ class Journal:
                 "mend the disk of the journal, and run it again",
             ) from None
 
+    def _claim(self, origin: str) -> None:
+        """Two workspaces in one folder would write over each other's acts."""
+        if self._is_ours:
+            return
+        with (self._folder / MARK).open("r+b") as mark:
+            fcntl.flock(mark, fcntl.LOCK_EX)
+            name = mark.read(_MAX_MARK_OCTETS).strip()
+            if not name:
+                mark.write(f"{origin}\n".encode())
+                mark.flush()
+                os.fsync(mark.fileno())
+            elif name != origin.encode():
+                raise Refused(
+                    "journal.other",
+                    f"{self._folder} is the journal of {name.decode(errors='replace')}, and this is {origin}",
+                    "name a folder of its own in smki.toml",
+                )
+        self._is_ours = True
+
+    def _refuse_behind(self, path: Path) -> None:
+        """An old database that was put back does not write over acts that are in no database any more."""
+        if path.exists() and (after := _after(path)) is not None:
+            following = self._folder / f"{after:0{_DIGITS}}"
+            if following.exists():
+                raise IntegrityFailure(
+                    "journal.ahead",
+                    f"the journal goes on at entry {after}, and the database has {int(path.name)}: it is an old one",
+                    "stop, keep both; restore a backup with the journal",
+                )
+
     def _sync(self) -> None:
         descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -181,10 +219,34 @@ class Journal:
             os.close(descriptor)
 
 
+def refuse_loose(folder: Path) -> None:
+    """What is in the journal becomes the store: nobody else may write there, as in a workspace."""
+    status = folder.stat()
+    mode = stat.S_IMODE(status.st_mode)
+    if mode & 0o022 or status.st_uid not in {os.geteuid(), 0}:
+        raise Refused(
+            "journal.loose-mode",
+            f"others can change {folder} (mode {mode:04o})",
+            f"chmod {mode & ~0o022:04o} {folder}, as its owner, and ask who could have used it",
+        )
+
+
+def _after(path: Path) -> int | None:
+    """The log's size after an act; none if it cannot be read."""
+    with path.open("rb") as file:
+        try:
+            while not isinstance(frame := _read_frame(file, path)[0], _End):
+                pass
+        except IntegrityFailure:
+            return None
+    return frame.after
+
+
 def replay(folder: Path, store: "Store", engine: Engine) -> int:
     """Do again, in the caller's transaction, every act since the store's last entry; gives how many there were."""
     if not folder.is_dir():
         raise InvalidInput("journal.missing", f"there is no journal {folder}", "name the folder it was kept in")
+    refuse_loose(folder)
     count, size = 0, store.audit_size()
     while (path := folder / f"{size:0{_DIGITS}}").exists():
         with path.open("rb") as file:
@@ -243,12 +305,16 @@ class _Replay:
             case _Insert(rows=rows) if not all(isinstance(value, _VALUES) for row in rows for value in row):
                 raise self._fault("it holds what is no value")
             case _Insert(table="audit_entry", rows=rows):
+                if any(tuple(map(type, row)) != (int, bytes) for row in rows):
+                    raise self._fault("it holds what is no entry")
                 self._store.append_bodies([(seq, body) for seq, body in rows])
             case _Insert(table=table, columns=columns, rows=rows):
-                if not set(columns) <= set(tables_at(self._store.schema_version())[table].columns):
+                known = kept_tables(self._store.schema_version()).get(table)
+                if known is None or not columns or not set(columns) <= set(known.columns):
                     raise self._fault(f"rows of {table}")
                 self._engine.insert(table, columns, rows)
-            case _Statement(sql=sql, values=values) if sql.startswith(_STATEMENTS):
+            # The log itself is only ever added to: nothing changes an entry under the hashes above it.
+            case _Statement(sql=sql, values=values) if sql.startswith(_STATEMENTS) and "audit_" not in sql:
                 self._engine.execute(sql, values)
             case _:
                 raise self._fault("it holds what is no change")
@@ -257,20 +323,29 @@ class _Replay:
         return self._read()[0]
 
     def _read(self) -> tuple[_Frame, bytes]:
-        length = self._file.read(_LENGTH_OCTETS)
-        count = int.from_bytes(length)
-        if len(length) != _LENGTH_OCTETS or not 0 < count <= MAX_FRAME_OCTETS:
-            raise self._fault("a part of it is missing")
-        octets = self._file.read(count)
-        try:
-            frame: _Frame = _decode(octets)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise self._fault("it cannot be read") from None
-        return frame, length + octets
+        return _read_frame(self._file, self._path)
 
     def _fault(self, reason: str) -> IntegrityFailure:
-        return IntegrityFailure(
-            "journal.damaged",
-            f"{self._path}: {reason}",
-            "restore without what comes after it, if nothing else is left",
-        )
+        return _damaged(self._path, reason)
+
+
+def _read_frame(file: BinaryIO, path: Path) -> tuple[_Frame, bytes]:
+    """The next, and its octets with their length."""
+    length = file.read(_LENGTH_OCTETS)
+    count = int.from_bytes(length)
+    if len(length) != _LENGTH_OCTETS or not 0 < count <= MAX_FRAME_OCTETS:
+        raise _damaged(path, "a part of it is missing")
+    octets = file.read(count)
+    try:
+        frame: _Frame = _decode(octets)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise _damaged(path, "it cannot be read") from None
+    return frame, length + octets
+
+
+def _damaged(path: Path, reason: str) -> IntegrityFailure:
+    return IntegrityFailure(
+        "journal.damaged",
+        f"{path}: {reason}",
+        "restore without what comes after it, if nothing else is left",
+    )

@@ -316,8 +316,10 @@ def test_nothing_that_stands_is_restored_over(made: bytes, store: Store, url: st
     assert store.audit_size() == 0
 
 
-def test_a_write_ahead_log_without_its_database_is_kept(made: bytes, tmp_path: Path) -> None:
-    (tmp_path / "smki.db-wal").touch()
+@pytest.mark.parametrize("suffix", ["-wal", "-journal"])
+def test_a_log_of_sqlite_without_its_database_is_kept(made: bytes, tmp_path: Path, suffix: str) -> None:
+    """It may hold what is nowhere else; and SQLite would work it into whatever stands beside it."""
+    (tmp_path / f"smki.db{suffix}").touch()
     with pytest.raises(SmkiError) as refused:
         restore(made, f"sqlite:{tmp_path / 'smki.db'}")
     assert refused.value.code == "store.exists"

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -146,9 +147,12 @@ def test_a_changed_octet_is_found(kept: Kept) -> None:
     assert kept.code() == "journal.damaged"
 
 
+CHANGED_ENTRY = "UPDATE audit_entry SET body = x'00'"
+
+
 def test_only_changes_are_done_again(kept: Kept) -> None:
     """Whoever can write to the journal does not get to run what he likes, even with a digest that is right."""
-    for sql in ("ATTACH DATABASE '/tmp/x' AS x", "DROP TABLE meta", "PRAGMA user_version = 1"):
+    for sql in ("ATTACH DATABASE '/tmp/x' AS x", "DROP TABLE meta", "PRAGMA user_version = 1", CHANGED_ENTRY):
         before = kept.store.audit_size()
         with kept.store._engine.transaction(), kept.store._written() as engine:
             engine.execute("UPDATE meta SET value = value", ())
@@ -164,7 +168,7 @@ def test_only_changes_are_done_again(kept: Kept) -> None:
 
 def rewrite(path: Path, old: object, new: object) -> None:
     """The same act with another statement, as its forger would write it."""
-    data, frames = path.read_bytes(), []
+    data, frames = path.read_bytes(), list[list[object]]()
     while data:
         length = int.from_bytes(data[:4])
         frames.append(msgspec.msgpack.decode(data[4 : 4 + length]))
@@ -172,7 +176,7 @@ def rewrite(path: Path, old: object, new: object) -> None:
     digest = hashlib.sha256()
     out = b""
     for frame in frames:
-        changed = [new if item == old else item for item in frame]
+        changed = new if frame == old and isinstance(new, list) else [new if item == old else item for item in frame]
         if frame[0] == "end":
             changed[-1] = digest.digest()
         octets = msgspec.msgpack.encode(changed)
@@ -187,6 +191,68 @@ def test_the_journal_of_another_workspace_is_refused(kept: Kept, tmp_path: Path)
     path = kept.journal / kept.names()[-1]
     rewrite(path, WORKSPACE, b"x" * 16)
     assert kept.code() == "journal.other"
+
+
+def test_two_workspaces_do_not_share_a_journal(kept: Kept, tmp_path: Path) -> None:
+    """They would write over each other's acts, and both be lost."""
+    kept.act(1)
+    before = {name: (kept.journal / name).read_bytes() for name in kept.names()}
+    other, _ = Store.create(f"sqlite:{tmp_path / 'other.db'}", b"x" * 16, kept.journal)
+    with closing(other):
+        with pytest.raises(SmkiError) as refused, other.act(Act("test", "t", NOW)):
+            pass
+        assert refused.value.code == "journal.other"
+        assert other.audit_size() == 0
+    assert {name: (kept.journal / name).read_bytes() for name in kept.names()} == before
+    with closing(Store.open(kept.url, kept.journal)) as again, again.act(Act("test", "t", NOW)):
+        pass
+
+
+def test_an_old_database_does_not_write_over_the_journal(kept: Kept, tmp_path: Path) -> None:
+    """Put back by hand, it would destroy the only copy of what it has forgotten."""
+    kept.act(1)
+    kept.store.close()
+    old = tmp_path / "old.db"
+    shutil.copy(tmp_path / "smki.db", old)
+    kept.store = Store.open(kept.url, kept.journal)
+    kept.act(2)
+    kept.act(3)
+    with closing(Store.open(f"sqlite:{old}", kept.journal)) as behind:
+        size = behind.audit_size()
+        with pytest.raises(SmkiError) as refused, behind.act(Act("test", "t", NOW)):
+            pass
+        assert refused.value.code == "journal.ahead"
+        assert behind.audit_size() == size
+    assert kept.restore(f"sqlite:{tmp_path / 'restored.db'}") == 3
+
+
+def test_a_journal_that_others_can_change_is_refused(kept: Kept, tmp_path: Path) -> None:
+    """What is in it becomes the store."""
+    kept.act(1)
+    kept.journal.chmod(0o777)
+    assert kept.code() == "journal.loose-mode"
+    with pytest.raises(SmkiError) as refused:
+        Store.open(kept.url, kept.journal)
+    assert refused.value.code == "journal.loose-mode"
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ["in", "nothing", ["name"], [["x"]]],
+        ["in", "audit_node", ["level", "place", "hash"], [[0, 0, b"x"]]],
+        ["in", "audit_entry", ["seq", "body"], [[1]]],
+        ["in", "audit_entry", ["seq", "body"], [[1, "text"]]],
+        ["in", "token", [], [[]]],
+    ],
+)
+def test_rows_that_no_act_makes_are_refused(kept: Kept, rows: list[object]) -> None:
+    before = kept.store.audit_size()
+    with kept.store._engine.transaction(), kept.store._written() as engine:
+        engine.execute("UPDATE meta SET value = value", ())
+        kept.store.append([Act("test", "t", NOW)])
+    rewrite(kept.journal / f"{before:016}", ["do", "UPDATE meta SET value = value", []], rows)
+    assert kept.code() == "journal.damaged"
 
 
 def test_where_the_journals_disk_is_not_mounted_nothing_is_done(kept: Kept, tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def _alone(path: Path) -> Iterator[None]:
         raise Unavailable("store.closed", f"{path.parent}: {error.strerror}", "name a folder that exists") from None
     try:
         fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        for suffix in ("", "-wal"):  # a log without its database may hold acts that are nowhere else
+        for suffix in ("", "-wal", "-journal"):  # a log without its database may hold acts that are nowhere else
             if os.path.lexists(path.with_name(path.name + suffix)):
                 raise _exists(str(path.with_name(path.name + suffix)))
         yield
