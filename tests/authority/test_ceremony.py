@@ -111,6 +111,17 @@ def test_a_second_issuing_authority_takes_over_and_the_first_still_signs(house: 
     assert crl.is_signature_valid(certificate.public_key())  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("name", ["oca-root-delta", "x-delta", "link-0123456789abcdef"])
+def test_no_authority_takes_the_place_of_anothers_files(house: House, name: str) -> None:
+    """crl/X-delta.crl is the delta of X."""
+    path = house.write("named.toml", "1", name=name)
+    house.approve(path, "alice", "bob")
+    assert code_of(lambda: house.run(path)) == "ceremony.rule"
+    assert house.workspace.store.authority(name) is None
+    checked = check_ceremony(house.workspace, path)
+    assert any("under published/" in obstacle for obstacle in checked.obstacles)
+
+
 def test_a_root_succeeds_another_with_a_link_each_way(house: House, tmp_path: Path) -> None:
     house.hold(house.shipped("3"))
     house.hold(house.shipped("4"))

@@ -1,6 +1,7 @@
 """What a ceremony for an authority would make: its parts, held against policy and against what exists."""
 
 import os
+import re
 from dataclasses import dataclass
 from datetime import date
 
@@ -22,6 +23,8 @@ from smki.pki.serial import Serial
 from smki.pki.template import Draft, Fields, Issuer, Template, compile_template, draft, sign
 from smki.pki.validity import Validity
 from smki.store.records import AuthorityRecord
+
+_TAKEN_NAME = re.compile(r".*-delta|link-[0-9a-f]{16}")  # crl/NAME-delta.crl, ca/link-HASH.pem
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,9 @@ def make_plan(workspace: Workspace, file: AuthorityCeremony, today: date) -> Pla
             a.subject == file.subject and a.tier == file.tier and a.name != file.name
             for a in workspace.store.authorities()
             if a.hierarchy == file.hierarchy
+        ),
+        "under published/ the name would be that of another's delta lists, or of a link": bool(
+            _TAKEN_NAME.fullmatch(file.name)
         ),
     }
     for rule, broken in rules.items():

@@ -33,7 +33,7 @@ from smki.authority.publication.manifest import (
     read_manifest,
     sums_of,
 )
-from smki.authority.safe_files import read_bounded
+from smki.authority.safe_files import read_plain
 from smki.errors import InvalidInput
 from smki.pki.path import MAX_CRL_OCTETS, PathCertificate, PathCrl
 from smki.pki.path.work import Work
@@ -71,7 +71,7 @@ class Judgement:
 def verify_published(folder: Path, log: str, spki: bytes, at: datetime) -> Judgement:
     """Judge a folder by the name and the key of its log."""
     try:
-        manifest = read_manifest(read_bounded(folder / MANIFEST, MAX_MANIFEST_OCTETS, MANIFEST), spki)
+        manifest = read_manifest(read_plain(folder / MANIFEST, MAX_MANIFEST_OCTETS, MANIFEST), spki)
     except InvalidInput as error:
         return Judgement(None, 0, (), (Fault(error.code, error.message, error.remedy),))
     judge = _Judge(folder, manifest, spki, at)
@@ -124,7 +124,7 @@ class _Judge:
         """The octets whose digest was signed, even if the file is changed while we look."""
         if path not in self._good:
             return None
-        data = read_bounded(self._folder / path, most, "file")
+        data = read_plain(self._folder / path, most, "file")
         if hashlib.sha256(data).hexdigest() != self._manifest.files[path]:
             self.cry("file.changed", f"{path} was changed while it was read")
             return None
@@ -137,7 +137,7 @@ class _Judge:
 
     def _judge_checkpoint(self) -> None:
         try:
-            octets = read_bounded(self._folder / _CHECKPOINT, MAX_NOTE_OCTETS, "checkpoint")
+            octets = read_plain(self._folder / _CHECKPOINT, MAX_NOTE_OCTETS, "checkpoint")
             checkpoint = read_checkpoint(octets.decode(errors="replace"), self._spki)
         except InvalidInput as error:
             self.faults.append(Fault(error.code, error.message, error.remedy))
@@ -182,7 +182,10 @@ class _Judge:
     def _judge_other(self, path: str) -> None:
         """A delta stays a while after a complete list overtook it: its own signature speaks for it."""
         if re.fullmatch(rf"{FOLDER}/{AUTHORITY_NAME}-delta\.crl", path):
-            self._read_list(path, read_bounded(self._folder / path, MAX_CRL_OCTETS, "file"))
+            try:
+                self._read_list(path, read_plain(self._folder / path, MAX_CRL_OCTETS, "file"))
+            except InvalidInput as error:
+                self.cry(error.code, error.message)
         else:
             self.cry("file.unlisted", f"{path} is not in the manifest", "do not use it: nobody signed for it")
 
@@ -243,7 +246,9 @@ def _others(folder: Path, known: set[str]) -> Iterator[str]:
     count = 0
     for here, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
+        # A link to a folder is not walked into, and a server gives out what it leads to.
+        links = [name for name in folders if (Path(here) / name).is_symlink()]
+        for name in sorted([*files, *links]):
             path = (Path(here) / name).relative_to(folder).as_posix()
             count += 1
             if count > _MAX_FILES:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import os
 import shutil
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -92,6 +93,25 @@ def test_what_is_missing_added_or_no_plain_file_is_told(mirror: Path, issued: Pa
     shutil.copy(tmp_path / "same", mirror / "ca" / "oca-root.pem")
     (mirror / "crl" / "other.crl").write_bytes(b"")
     assert codes(judged(mirror, issued)) == {"file.unlisted"}
+    (mirror / "crl" / "other.crl").unlink()
+    (mirror / "more").symlink_to(tmp_path)
+    assert codes(judged(mirror, issued)) == {"file.unlisted"}, "a server would give out what it leads to"
+
+
+def test_a_pipe_or_a_link_in_place_of_a_file_is_told_at_once(mirror: Path, issued: Path) -> None:
+    """Whoever made the mirror does not get to keep its judge waiting, nor to read elsewhere."""
+    os.mkfifo(mirror / "crl" / "oca-root-delta.crl")
+    assert codes(judged(mirror, issued)) == {"file.unreadable"}
+    (mirror / "crl" / "oca-root-delta.crl").unlink()
+    (mirror / "crl" / "oca-root-delta.crl").symlink_to("/dev/zero")
+    assert codes(judged(mirror, issued)) == {"file.unreadable"}
+    (mirror / "crl" / "oca-root-delta.crl").unlink()
+    (mirror / CHECKPOINT).unlink()
+    os.mkfifo(mirror / CHECKPOINT)
+    assert codes(judged(mirror, issued)) == {"checkpoint.unreadable"}
+    (mirror / MANIFEST).unlink()
+    os.mkfifo(mirror / MANIFEST)
+    assert codes(judged(mirror, issued)) == {"manifest.unreadable"}
 
 
 def test_a_folder_without_a_manifest_is_judged_no_further(mirror: Path, issued: Path) -> None:
