@@ -37,6 +37,7 @@ class Connection(asyncio.BufferedProtocol):
         self._advancing = False
         self._choked = False
         self._ended = False
+        self._closing = False
         self.request: HttpRequest | None = None
         """The one that is being answered."""
         self.deadline = 0.0
@@ -73,11 +74,11 @@ class Connection(asyncio.BufferedProtocol):
 
     def _advance(self) -> None:
         """Take requests as long as each is answered at once."""
-        if self._advancing or self._transport is None:
+        if self._advancing or self._transport is None or self._closing:
             return
         self._advancing = True
         try:
-            while self._transport is not None and self.request is None and not self._choked:
+            while not self._closing and self.request is None and not self._choked:
                 request = self._reader.take()
                 if request is None:
                     break
@@ -115,17 +116,18 @@ class Connection(asyncio.BufferedProtocol):
         self._advance()
 
     def _write(self, head: bytes, body: bytes) -> None:
-        if self._transport is not None:
+        if self._transport is not None and not self._closing:
             self._transport.write(head + body)
 
     def close(self) -> None:
-        """Once all is sent."""
-        if self._transport is not None:
+        """Once all is sent; whoever does not take it in time is cut off like any slow client."""
+        if self._transport is not None and not self._closing:
+            self._closing = True
+            self.deadline = self._reception.now() + self._reception.patience
             self._transport.close()
-            self._transport = None
 
     def abort(self) -> None:
         """At once."""
+        self._closing = True
         if self._transport is not None:
             self._transport.abort()
-            self._transport = None
