@@ -56,7 +56,9 @@ class Kept:
     def get(self, plain: bytes, now: datetime) -> Answer | None:
         """An answer that need not be signed anew; one from a future that a clock stepped back from is none."""
         found = self._answers.get(plain)
-        return found if found is not None and found.made_at <= now < found.made_at + self._refresh else None
+        if found is None or not found.made_at <= now < min(found.made_at + self._refresh, found.next_update):
+            return None
+        return found
 
     def put(self, answer: Answer) -> None:
         """Keep it, unless what was revoked meanwhile may have made it wrong."""
@@ -68,6 +70,13 @@ class Kept:
         self._answers[answer.plain] = answer
         for serial in answer.serials:
             self._about[answer.issuer, serial].add(answer.plain)
+
+    def begin(self, issuer: int, seen: int) -> None:
+        """From here on it is told what an issuer revokes; answers that knew of fewer revocations may be wrong."""
+        self._seen[issuer] = seen
+        for plain, answer in tuple(self._answers.items()):
+            if answer.issuer == issuer and answer.seen != seen:
+                self._drop(plain)
 
     def revoked(self, issuer: int, serials: list[int], seen: int) -> None:
         """These say good no longer."""

@@ -124,6 +124,7 @@ class DeskThread(threading.Thread):
             for start in range(0, len(due), _TOGETHER):
                 made = [one for one in desk.answer(due[start : start + _TOGETHER]) if isinstance(one, Answer)]
                 self._hand_over(reception.keep, made)
+                self._look(desk)
                 if not made or not self.jobs.empty():
                     return
 
@@ -135,13 +136,17 @@ class DeskThread(threading.Thread):
 class WatchThread(threading.Thread):
     """Tells the reception what was revoked, a moment after it was."""
 
-    def __init__(self, url: str, desk: Desk, reception: Reception, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, url: str, desk: Desk, reception: Reception, loop: asyncio.AbstractEventLoop, tell: Tell
+    ) -> None:
         super().__init__(name="watch", daemon=True)
         self._url = url
         self._desk = desk
         self._reception = reception
         self._loop = loop
+        self._tell = tell
         self._numbers: dict[int, int] = {}
+        self._trouble = ""
         self.stopped = threading.Event()
 
     def run(self) -> None:
@@ -151,20 +156,31 @@ class WatchThread(threading.Thread):
                 try:
                     store = store or Store.open(self._url)
                     self._look(store)
-                except SmkiError:
-                    pass  # kept answers grow too old to be given, and the desk finds out why
+                    self._note("", "")
+                except SmkiError as error:  # kept answers grow too old to be given: each is asked of the store
+                    self._note(error.code, error.message)
                 self.stopped.wait(WATCH_SECONDS)
         if store is not None:
             store.close()
 
+    def _note(self, code: str, message: str) -> None:
+        """Tell of trouble when it begins and when it ends."""
+        if code and code != self._trouble:
+            self._tell("ocsp.trouble", code=code, message=message)
+        elif self._trouble and not code:
+            self._tell("ocsp.recovered", code=self._trouble)
+        self._trouble = code
+
     def _look(self, store: Store) -> None:
         at = time.monotonic()
         for issuer, number in last_numbers(store, tuple(self._desk.counters)).items():
-            before = self._numbers.get(issuer, number)
-            if before != number or issuer not in self._numbers:
+            before = self._numbers.get(issuer)
+            if before is None or number < before:  # what was revoked until now nobody told; or the store is another
+                self._loop.call_soon_threadsafe(self._reception.kept.begin, issuer, number)
+            elif before != number:
                 serials = revoked_between(store, issuer, before, number)
                 self._loop.call_soon_threadsafe(self._reception.kept.revoked, issuer, serials, number)
-                self._numbers[issuer] = number
+            self._numbers[issuer] = number
         self._loop.call_soon_threadsafe(self._reception.saw, at)
 
 
@@ -200,7 +216,7 @@ async def _receive(
     reception = Reception(desk.policy, desk.now, thread.jobs)
     reception.access = access
     server = await _listen(loop, lambda: Connection(reception), *where)
-    watch = WatchThread(desk.store_url, desk, reception, loop)
+    watch = WatchThread(desk.store_url, desk, reception, loop, tell)
     watch.start()
     try:
         thread.reception = reception

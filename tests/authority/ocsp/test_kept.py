@@ -24,6 +24,25 @@ def test_an_answer_is_given_until_it_is_due_and_never_before_it_was_made() -> No
     assert kept.get(b"other", NOW) is None
 
 
+def test_an_answer_that_ends_before_it_is_due_is_not_given_after_its_end() -> None:
+    """Of a responder whose certificate ends soon."""
+    kept = Kept(10, 6 * HOUR)
+    short = Answer(b"octets", 1, (1,), NOW, NOW + HOUR, b"1")
+    kept.put(short)
+    assert kept.get(b"1", NOW + HOUR - timedelta(seconds=1)) is short
+    assert kept.get(b"1", NOW + HOUR) is None
+
+
+def test_what_was_kept_before_anybody_told_of_revocations_is_given_only_if_there_was_none() -> None:
+    kept = Kept(10, HOUR)
+    for one in (answer(1, seen=4), answer(2, seen=5), answer(3, issuer=2, seen=4)):
+        kept.put(one)
+    kept.begin(1, seen=5)
+    assert [kept.get(b"%d sha1" % serial, NOW) is not None for serial in (1, 2, 3)] == [False, True, True]
+    kept.put(answer(1, seen=4))
+    assert kept.get(b"1 sha1", NOW) is None, "signed late"
+
+
 def test_a_revocation_takes_every_form_of_an_answer_and_no_other() -> None:
     kept = Kept(10, HOUR)
     for one in (answer(1), answer(1, form=b"sha256"), answer(2), answer(1, issuer=2, form=b"other")):
