@@ -9,12 +9,15 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from smki.cli.broker_stats import stats, watch
 from smki.cli.issuing import output, progress
 from smki.cli.keys import certificates_option, own_key, own_key_options
 from smki.cli.protecting import refuse_other_than_broker
+from smki.cli.quarantine import quarantine
 from smki.cli.reading import exit_code
 from smki.cli.render import emit, json_option, moment_of, table
 from smki.cli.session import Session, pass_session
+from smki.cli.thresholds import thresholds
 
 if TYPE_CHECKING:
     from smki.parties.broker.desk import BrokerDesk
@@ -31,6 +34,10 @@ _file = click.Path(path_type=Path, dir_okay=False, exists=True)
 )
 def command() -> None:
     """Admit commands, hold what is too much, add the MAC that devices obey."""
+
+
+for _one in (quarantine, thresholds, stats, watch):
+    command.add_command(_one)
 
 
 @command.command(
@@ -174,6 +181,34 @@ def _tell_waiting(session: Session, *, resume: bool) -> None:
             "\n  hint: smki broker submit --resume",
             err=True,
         )
+
+
+@command.command(
+    "ask",
+    epilog="Example: smki broker ask asked.jsonl --token keys --key north-ds --certificate north-ds.pem"
+    " --out asked.p7m",
+)
+@click.argument("requests", type=_file)
+@own_key_options
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="Write the signed file here."
+)
+@pass_session
+def ask(session: Session, /, requests: Path, out: Path, **own: Any) -> None:
+    """Sign requests for commands that are not critical.
+
+    A line of JSON for each: use_case, target, counter, payload (hexadecimal), and a reference if you like.
+    """
+    from smki.authority.safe_files import read_bounded, write_new
+    from smki.parties.broker.requests import signed_requests
+    from smki.pki.signed_data import MAX_SIGNED_OCTETS
+
+    held = own_key(session, **own)
+    if held is None:
+        raise click.UsageError("Name the user's key: --certificate with --token and --key.")
+    lines = read_bounded(requests, MAX_SIGNED_OCTETS, "broker", "name requests")
+    write_new(out, signed_requests(lines, held, session.clock()))
+    click.echo(f"wrote {out}", err=True)
 
 
 # Consents

@@ -7,9 +7,12 @@ what they are, by the user's digital signature key, with its certificate inside.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from smki.authority.workspace import Workspace
 from smki.entity import EntityId, KeyUsage
@@ -21,8 +24,8 @@ from smki.parties.broker.judgement import Submitted
 from smki.parties.broker.parties import Parties, Signer
 from smki.parties.broker.speaking import Speaking
 from smki.parties.intake import printable
-from smki.parties.keys import certified
-from smki.pki.signed_data import read_signed_data
+from smki.parties.keys import Certified, certified
+from smki.pki.signed_data import make_signed_data, read_signed_data
 from smki.pki.verdict import Fault
 from smki.store.admission_records import QuarantineRecord
 from smki.store.estate_records import DeviceRecord, Place
@@ -57,6 +60,16 @@ class Requests:
     user: EntityId
     asker: Signer
     lines: tuple[bytes, ...]
+
+
+def signed_requests(lines: bytes, own: tuple[Certified, ec.EllipticCurvePrivateKey], at: datetime) -> bytes:
+    """A user's requests, signed: what a broker reads."""
+    one, key = own
+    if one.holder.usage is not KeyUsage.DIGITAL_SIGNATURE:
+        raise Refused("broker.signer", "the key is not for signatures", "sign with a digital signature key")
+    head = msgspec.json.encode(_Head(form="smki-broker-requests/1", user=str(one.holder.entity)))
+    certificate = one.certificate.public_bytes(Encoding.DER)
+    return make_signed_data(head + b"\n" + lines, one.certificate, key, at, certificates=[certificate])
 
 
 def read_requests(data: bytes, parties: Parties, most: int) -> Requests:
