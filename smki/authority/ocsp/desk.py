@@ -34,6 +34,7 @@ from smki.pki.ocsp import (
     single,
     to_be_signed,
 )
+from smki.store.responders import ResponderRecord
 
 if TYPE_CHECKING:
     from smki.hsm.token import Token
@@ -62,7 +63,8 @@ class Desk:
         self._pins: dict[str, Pin] = {}
         self._issuers: dict[IssuerId, int] = {}
         self._counters: dict[int, Counter] = {}
-        self._trouble: dict[int, SmkiError] = {}
+        self._refused: dict[str, SmkiError] = {}
+        self._trouble: dict[ResponderRecord, SmkiError] = {}
         self._looked_at = 0.0
 
     @property
@@ -132,8 +134,9 @@ class Desk:
             public_key = public_key_of(self._workspace, item)
             key = self._open_token(item.record.token).find_key(key_id=item.record.key_id, public_key=public_key)
         except SmkiError as error:
-            self._note(number, error)
+            self._note(item, error)
             return None
+        self._note(item, None)
         facts = {"authority": item.authority.name, "token": item.record.token, "serial": str(item.record.serial)}
         self._tell("ocsp.responder", **facts, until=item.certificate.not_after.isoformat())
         return Counter(item, Responder.of(item.certificate.der, public_key), key)
@@ -144,21 +147,28 @@ class Desk:
         if name not in self._pins:
             self._pins[name] = workspace.pin(name)()
         known = workspace.store.token(name)
-        return workspace.hsm.open(
-            workspace.token_ref(name), lambda: self._pins[name], known.serial if known else None
-        )
+        return workspace.hsm.open(workspace.token_ref(name), lambda: self._pin(name), known.serial if known else None)
 
-    def _note(self, number: int, error: SmkiError | None) -> None:
+    def _pin(self, name: str) -> Pin:
+        """One that was refused is not sent again: clients come every second, and most tokens lock after a few."""
+        if name in self._refused:
+            raise self._refused[name].with_traceback(None)
+        return self._pins[name]
+
+    def _note(self, item: Appointed, error: SmkiError | None) -> None:
         """Tell of trouble when it begins and when it ends, and not a thousand times between."""
-        before = self._trouble.get(number)
+        before = self._trouble.get(item.record)
+        facts = {"authority": item.authority.name, "serial": str(item.record.serial)}
         if error is None:
             if before is not None:
-                del self._trouble[number]
-                self._tell("ocsp.recovered", authority=number, code=before.code)
-        else:
-            self._trouble[number] = error
-            if before is None or before.code != error.code:
-                self._tell("ocsp.trouble", authority=number, code=error.code, message=error.message)
+                del self._trouble[item.record]
+                self._tell("ocsp.recovered", **facts, code=before.code)
+            return
+        if error.code.startswith("hsm.pin-"):
+            self._refused.setdefault(item.record.token, error)
+        self._trouble[item.record] = error
+        if before is None or before.code != error.code:
+            self._tell("ocsp.trouble", **facts, code=error.code, message=error.message)
 
     # Answering
 
@@ -190,13 +200,12 @@ class Desk:
 
     def _answer_one(self, counter: Counter, queries: list[Query]) -> Sequence[Answer | Failure]:
         """For one authority; what cannot be reached now may be back soon, what contradicts itself is our fault."""
-        number = counter.appointed.authority.number
         try:
             answers = self._sign(counter, queries)
         except SmkiError as error:
-            self._note(number, error)
+            self._note(counter.appointed, error)
             return [Failure.TRY_LATER if isinstance(error, Unavailable) else Failure.INTERNAL] * len(queries)
-        self._note(number, None)
+        self._note(counter.appointed, None)
         return answers
 
     def _sign(self, counter: Counter, queries: list[Query]) -> list[Answer]:

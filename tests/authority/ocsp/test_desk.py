@@ -20,6 +20,7 @@ from smki.authority.revocation.act import revoke
 from smki.authority.revocation.plan import plan
 from smki.entity import KeyUsage
 from smki.errors import IntegrityFailure, Refused
+from smki.hsm.pin import Pin
 from smki.pki.ocsp import Asked, Failure, Query, Revoked, cert_id, issuer_ids
 from smki.pki.reason import Reason
 from smki.pki.serial import Serial
@@ -290,3 +291,46 @@ def test_an_appointment_that_died_is_taken_up(answering: House, away: str) -> No
 def test_a_root_is_refused_by_name(answering: House) -> None:
     with pytest.raises(Refused, match="no working issuing authority"):
         appoint(answering.workspace, "infra-root", "ocsp", anew=False)
+
+
+class Counted(Pin):
+    """How often it was sent to a token."""
+
+    sent = 0
+
+    def reveal(self) -> str:
+        self.sent += 1
+        return super().reveal()
+
+
+def test_a_pin_that_the_token_refused_is_not_sent_again(answering: House) -> None:
+    """Whoever asks would have the token locked: a vendor's locks after a few wrong ones."""
+    desk, events = told(answering)
+    desk.open()
+    wrong = desk._pins["ocsp"] = Counted("not the PIN")
+    module = answering.workspace.hsm.module("softhsm")
+    module.restart(module.starts)
+    for _ in range(3):
+        assert desk.answer([query(answering, 5)]) == [Failure.INTERNAL]
+        assert desk.answer([query(answering, 5, authority=INFRASTRUCTURE)]) == [Failure.INTERNAL]
+    assert wrong.sent == 1
+    for _ in range(3):
+        desk._counters.clear()
+        desk._look()
+    assert wrong.sent == 1
+    troubles = [facts["code"] for event, facts in events if event == "ocsp.trouble"]
+    assert troubles == ["hsm.pin-incorrect"] * 2, "told once of each responder"
+
+
+def test_trouble_with_a_newer_responder_is_told_once_while_the_older_answers(answering: House) -> None:
+    desk, events = told(answering)
+    desk.open()
+    made = appoint(answering.workspace, OCA, "ocsp", anew=True).responder
+    engine = answering.workspace.store._engine
+    with engine.transaction():  # as if its key were gone
+        engine.execute("UPDATE responder SET key_id = ? WHERE serial = ?", (bytes(16), made.record.serial.octets))
+    for _ in range(3):
+        desk._look()
+        (answer,) = desk.answer([query(answering, 5)])
+        assert responder_of(answer) != made.record.serial.number
+    assert [event for event, _ in events[2:]] == ["ocsp.trouble"]
