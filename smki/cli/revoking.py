@@ -64,7 +64,7 @@ def revoke(session: Session, /, as_json: bool, **given: Any) -> None:
     if sys.stdin.isatty():
         _confirm(found)
     done = _carry_out(session, found)
-    follows = consequences(workspace, [one for one in found.revoke if one.serial in {item.serial for item in done}])
+    follows = consequences(workspace, found.whole)  # of what an interrupted run did before as well
     emit(_as_json(found, done, follows), as_json, lambda: _tell(found, done, follows))
 
 

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from smki.authority.bundles import Installation, Signer, export
 from smki.authority.hierarchy import pem
+from smki.authority.revocation.request import Evidence
 from smki.cli.main import run
 from smki.cli.session import Session
 from smki.entity import DeviceType, EntityId, KeyUsage
@@ -56,6 +57,17 @@ def test_a_stolen_key_is_reported_and_shows(world: World, type_: Type, tmp_path:
     path.write_bytes(pem(record.der))
     code, out, _ = type_("chain", "verify", path)
     assert (code, "[key.revoked]" in out) == (3, True)
+
+
+def test_what_follows_is_told_of_what_an_interrupted_run_did_as_well(world: World, type_: Type) -> None:
+    officer, record = world.officer("Ann Ash"), world.organisation()
+    words = Evidence(text="stolen from the office")
+    assert len(world.revoke(officer, requested_by="bob", evidence=words)) == 1
+    said = ("--reason", "key-compromise", "--evidence", words.text, "--requested-by", "bob")
+    code, out, err = type_("cert", "revoke", officer.serial, record.serial, *said, "--json")
+    told = json.loads(out)
+    assert (code, len(told["revoked"]), len(told["revoked_before"])) == (0, 1, 1), err
+    assert told["officers"] == [{"organisation": NORTH, "name": "Ann Ash"}]
 
 
 @pytest.mark.parametrize(
