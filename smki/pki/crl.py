@@ -30,7 +30,8 @@ Entry = tuple[bytes, int, int, int | None]
 """Serial number, time of revocation, reason code, time of compromise: plain, because there may be a million."""
 
 READ_IN_FULL = 1000  # entries of a list that was made are read field by field; of all others, the octets compared
-_BATCH = 4096
+_BATCH = 1024
+_TIMES = 4096  # of revocation, each encoded once
 _TAGS = {TimeForm.UTC: 0x17, TimeForm.GENERALIZED: 0x18}
 _EXTENSIONS_TAG = b"\xa0"
 _FIRST_GENERALIZED = timegm((FIRST_GENERALIZED_YEAR, 1, 1, 0, 0, 0))
@@ -109,12 +110,12 @@ def encode_entries(rows: Iterable[Entry], tally: Tally) -> Iterator[bytes]:
         yield encoded
 
 
-@lru_cache(maxsize=_BATCH)
+@lru_cache(maxsize=_TIMES)
 def _utc(seconds: int) -> bytes:
     return TimeForm.UTC.encode(datetime.fromtimestamp(seconds, UTC))
 
 
-@lru_cache(maxsize=_BATCH)
+@lru_cache(maxsize=_TIMES)
 def _generalized(seconds: int) -> bytes:
     return TimeForm.GENERALIZED.encode(datetime.fromtimestamp(seconds, UTC))
 

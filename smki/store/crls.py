@@ -49,11 +49,12 @@ class Crls:
     def pieces(self, issuer: int, number: int) -> Iterator[bytes]:
         """The octets of a list. There are none once another took its place."""
         place = 0
-        while row := self._engine.execute(
-            "SELECT octets FROM crl_piece WHERE issuer = ? AND number = ? AND place = ?", (issuer, number, place)
-        ).fetchone():
-            yield bytes(row[0])
-            place += 1
+        with self._engine.sparing():
+            while row := self._engine.execute(
+                "SELECT octets FROM crl_piece WHERE issuer = ? AND number = ? AND place = ?", (issuer, number, place)
+            ).fetchone():
+                yield bytes(row[0])
+                place += 1
 
     def waiting_since(self, issuer: int, covers: int) -> datetime | None:
         """When the first revocation was made that a list covering so many does not have."""
@@ -91,9 +92,10 @@ class CrlActs(Acts):
             (record.sha256, record.entries, record.size, record.issuer, record.number),
         ).rowcount
         assert changed == 1, "its number was set aside for it, and nobody else has it"
-        for place, piece in enumerate(pieces):  # one by one: a list may be larger than what memory should hold
-            row = (record.number, place, record.issuer, piece)
-            self._engine.insert("crl_piece", ("number", "place", "issuer", "octets"), [row])
+        with self._engine.sparing():
+            for place, piece in enumerate(pieces):  # one by one: a list may be larger than what memory should hold
+                row = (record.number, place, record.issuer, piece)
+                self._engine.insert("crl_piece", ("number", "place", "issuer", "octets"), [row])
 
 
 def latest(engine: Engine, issuer: int, *, delta: bool) -> CrlRecord | None:

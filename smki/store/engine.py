@@ -32,6 +32,9 @@ class Engine(Protocol):
     def stream(self, sql: str, values: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         """The rows of a query one by one, however many; nothing else is asked in between."""
 
+    def sparing(self) -> AbstractContextManager[None]:
+        """What is read or written inside is large, passes once, and is not to be held in memory."""
+
     def batches(self, sql: str, count: int) -> Iterator[list[tuple[Any, ...]]]:
         """The rows of a query, so many at a time, inside a snapshot or transaction: the fastest way to read all."""
 

@@ -1,7 +1,7 @@
 """PostgreSQL: a server that several nodes share. A lost connection is made again at the next call."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -87,6 +87,9 @@ class PostgresqlEngine:
                 yield from cursor.stream(sql.replace("?", "%s").encode(), values, size=500)
         except psycopg.Error as error:
             raise _explain(error) from None
+
+    def sparing(self) -> AbstractContextManager[None]:
+        return nullcontext()  # the cache is the server's
 
     def batches(self, sql: str, count: int) -> Iterator[list[tuple[Any, ...]]]:
         try:

@@ -11,6 +11,9 @@ from smki.errors import IntegrityFailure, Refused, SmkiError, Unavailable
 from smki.store.engine import WAIT_SECONDS
 from smki.store.schema import SQLITE
 
+_CACHE = -65536  # 64 MB: the index by key has no order, and a million of them stay in memory
+_SPARING_CACHE = -1024  # 1 MB: what passes through once
+
 
 class SqliteEngine:
     """The embedded default."""
@@ -29,7 +32,7 @@ class SqliteEngine:
             for setting in (
                 "journal_mode = WAL",
                 "synchronous = FULL",  # NORMAL would lose the last commits in a power failure
-                "cache_size = -65536",  # 64 MB: the index by key has no order, and a million of them stay in memory
+                f"cache_size = {_CACHE}",
                 "wal_autocheckpoint = 16384",  # pages, 64 MB: a page that many acts touch is copied once for all
                 "trusted_schema = OFF",  # a tampered file must not run functions through its views and triggers
             ):
@@ -50,12 +53,19 @@ class SqliteEngine:
             return self.connection.execute(sql, values)
 
     def stream(self, sql: str, values: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-        cursor = self.execute(sql, values)
-        try:
+        with self.sparing():
+            cursor = self.execute(sql, values)
             with self._explained():
                 yield from cursor
+
+    @contextmanager
+    def sparing(self) -> Iterator[None]:
+        # Its pages would stay in the cache, and of what a cache gave back the process keeps the most.
+        self.execute(f"PRAGMA cache_size = {_SPARING_CACHE}")
+        try:
+            yield
         finally:
-            self.execute("PRAGMA shrink_memory")  # the cache is full of what is not asked for again
+            self.execute(f"PRAGMA cache_size = {_CACHE}")
 
     def batches(self, sql: str, count: int) -> Iterator[list[tuple[Any, ...]]]:
         cursor = self.execute(sql)

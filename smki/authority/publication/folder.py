@@ -28,7 +28,7 @@ _FOLDER_MODE = 0o755
 _UNFINISHED = re.compile(r"\..+\.[0-9a-f]{12}")  # what `safe_files` leaves when it is killed
 _BEGIN, _END = b"-----BEGIN X509 CRL-----\n", b"-----END X509 CRL-----\n"
 _LINE = 64
-_PIECE_OCTETS = 48 << 14  # 48 are a line
+_PIECE_OCTETS = 48 << 11  # 48 are a line
 _TRIES = 3
 
 

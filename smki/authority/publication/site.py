@@ -40,7 +40,7 @@ from smki.errors import IntegrityFailure, InvalidInput, Refused
 from smki.pki.public_key import spki_of
 from smki.store.note import Checkpoint, read_checkpoint, verifier_key
 
-_PIECE = 3 << 18  # octets; a multiple of 48, which are a line of PEM
+_PIECE = 48 << 11  # octets; 48 are a line of PEM
 _FILE_MODE = 0o644
 
 
