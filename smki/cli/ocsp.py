@@ -7,6 +7,8 @@ import click
 from smki.cli.render import emit, json_option, table, utc
 from smki.cli.session import Session, pass_session
 
+_PORT_DIGITS = 5
+
 
 @click.group("ocsp", epilog="Example: smki ocsp show")
 def command() -> None:
@@ -88,7 +90,7 @@ def serve(session: Session, listen: str, access_log: bool) -> None:
     from smki.cli.journal import journal
 
     host, _, port = listen.rpartition(":")
-    if not host or not port.isdigit():
+    if not host or not (port.isascii() and port.isdigit() and len(port) <= _PORT_DIGITS):
         raise click.UsageError(f"{listen[:40]!r} is no HOST:PORT.")
     here = session.workspace
 

@@ -86,7 +86,8 @@ class Connection(asyncio.BufferedProtocol):
                 self.deadline = self._reception.now() + self._reception.patience
                 self._reception.ask(self, request)
         except BadHttp as error:
-            self._write(head_of(error.status, 0, b"", keep_alive=False), b"")
+            fields = b"Allow: GET, POST\r\n" if error.status == 405 else b""  # RFC 9110 15.5.6
+            self._write(head_of(error.status, 0, fields, keep_alive=False), b"")
             self.close()
         finally:
             self._advancing = False

@@ -23,6 +23,7 @@ LEAST_VALID = timedelta(minutes=1)
 MOST_CACHED = timedelta(hours=1)
 MOST_PATIENCE = timedelta(minutes=1)
 MOST_IDLE = timedelta(minutes=10)
+_FORMS = 2  # in which clients name a certificate
 
 _Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 
@@ -103,6 +104,12 @@ class OcspFile(Table, frozen=True):
                 "policy.ocsp",
                 f"{_FILE}: days = {self.responder.days}, renew = {self.responder.renew}",
                 f"give {MOST_DAYS} days at most, and renew before they are over",
+            )
+        if self.answers.kept < _FORMS * self.answers.ahead:  # signing ahead would drop what it signed, for ever
+            raise Refused(
+                "policy.ocsp",
+                f"{_FILE}: ahead = {self.answers.ahead}, kept = {self.answers.kept}",
+                "keep two answers for each certificate signed ahead: one by SHA-1, one by SHA-256",
             )
         valid = _within("answers.valid", self.answers.valid, MOST_VALID, LEAST_VALID)
         limits = self.limits

@@ -239,9 +239,9 @@ async def _listen(
 ) -> asyncio.Server:
     try:
         return await loop.create_server(connection, host, port, backlog=_BACKLOG)
-    except (OSError, OverflowError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "no such port"
-        raise Unavailable("ocsp.listen", f"{host}:{port}: {reason}", "choose another address or port") from None
+    except (OSError, OverflowError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "no such host or port"
+        raise Unavailable("ocsp.listen", f"{host[:80]}:{port}: {reason}", "choose another address or port") from None
 
 
 def _allow_files(connections: int) -> None:

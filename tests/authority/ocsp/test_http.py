@@ -142,6 +142,12 @@ def test_too_many_or_too_much_is_refused(served: Served) -> None:
     assert served.ask(bytes(5000)).status == 413
 
 
+def test_another_method_is_told_which_there_are(served: Served) -> None:
+    for method in (b"HEAD", b"OPTIONS"):
+        found = served.say(message(served.request("good")).replace(b"POST", method))
+        assert (found.status, found.headers["allow"], found.body) == (405, "GET, POST", b"")
+
+
 def test_many_requests_share_a_connection(served: Served) -> None:
     plain, own = message(served.request("good")), message(served.request("good", nonce=b"x"))
     with socket.create_connection(("127.0.0.1", served.port), timeout=20) as connection:

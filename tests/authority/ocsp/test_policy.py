@@ -37,6 +37,7 @@ def test_the_shipped_file_is_read() -> None:
         ('refresh = "6h"', 'refresh = "12h"', "policy.ocsp"),
         ('http_cache = "5m"', 'http_cache = "2h"', "policy.ocsp"),
         ("ahead = 2_000", "ahead = 200_000", "settings.value"),
+        ("kept = 50_000", "kept = 3_999", "policy.ocsp"),
         ("request = 4_096", "request = 100_000", "settings.value"),
         ("certificates = 16", "certificates = 1_000", "settings.value"),
         ('patience = "5s"', 'patience = "5m"', "policy.ocsp"),

@@ -88,7 +88,16 @@ def smki(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 @pytest.mark.parametrize(
-    ("listen", "code"), [("127.0.0.1:1:x", 2), ("nowhere", 2), ("127.0.0.1:99999", 4), ("192.0.2.1:2560", 4)]
+    ("listen", "code"),
+    [
+        ("127.0.0.1:1:x", 2),
+        ("nowhere", 2),
+        ("127.0.0.1:\u00b2", 2),
+        ("127.0.0.1:" + "9" * 5000, 2),
+        ("127.0.0.1:99999", 4),
+        ("a" * 70 + ":2560", 4),
+        ("192.0.2.1:2560", 4),
+    ],
 )
 def test_where_it_cannot_listen_is_told(served: Served, listen: str, code: int) -> None:
     done = smki(served.home, "serve", "--listen", listen)
