@@ -82,10 +82,23 @@ def _refuse_shared(workspace: Workspace, token: str) -> None:
         contingency = workspace.store.contingency(record.name)
         if contingency is not None:
             held[contingency.token] = f"the contingency of {record.name}"
-    if token in held:
-        raise Refused(
-            "ocsp.token", f"token {token} holds the key of {held[token]}", "name a token for responders alone"
-        )
+    serial = _serial_of(workspace, token)
+    for name, whose in held.items():
+        # By its serial number too: smki.toml may give one token two names.
+        if name == token or (serial is not None and serial == _serial_of(workspace, name)):
+            raise Refused(
+                "ocsp.token", f"token {token} holds the key of {whose}", "name a token for responders alone"
+            )
+
+
+def _serial_of(workspace: Workspace, token: str) -> str | None:
+    """Of the token itself, as it was recorded when it was made, or as it says; none while it is away."""
+    known = workspace.store.token(token)
+    if known is not None:
+        return known.serial
+    ref = workspace.tokens.get(token)
+    info = workspace.hsm.find(ref) if ref is not None else None
+    return info.serial if info is not None else None
 
 
 def _appoint(workspace: Workspace, authority: AuthorityRecord, token: str, policy: OcspPolicy) -> Appointed:

@@ -265,6 +265,18 @@ def test_who_is_not_appointed(answering: House, authority: str, token: str, code
     assert answering.workspace.store.audit_size() == before
 
 
+def test_another_name_of_a_token_that_issues_is_seen_through(answering: House) -> None:
+    settings = answering.home / "smki.toml"
+    settings.write_text(
+        settings.read_text()
+        + '\n[tokens.alias]\nhsm = "softhsm"\nlabel = "oca-issuing"\npin = "file:pins/oca-issuing"\n'
+    )
+    answering.workspace.__dict__.pop("_settings", None)
+    before = answering.workspace.store.audit_size()
+    assert code_of(lambda: appoint(answering.workspace, OCA, "alias", anew=True)) == "ocsp.token"
+    assert answering.workspace.store.audit_size() == before
+
+
 @pytest.mark.parametrize("away", ["ocsp", "oca-issuing"])
 def test_an_appointment_that_died_is_taken_up(answering: House, away: str) -> None:
     """After the intent, or after the key: its number is burnt, its key is used."""
