@@ -50,11 +50,17 @@ def appoint(workspace: Workspace, name: str, token: str, *, anew: bool) -> Appoi
         now = workspace.clock()
         here = [item for item in appointed(workspace) if item.authority == authority and item.record.token == token]
         for item in here:
-            if not anew and item.may_answer(now) and item.certificate.not_after - now > policy.renew:
+            if not anew and item.may_answer(now) and _is_good_for_long(item, policy, now):
                 return Appointment(item, made=False)
         made = _appoint(workspace, authority, token, policy)
     seal(workspace)
     return Appointment(made, made=True)
+
+
+def _is_good_for_long(item: Appointed, policy: OcspPolicy, now: datetime) -> bool:
+    """Or for as long as any responder of this authority could be: there is no other end to be had."""
+    end, last = item.certificate.not_after, item.authority.not_after
+    return end - now > policy.renew or (last is not None and end >= last)
 
 
 def _authority(workspace: Workspace, name: str, policy: OcspPolicy) -> AuthorityRecord:

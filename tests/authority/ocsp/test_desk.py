@@ -247,6 +247,18 @@ def test_appointing_twice_makes_one_and_renewal_comes_in_time(answering: House) 
     assert len(keys) == 2
 
 
+def test_a_responder_that_ends_with_its_authority_is_not_made_anew_each_day(answering: House) -> None:
+    oca = answering.workspace.store.authority(OCA)
+    assert oca is not None
+    assert oca.not_after is not None
+    at(answering, oca.not_after - timedelta(days=5))
+    made = appoint(answering.workspace, OCA, "ocsp", anew=False)
+    assert made.made
+    assert made.responder.certificate.not_after == oca.not_after
+    at(answering, oca.not_after - timedelta(days=4))
+    assert not appoint(answering.workspace, OCA, "ocsp", anew=False).made
+
+
 @pytest.mark.parametrize(
     ("authority", "token", "code"),
     [
