@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from smki.authority.hierarchy import certificate_of, named
 from smki.authority.log import act, seal
-from smki.authority.standing import REVOKED, Word, of_record, standing_of
+from smki.authority.standing import REVOKED, Word, of_record, revoked_issuers, standing_of
 from smki.authority.workspace import Workspace
 from smki.device.bundle import FORM, MAX_COUNTER, use_cases_as_json
 from smki.device.cells import Cell, CellName, CellUse
@@ -99,10 +99,12 @@ def export(workspace: Workspace, installation: Installation, signer: Signer) -> 
 
 def _authorities(workspace: Workspace) -> dict[int, CertificateRecord]:
     """Those that are believed, by their numbers: a revoked one, and whatever it issued, goes onto no device."""
-    every = {
-        one.number: certificate_of(workspace, one) for one in workspace.store.authorities() if one.state == "active"
+    every, revoked = workspace.store.authorities(), revoked_issuers(workspace)
+    return {
+        one.number: certificate_of(workspace, one)
+        for one in every
+        if one.state == "active" and one.number not in revoked
     }
-    return {number: one for number, one in every.items() if of_record(workspace, one).word is not Word.REVOKED}
 
 
 def _version_name(device: EntityId) -> bytes:
@@ -132,6 +134,7 @@ def _above(workspace: Workspace, signer: Signer) -> list[bytes]:
     ):
         authority = issuing.get(record.issuer)
         if record.der == der and authority is not None and authority.issuer is not None and record.not_before <= now:
+            _refuse_below_revoked(workspace, record)
             root = named(workspace, authority.issuer)
             return [certificate_of(workspace, authority).der, certificate_of(workspace, root).der]
     raise Refused(
@@ -139,6 +142,14 @@ def _above(workspace: Workspace, signer: Signer) -> list[bytes]:
         f"certificate {serial} is no infrastructure certificate of ours that is in use",
         "sign with a certificate of `smki org appoint`",
     )
+
+
+def _refuse_below_revoked(workspace: Workspace, record: CertificateRecord) -> None:
+    standing = revoked_issuers(workspace).get(record.issuer)
+    if standing is not None:
+        raise Refused(
+            REVOKED, f"the authority above certificate {record.serial} is {standing.text}", "issue another first"
+        )
 
 
 # What goes in
@@ -250,6 +261,7 @@ def _own(workspace: Workspace, device: EntityId) -> dict[KeyUsage, bytes]:
                 f"{len(records)} {usage.value} certificates of {device} are pending or in use",
                 "issue its certificates first: `smki device issue`",
             )
+        _refuse_below_revoked(workspace, records[0])
         found[usage] = records[0].der
     return found
 
@@ -286,10 +298,11 @@ def _manifest(
 
 def _device_issuers(workspace: Workspace) -> list[bytes]:
     """Whose device certificates are believed when devices show them to each other."""
+    believed = _authorities(workspace)
     return [
-        certificate_of(workspace, one).der
+        believed[one.number].der
         for one in workspace.store.authorities()
-        if one.hierarchy == "device" and one.tier == "issuing" and one.state == "active"
+        if one.hierarchy == "device" and one.tier == "issuing" and one.number in believed
     ]
 
 

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from smki.authority.log import act, seal
 from smki.authority.officers import read_public_key
-from smki.authority.standing import Word, of_record
+from smki.authority.standing import Word, of_record, revoked_issuers
 from smki.authority.workspace import Workspace
 from smki.entity import EntityRange, RemotePartyRole
 from smki.errors import InvalidInput, Refused
@@ -141,11 +141,13 @@ def dismiss(workspace: Workspace, name: str, officer: str) -> None:
 def officers_in_force(
     workspace: Workspace, record: OrganisationRecord
 ) -> list[tuple[ResponsibleRecord, ec.EllipticCurvePublicKey]]:
-    """Those whose certificate is in use today, with their keys."""
-    found = []
+    """Those whose certificate is in use today, and its authority not revoked, with their keys."""
+    found, revoked = [], revoked_issuers(workspace)
     for officer in record.officers:
         certificate = workspace.store.certificates.get(officer.issuer, officer.serial)
-        if certificate is not None and of_record(workspace, certificate).word is Word.GOOD:
+        if certificate is None or certificate.issuer in revoked:
+            continue
+        if of_record(workspace, certificate).word is Word.GOOD:
             found.append((officer, read_public_key(officer.public_key, officer.name)))
     return found
 

@@ -9,11 +9,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from functools import cached_property
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from smki.authority.anchors import authorities
+from smki.authority.anchors import authorities, believed
+from smki.authority.hierarchy import certificate_of
 from smki.authority.workspace import Workspace
 from smki.entity import KeyUsage
 from smki.errors import InvalidInput, Refused
@@ -111,10 +113,7 @@ def _own_issuer(workspace: Workspace, certificate: x509.Certificate) -> int | No
     """The number of the authority of this workspace whose key signed it, by what it says."""
     if workspace.kind != "authority":
         return None
-    try:
-        named = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
-    except (x509.ExtensionNotFound, ValueError):
-        return None
+    named = _issuers_identifier(certificate)
     for one in workspace.store.authorities():
         if one.public_key is not None and KeyIdentifier.of_point(one.public_key[-_POINT_OCTETS:]).octets == named:
             return one.number
@@ -198,6 +197,56 @@ def authority_faults(workspace: Workspace, path: ValidPath) -> Iterator[Fault]:
         fault = standing_fault(workspace, certificate, f"authority {above.subject}")
         if fault is not None:
             yield fault
+
+
+def revoked_issuers(workspace: Workspace) -> dict[int, Standing]:
+    """Of the authorities on record those that were revoked, by their numbers: nothing they issued is believed."""
+    numbers = {one.number: certificate_of(workspace, one) for one in workspace.store.authorities() if one.serial}
+    every = {number: of_record(workspace, record) for number, record in numbers.items()}
+    return {number: standing for number, standing in every.items() if standing.word is Word.REVOKED}
+
+
+class Above:
+    """Which authorities that certificates name as theirs are revoked at one moment: asked once for many."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._found: dict[bytes, Fault | None] = {}
+
+    @cached_property
+    def _authorities(self) -> dict[bytes, x509.Certificate]:
+        roots, between = believed(self._workspace)
+        read = [load_certificate(der, "an authority") for der in (*roots, *between)]
+        return {_own_identifier(one): one for one in read}
+
+    def against(self, certificate: x509.Certificate) -> Fault | None:
+        named = _issuers_identifier(certificate)
+        if named not in self._found:
+            self._found[named] = None  # a root's own, and whom nobody here knows: of these a path has to tell
+            authority = self._authorities.get(named)
+            if authority is not None and authority != certificate:
+                self._found[named] = self._standing(authority) or self.against(authority)
+        return self._found[named]
+
+    def _standing(self, authority: x509.Certificate) -> Fault | None:
+        name = f"authority {authority.subject.rfc4514_string()}"
+        fault = standing_fault(self._workspace, authority, name)
+        return fault if fault is not None and fault.code == REVOKED else None
+
+
+def _own_identifier(authority: x509.Certificate) -> bytes:
+    try:
+        return authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+    except (x509.ExtensionNotFound, ValueError):
+        return b""
+
+
+def _issuers_identifier(certificate: x509.Certificate) -> bytes:
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+    except (x509.ExtensionNotFound, ValueError):
+        return b""
+    return found or b""
 
 
 class Watch:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from smki.authority.safe_files import read_bounded, read_private
-from smki.authority.standing import REVOKED, UNKNOWN, Watch, judged_path, standing_fault
+from smki.authority.standing import REVOKED, UNKNOWN, Above, Watch, judged_path, standing_fault
 from smki.authority.workspace import Workspace
 from smki.entity import EntityId, KeyUsage
 from smki.errors import InvalidInput, Refused
@@ -122,6 +122,7 @@ def name_of(one: Certified) -> str:
 def register_faults(workspace: Workspace, one: Certified, *, or_pending: bool = False) -> Iterator[Fault]:
     """What the register, or a list, has against a certificate."""
     fault = standing_fault(workspace, one.certificate, name_of(one), or_pending=or_pending)
+    fault = fault or Above(workspace).against(one.certificate)
     if fault is not None:
         yield fault
         return
@@ -147,10 +148,10 @@ def refuse_unless_certified(workspace: Workspace, der: bytes, name: str, usage: 
     )
 
 
-def known_of(workspace: Workspace, one: Certified) -> Known:
-    """A certificate to check with, and what speaks against it now."""
+def known_of(workspace: Workspace, one: Certified, above: Above | None = None) -> Known:
+    """A certificate to check with, and what speaks now against it, or against an authority above it."""
     fault = standing_fault(workspace, one.certificate, name_of(one), or_pending=True)
-    return replace(one.known, against=fault)
+    return replace(one.known, against=fault or (above or Above(workspace)).against(one.certificate))
 
 
 class Doubts:
@@ -159,14 +160,17 @@ class Doubts:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._judged: dict[bytes, Known] = {}
+        self._above = Above(workspace)
 
     def forget(self) -> None:
         self._judged.clear()
+        self._above = Above(self._workspace)
 
     def of(self, known: Known) -> Known:
         found = self._judged.get(known.octets)
         if found is None:
-            found = known_of(self._workspace, certified(known.octets, f"certificate {known.name}"))
+            one = certified(known.octets, f"certificate {known.name}")
+            found = known_of(self._workspace, one, self._above)
             self._judged[known.octets] = found
         return found
 
@@ -241,7 +245,8 @@ def issued_to(
 def known_to(workspace: Workspace, entity: EntityId, usage: KeyUsage) -> tuple[Known, ...]:
     """The certificates that this workspace issued to someone; where none is in use, the revoked, with why not."""
     every = list(issued_to(workspace, entity, usage)) or list(issued_to(workspace, entity, usage, Status.REVOKED))
-    return tuple(known_of(workspace, one) for one in every)
+    above = Above(workspace)
+    return tuple(known_of(workspace, one, above) for one in every)
 
 
 def refuse_revoked(workspace: Workspace, entity: EntityId, usage: KeyUsage) -> None:

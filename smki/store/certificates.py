@@ -143,14 +143,16 @@ class Certificates:
             for key, issuer, serial, subscriber, request in rows
         }
 
-    def serving(self, entities: Sequence[bytes], usage: KeyUsage, now: datetime) -> list[tuple[bytes, bytes, bytes]]:
-        """Of many entities, the certificates in use for a usage: whose, the key's hash, DER."""
+    def serving(
+        self, entities: Sequence[bytes], usage: KeyUsage, now: datetime
+    ) -> list[tuple[bytes, int, bytes, bytes]]:
+        """Of many entities, the certificates in use for a usage: whose, by which issuer, the key's hash, DER."""
         rows = self._engine.execute(
-            f"SELECT entity, key_hash, der FROM certificate WHERE entity IN ({places(entities)})"
+            f"SELECT entity, issuer, key_hash, der FROM certificate WHERE entity IN ({places(entities)})"
             " AND usage = ? AND status = ? AND not_before <= ? AND not_after >= ?",
             (*entities, USAGES.index(usage), Status.IN_USE.number, _seconds(now), _seconds(now)),
         ).fetchall()
-        return [(bytes(entity), bytes(key_hash), bytes(der)) for entity, key_hash, der in rows]
+        return [(bytes(entity), issuer, bytes(key_hash), bytes(der)) for entity, issuer, key_hash, der in rows]
 
     def in_use(self, entities: Sequence[bytes], now: datetime) -> dict[Use, int]:
         """How many certificates in use each entity has for each usage, in each role: one EUI-64 may have several."""

@@ -11,11 +11,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from smki.authority.standing import Word, authority_faults, fault_of, judged_path, standing_of
+from smki.authority.standing import Above, Word, authority_faults, fault_of, judged_path, revoked_issuers, standing_of
 from smki.authority.workspace import Workspace
 from smki.entity import EntityId, KeyUsage, RemotePartyRole
 from smki.errors import InvalidInput
-from smki.parties.keys import Certified, certified
+from smki.parties.keys import Certified, certified, known_of
 from smki.pki.holder import UNREADABLE
 from smki.pki.kind import Kind
 from smki.pki.path import InvalidPath, ValidPath
@@ -135,17 +135,34 @@ class Parties:
         """The one key agreement key of each device: of the certificate in use, or of the one that was given."""
         now = self._workspace.clock()
         found: dict[EntityId, dict[bytes, DeviceKey]] = {device: {} for device in devices}
+        against: dict[EntityId, Fault] = {}
+        above = Above(self._workspace)
         for device, keys in found.items():
             for one in self._given.get((device, KeyUsage.KEY_AGREEMENT), []):
-                if one.known.is_valid(now):
+                if not one.known.is_valid(now):
+                    continue
+                fault = known_of(self._workspace, one, above).against
+                if fault is None:
                     keys[one.known.point] = DeviceKey(one.holder.public_key, one.known.point)
+                else:
+                    code = _CODES.get(fault.code, "broker.device-key")
+                    against[device] = Fault(code, fault.message, fault.remedy)
         unknown = [device.octets for device, keys in found.items() if not keys]
+        revoked = revoked_issuers(self._workspace)
         for start in range(0, len(unknown), _PIECE):
             piece = unknown[start : start + _PIECE]
-            for octets, key_hash, der in self._store.certificates.serving(piece, KeyUsage.KEY_AGREEMENT, now):
+            for octets, issuer, key_hash, der in self._store.certificates.serving(piece, KeyUsage.KEY_AGREEMENT, now):
+                device = EntityId(octets)
+                if issuer in revoked:
+                    why = f"the authority of {device} is {revoked[issuer].text}"
+                    against[device] = Fault("broker.revoked", why, "have the device given other certificates")
+                    continue
                 key = self._key_of(key_hash, der)
-                found[EntityId(octets)][key.point] = key
-        return {device: _only(device, tuple(keys.values())) for device, keys in found.items()}
+                found[device][key.point] = key
+        return {
+            device: _only(device, tuple(keys.values())) if keys else against.get(device) or _only(device, ())
+            for device, keys in found.items()
+        }
 
     def _key_of(self, key_hash: bytes, der: bytes) -> DeviceKey:
         known = self._keys.get(key_hash)
