@@ -4,6 +4,7 @@ Nothing that exists is ever written over: a token once recorded is never made a 
 was taken away does not come back as an empty one.
 """
 
+import json
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -13,8 +14,9 @@ from smki.authority.anchors import FOLDER as ANCHORS
 from smki.authority.log import act, adopt_policies, record_audit_key, seal
 from smki.authority.safe_files import write_new
 from smki.authority.workspace import SETTINGS, SHIPPED, Ask, Clock, Person, Workspace, WorkspaceKind
-from smki.errors import Unavailable
+from smki.errors import Refused, Unavailable
 from smki.hsm.pin import Pin
+from smki.store.journal import MARK, refuse_loose
 from smki.store.records import TokenRecord
 from smki.store.store import Store
 
@@ -31,13 +33,22 @@ slots.removable = false
 """
 
 
-def found(home: Path, clock: Clock, ask: Ask, person: Person, kind: WorkspaceKind = "authority") -> Iterator[str]:
+def found(
+    home: Path,
+    clock: Clock,
+    ask: Ask,
+    person: Person,
+    kind: WorkspaceKind = "authority",
+    journal: Path | None = None,
+) -> Iterator[str]:
     """Make the workspace, or complete it; yield a line for each thing made. What exists keeps its kind."""
     home = home.absolute()
+    if journal is not None:
+        yield from _make_journal(home, journal.absolute())
     yield from _make_folders(home, _FOLDERS)
     workspace = Workspace(home, clock, ask, person)
     try:
-        yield from _make_files(home, workspace.kind if (home / SETTINGS).exists() else kind)
+        yield from _make_files(home, workspace.kind if (home / SETTINGS).exists() else kind, journal)
         if workspace.kind == "user":
             yield from _make_folders(home, ((ANCHORS, 0o700),))
         yield from _make_store(workspace)
@@ -68,10 +79,36 @@ def _make_folders(home: Path, folders: tuple[tuple[str, int], ...]) -> Iterator[
         ) from None
 
 
-def _make_files(home: Path, kind: WorkspaceKind) -> Iterator[str]:
+def _make_journal(home: Path, journal: Path) -> Iterator[str]:
+    """Begin one; in a workspace that stands there, the settings say where it is."""
+    if (home / SETTINGS).exists():
+        raise Refused(
+            "workspace.exists",
+            f"{home} is a workspace already, and its settings are not changed",
+            f"touch {journal / MARK}, write journal = {_quoted(journal)} below url in {SETTINGS}, and take a backup",
+        )
+    refuse_loose(journal)
+    if not (journal / MARK).exists():
+        write_new(journal / MARK, b"", 0o600)
+        yield f"journal {journal}"
+
+
+def _settings(kind: WorkspaceKind, journal: Path | None) -> bytes:
+    text = (SHIPPED / "policies" / _SETTINGS_OF[kind]).read_text(encoding="utf-8")
+    if journal is not None:
+        text = text.replace("[store]\n", f"[store]\njournal = {_quoted(journal.absolute())}\n", 1)
+    return text.encode()
+
+
+def _quoted(path: Path) -> str:
+    """As a string of TOML."""
+    return json.dumps(str(path))
+
+
+def _make_files(home: Path, kind: WorkspaceKind, journal: Path | None) -> Iterator[str]:
     shipped = SHIPPED / "policies"
     contents: list[tuple[str, Callable[[], bytes], int]] = [
-        (SETTINGS, (shipped / _SETTINGS_OF[kind]).read_bytes, 0o600),
+        (SETTINGS, lambda: _settings(kind, journal), 0o600),
         ("softhsm2.conf", lambda: _SOFTHSM_CONF.format(tokens=home / "tokens").encode(), 0o600),
     ]
     policies = [path for path in sorted(shipped.rglob("*.toml")) if path.name not in _SETTINGS_OF.values()]

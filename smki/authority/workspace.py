@@ -135,6 +135,11 @@ class Workspace:
         folder = self._settings.value.store.journal
         return None if folder is None else self.home / folder
 
+    @property
+    def keeps_every_act(self) -> bool:
+        """Whether a lost disk loses no act: of SQLite by a journal, of a server by its own means."""
+        return self.journal is not None or not self.store_url.startswith("sqlite:")
+
     @cached_property
     def hsm(self) -> "Hsm":
         from smki.hsm.description import load_descriptions

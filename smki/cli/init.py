@@ -19,22 +19,39 @@ from smki.cli.session import Session, pass_session
     show_default=True,
     help="A certificate authority, or a service user that signs commands.",
 )
+@click.option(
+    "--journal",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="A folder on a second disk: every act is written there too, and a lost database loses none.",
+)
 @json_option
 @pass_session
-def command(session: Session, folder: Path, kind: Any, as_json: bool) -> None:
+def command(session: Session, folder: Path, kind: Any, journal: Path | None, as_json: bool) -> None:
     """Make a workspace in DIR: settings, policies, a store, SoftHSM tokens; for an authority ceremonies to review.
 
     Run again, it makes what is missing and touches nothing else.
     """
     from smki.authority.founding import found
-    from smki.authority.workspace import Person
+    from smki.authority.workspace import Person, Workspace
 
     made: list[str] = []
-    for thing in found(folder, session.clock, session.ask, Person.from_system(), kind):
+    for thing in found(folder, session.clock, session.ask, Person.from_system(), kind, journal):
         made.append(thing)
         if not as_json:
             click.echo(f"made {thing}")
-    emit({"workspace": folder.absolute(), "made": made}, as_json, lambda: _say_next(folder, made))
+    workspace = Workspace(folder, session.clock, session.ask, Person.from_system())
+    is_kept = workspace.keeps_every_act
+    is_near = journal is not None and journal.stat().st_dev == folder.stat().st_dev
+
+    def human() -> None:
+        if made and not is_kept and workspace.kind == "authority":
+            click.echo("\nNo journal is kept: once the database is lost, no backup comes back that lacks a published")
+            click.echo("act. Name a second disk before the first certificate is issued (docs/backup.md).")
+        if is_near:
+            click.echo("\nThe journal is on the disk of the workspace: it outlives the database, and not that disk.")
+        _say_next(folder, made)
+
+    emit({"workspace": folder.absolute(), "made": made, "keeps_every_act": is_kept}, as_json, human)
 
 
 def _say_next(folder: Path, made: list[str]) -> None:

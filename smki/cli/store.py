@@ -53,6 +53,7 @@ def backup(session: Session, file: Path, as_json: bool) -> None:
         "octets": made.octets,
         "sha256": made.sha256,
         "rows": made.rows,
+        "keeps_every_act": session.workspace.keeps_every_act,
     }
 
     def human() -> None:
@@ -65,6 +66,8 @@ def backup(session: Session, file: Path, as_json: bool) -> None:
                 ("SHA-256", made.sha256),
             ]
         )
+        if not session.workspace.keeps_every_act:
+            click.echo("note: no journal is kept: this backup is refused once anything more is published", err=True)
 
     emit(data, as_json, human)
 
@@ -73,10 +76,11 @@ def backup(session: Session, file: Path, as_json: bool) -> None:
 @click.argument("file", metavar="[FILE]", required=False, type=click.Path(path_type=Path, dir_okay=False))
 @_against
 @_journal
+@click.option("--prune", is_flag=True, help="If FILE proves good, remove from the journal the acts that it holds.")
 @json_option
 @pass_session
 def verify(
-    session: Session, file: Path | None, against: tuple[Path, ...], journal: Path | None, as_json: bool
+    session: Session, file: Path | None, against: tuple[Path, ...], journal: Path | None, prune: bool, as_json: bool
 ) -> int:
     """Prove a backup by restoring it to where it is thrown away; without FILE, the store itself.
 
@@ -86,11 +90,13 @@ def verify(
     from smki.authority.backup.act import prove_backup, prove_store
 
     workspace = session.workspace
+    if prune and (file is None or (journal or workspace.journal) is None):
+        raise click.UsageError("--prune wants a FILE, and a journal")
     if file is None:
         proof = prove_store(workspace, against)
     else:
         with _progress(file) as advance:
-            proof = prove_backup(workspace, file, against, journal or workspace.journal, advance)
+            proof = prove_backup(workspace, file, against, journal or workspace.journal, advance, prune_journal=prune)
     emit(_proof(proof), as_json, lambda: _show(proof))
     return 5 if proof.faults else 1 if proof.shortfalls else 0
 
@@ -99,6 +105,7 @@ def _proof(proof: "Proof") -> dict[str, Any]:
     return {
         "log_size": proof.entries,
         "replayed": proof.replayed,
+        "pruned": proof.pruned,
         "sha256": proof.sha256,
         "faults": list(proof.faults),
         "forgets": [{"code": item.code, "message": item.message} for item in proof.shortfalls],
@@ -109,6 +116,8 @@ def _show(proof: "Proof") -> None:
     rows = [("log entries", str(proof.entries))]
     if proof.sha256 is not None:
         rows += [("acts from the journal", str(proof.replayed)), ("SHA-256", proof.sha256)]
+    if proof.pruned:
+        rows.append(("pruned", f"{proof.pruned} acts that the backup holds"))
     rows.append(("faults", "\n".join(proof.faults) or "none"))
     forgets = "\n".join(f"{item.message} [{item.code}]" for item in proof.shortfalls)
     fields([*rows, ("forgets", forgets or "nothing that was published")])

@@ -110,6 +110,9 @@ class Recorder:
     def batches(self, sql: str, count: int) -> Iterator[list[tuple[Any, ...]]]:
         return self._engine.batches(sql, count)
 
+    def sparing(self) -> AbstractContextManager[None]:
+        return self._engine.sparing()
+
     def transaction(self) -> AbstractContextManager[None]:
         return self._engine.transaction()
 
@@ -229,6 +232,19 @@ def refuse_loose(folder: Path) -> None:
             f"others can change {folder} (mode {mode:04o})",
             f"chmod {mode & ~0o022:04o} {folder}, as its owner, and ask who could have used it",
         )
+
+
+def prune(folder: Path, size: int) -> int:
+    """Remove the acts that a backup of a log of this size holds; say how many. By their names: an act of the time in
+    which the backup was written may be older than its file, and not be in it."""
+    refuse_loose(folder)
+    held = [path for path in folder.glob("[0-9]" * _DIGITS) if int(path.name) < size]
+    try:
+        for path in sorted(held):
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise Unavailable("journal.closed", f"{folder}: {error.strerror}", "mend the disk of the journal") from None
+    return len(held)
 
 
 def _after(path: Path) -> int | None:

@@ -7,7 +7,7 @@ published. Restoring is an act, and its entry stands in the restored store from 
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,7 +23,7 @@ from smki.store.backup.form import Header, Reader
 from smki.store.backup.load import load
 from smki.store.backup.place import empty_place, scratch
 from smki.store.engine import Engine, open_engine
-from smki.store.journal import Journal, replay
+from smki.store.journal import Journal, prune, replay
 from smki.store.note import read_checkpoint
 from smki.store.records import Act
 from smki.store.store import Store
@@ -48,6 +48,8 @@ class Proof:
     """It contradicts itself."""
     shortfalls: tuple[Shortfall, ...]
     """What the world knows and it does not."""
+    pruned: int = 0
+    """Acts that were removed from the journal, because the backup has them."""
 
 
 def prove_backup(
@@ -56,14 +58,20 @@ def prove_backup(
     folders: Sequence[Path],
     journal: Path | None,
     progress: Progress = lambda _: None,
+    *,
+    prune_journal: bool = False,
 ) -> Proof:
-    """All that a restore does, into a database that is thrown away."""
+    """All that a restore does, into a database that is thrown away. Of a backup that proved good, the acts it has
+    may be removed from the journal."""
     with (
         tempfile.TemporaryDirectory(dir=workspace.home, prefix=".verifying-") as folder,
         _opened(path) as file,
         scratch(Path(folder) / "store.db") as engine,
     ):
-        return _fill(workspace, file, engine, folders, journal, progress)[1]
+        header, proof = _fill(workspace, file, engine, folders, journal, progress)
+    if journal is None or not prune_journal or proof.faults or proof.shortfalls:
+        return proof
+    return replace(proof, pruned=prune(journal, header.log_size))
 
 
 def prove_store(workspace: Workspace, folders: Sequence[Path]) -> Proof:
