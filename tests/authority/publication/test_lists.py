@@ -304,6 +304,13 @@ def test_a_complete_and_a_delta_are_never_of_one_moment(desk: Desk) -> None:
 # The policy
 
 
+def test_every_revocation_is_to_be_out_within_the_hour(desk: Desk) -> None:
+    """Also of an issuing authority, on its root's list."""
+    standings = schedule(desk.house.workspace)
+    assert {one.authority.tier for one in standings} == {"root", "issuing"}
+    assert {one.rule.within for one in standings} == {HOUR}
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
