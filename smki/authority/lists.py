@@ -5,12 +5,14 @@ kept while its file stays the same, and asked without being taken apart: an entr
 form DER allows, so that a number that is nowhere in the octets is not listed.
 """
 
+import fcntl
 import hashlib
 import os
 import re
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +24,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from smki.authority.anchors import believed
 from smki.authority.safe_files import read_bounded, write_over
-from smki.errors import InvalidInput, Refused
+from smki.authority.standing import REVOKED, standing_fault
+from smki.errors import InvalidInput, Refused, Unavailable
 from smki.pki.chain import crl_faults
 from smki.pki.crl_reading import ReadList, der_of, read_list
 from smki.pki.distribution_point import scope_of
@@ -45,7 +48,7 @@ if TYPE_CHECKING:
 
 FOLDER = "crls"
 MAX_FILE_OCTETS = 2 * MAX_CRL_OCTETS  # as PEM
-_MOST_FILES = 100
+MOST_FILES = 600  # of a hundred authorities: complete and delta, for each scope
 _SUFFIX = ".crl"
 _FEW = 16  # questions to a list that are answered by searching it
 _NUMBER_OCTETS = 18  # of a serial number of ours, with its tag and length
@@ -142,9 +145,12 @@ class Lists:
             entries = sorted(os.scandir(self._workspace.home / FOLDER), key=lambda entry: entry.name)
         except FileNotFoundError:
             return
-        for entry in entries[: _MOST_FILES + 1]:
-            if entry.name.startswith("."):
-                continue
+        entries = [entry for entry in entries if not entry.name.startswith(".")]
+        if len(entries) > MOST_FILES:  # none is passed over: it may be the one that names a stolen key
+            raise InvalidInput(
+                "crl.count", f"{FOLDER}/ has {len(entries)} files", f"keep {MOST_FILES} at most: the newest of each"
+            )
+        for entry in entries:
             status = entry.stat()
             stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
             kept = self._kept.get(entry.name)
@@ -186,12 +192,11 @@ def take_in(workspace: "Workspace", octets: bytes) -> Taken:
     if crl.unknown_critical:
         raise Refused("crl.extension", f"{crl} has critical extensions not known here", "do not use it")
     new = Listing(der, read_list(der, _signer(workspace, crl)))
-    before = [one for one in workspace.lists.all() if _same_source(one, new)]
-    is_new = _refuse_older(new, der, before)
-    if is_new:
-        folder = workspace.home / FOLDER
-        folder.mkdir(mode=0o700, exist_ok=True)
-        write_over(folder / f"{_identity(new)}{_SUFFIX}", der, 0o600)
+    with _alone(workspace.home / FOLDER) as folder:
+        before = [one for one in workspace.lists.all() if _same_source(one, new)]
+        is_new = _refuse_older(new, der, before)
+        if is_new:
+            write_over(folder / f"{_identity(new)}{_SUFFIX}", der, 0o600)
     return Taken(
         name=str(crl.issuer),
         number=new.number,
@@ -200,6 +205,21 @@ def take_in(workspace: "Workspace", octets: bytes) -> Taken:
         next_update=new.next_update,
         is_new=is_new,
     )
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[Path]:
+    """Nobody else compares numbers and replaces lists meanwhile: an older one would come over a newer."""
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise Unavailable("crl.closed", f"{folder}: {error.strerror}", "make it a folder you may write to") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield folder
+    finally:
+        os.close(descriptor)
 
 
 def _refuse_older(new: Listing, der: bytes, before: Sequence[Listing]) -> bool:
@@ -249,12 +269,20 @@ def _signer(workspace: "Workspace", crl: PathCrl) -> ec.EllipticCurvePublicKey:
             continue
         if der in between and isinstance(find_path(one, anchors, read, workspace.clock(), options), InvalidPath):
             continue
+        _refuse_revoked(workspace, der, crl)
         return _key_of(der)
     raise Refused(
         "crl.signer",
         f"{crl} is by no authority this workspace believes",
         "put the certificates of the root and of the issuing authority into the workspace's folder anchors/",
     )
+
+
+def _refuse_revoked(workspace: "Workspace", authority: bytes, crl: PathCrl) -> None:
+    """A stolen key's number would stand in the way of all that comes after it; what it issued is refused anyway."""
+    fault = standing_fault(workspace, load_certificate(authority, "an authority"), f"authority {crl.issuer}")
+    if fault is not None and fault.code == REVOKED:
+        raise Refused(fault.code, fault.message, "fetch the lists of its successor")
 
 
 def _keys(workspace: "Workspace", der: bytes) -> Iterator[ec.EllipticCurvePublicKey]:

@@ -1,5 +1,8 @@
 """Lists that a workspace is given: by whom it believes, whole, newer than before; what they say of certificates."""
 
+import fcntl
+import os
+import threading
 from datetime import timedelta
 from pathlib import Path
 
@@ -7,15 +10,17 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from smki.authority.lists import FOLDER, take_in
+from smki.authority.lists import FOLDER, MOST_FILES, take_in
+from smki.authority.safe_files import write_over
 from smki.authority.standing import Word, standing_of
 from smki.entity import KeyUsage, RemotePartyRole
 from smki.errors import SmkiError
+from smki.pki.holder import load_certificate
 from smki.pki.reason import Reason
 from tests.authority.desk import code_of
-from tests.house import NOW, House, founded
+from tests.house import NOW, House, founded, opened
 from tests.parties.lists import DAY, made_list
-from tests.parties.people import SUPPLIER, believe, certificate, root
+from tests.parties.people import SUPPLIER, believe, certificate, issuing, root
 from tests.pki.hierarchy import make
 
 _KEY = ec.generate_private_key(ec.SECP256R1())
@@ -154,8 +159,6 @@ def test_a_file_that_was_changed_is_not_passed_over(user: House) -> None:
 
 
 def test_the_folder_is_guarded(user: House, tmp_path: Path) -> None:
-    from tests.house import opened
-
     take_in(user.workspace, made_list(SERIAL))
     (path,) = (user.home / FOLDER).iterdir()
     path.chmod(0o666)
@@ -169,3 +172,40 @@ def test_the_roots_list_is_about_authorities(user: House) -> None:
     taken = take_in(user.workspace, made_list(77, signer=root()))
     assert taken.entries == 1
     assert word(user) is Word.UNKNOWN
+
+
+def test_an_older_list_does_not_come_over_a_newer_when_two_come_at_once(user: House) -> None:
+    take_in(user.workspace, made_list(number=1))
+    (path,) = (user.home / FOLDER).iterdir()
+    told: list[str] = []
+
+    def older() -> None:
+        other = opened(user.home)
+        told.append(code_of(lambda: take_in(other.workspace, made_list(number=2))))
+        other.workspace.close()
+
+    folder = os.open(user.home / FOLDER, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)  # as whoever takes in list 3 at the same time
+    thread = threading.Thread(target=older)
+    thread.start()
+    thread.join(1)
+    assert thread.is_alive(), "it waits"
+    write_over(path, made_list(SERIAL, number=3), 0o600)
+    os.close(folder)
+    thread.join(30)
+    assert told == ["crl.older"]
+    assert word(user) is Word.REVOKED
+
+
+def test_no_list_is_passed_over_where_there_are_many(user: House) -> None:
+    take_in(user.workspace, made_list(SERIAL))
+    for number in range(MOST_FILES):
+        (user.home / FOLDER / f"0{number}").write_bytes(b"")
+    assert code_of(lambda: word(user)) == "crl.count"
+
+
+def test_a_revoked_authority_makes_no_list(user: House) -> None:
+    serial = load_certificate(issuing().der, "it").serial_number
+    take_in(user.workspace, made_list(number=1))
+    take_in(user.workspace, made_list(serial, signer=root()))
+    assert code_of(lambda: take_in(user.workspace, made_list(number=1 << 60))) == "key.revoked"
