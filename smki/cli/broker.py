@@ -156,17 +156,9 @@ def _run(
 
 def _wake(count: int, why: set[str]) -> None:
     """Somebody must look: a line that cannot be missed, and an event for what watches logs."""
-    import structlog
+    from smki.cli.journal import journal
 
-    logger = structlog.wrap_logger(
-        structlog.PrintLogger(sys.stderr),
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
-        ],
-    )
-    logger.critical("broker.held", count=count, findings=sorted(why)[:10])
+    journal(for_machines=True)("broker.held", level="critical", count=count, findings=sorted(why)[:10])
     click.secho(f"*** {count} COMMANDS ARE HELD: a person must look at them ***", fg="red", bold=True, err=True)
     for text in sorted(why)[:10]:
         click.echo(f"  {text}", err=True)

@@ -91,6 +91,7 @@ def watch(session: Session, every: float, again: float, once: bool) -> int:
     import threading
     from datetime import timedelta
 
+    from smki.cli.journal import journal
     from smki.errors import Unavailable
     from smki.parties.broker.alarm import Alarm, look
 
@@ -98,33 +99,21 @@ def watch(session: Session, every: float, again: float, once: bool) -> int:
     if threading.current_thread() is threading.main_thread():
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: stop.set())
-    log, alarm = _log(), Alarm(timedelta(seconds=again))
-    log.info("broker.watching", every=every, again=again)
+    tell, alarm = journal(), Alarm(timedelta(seconds=again))
+    tell("broker.watching", level="info", every=every, again=again)
     while True:
         try:
             alerts = look(session.workspace, alarm)
         except Unavailable as error:
-            log.warning("broker.watch-blind", code=error.code, message=error.message)
+            tell("broker.watch-blind", level="warning", code=error.code, message=error.message)
             session.close()  # the database is opened anew
             alerts = []
         for alert in alerts:
-            log.critical("broker.held", **_fields(alert))
+            tell("broker.held", level="critical", **_fields(alert))
         if once or stop.wait(every):
             break
-    log.info("broker.watch-ended")
+    tell("broker.watch-ended", level="info")
     return 6 if once and alerts else 0
-
-
-def _log() -> Any:
-    import structlog
-
-    terminal = sys.stderr.isatty()
-    processors: list[Any] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(),
-    ]
-    return structlog.wrap_logger(structlog.PrintLogger(sys.stderr), processors=processors)
 
 
 def _fields(alert: "Alert") -> dict[str, Any]:

@@ -5,14 +5,19 @@ from collections.abc import Callable
 from typing import Any
 
 
-def journal() -> Callable[..., None]:
-    """A function that takes an event's name and its facts. Nothing secret is ever a fact."""
+def journal(*, for_machines: bool = False) -> Callable[..., None]:
+    """A function that takes an event's name and its facts. Nothing secret is ever a fact.
+
+    How urgent an event is, its fact `level` says. `for_machines`: a person is told in other words, so JSON always.
+    """
     import structlog
 
-    terminal = sys.stderr.isatty()
-    processors: list[Any] = [structlog.processors.TimeStamper(fmt="iso", utc=True)]
-    processors.append(structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer())
-    log = structlog.wrap_logger(structlog.PrintLogger(sys.stderr), processors=processors)
+    renderer: Any = structlog.processors.JSONRenderer()
+    if sys.stderr.isatty() and not for_machines:
+        # What comes from outside moves no cursor and writes no second line.
+        renderer = structlog.dev.ConsoleRenderer(repr_native_str=True)
+    stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
+    log = structlog.wrap_logger(structlog.PrintLogger(sys.stderr), processors=[stamp, renderer])
 
     def tell(event: str, **facts: Any) -> None:
         log.msg(event, **facts)
