@@ -12,7 +12,7 @@ from typing import Any
 
 from smki.authority.estate import belief
 from smki.authority.log import acts, seal
-from smki.authority.standing import REVOKED, Word, fault_of, of_record
+from smki.authority.standing import REVOKED, Above, Word, fault_of, of_record
 from smki.authority.workspace import Workspace
 from smki.device.update import CANCELLED
 from smki.entity import EntityId
@@ -250,11 +250,12 @@ def _devices(proven: list[Proven | Told]) -> list[EntityId]:
 def _issued(workspace: Workspace, device: EntityId) -> Iterator[Known]:
     """The certificates of a device: of a rotation the new one too, which nobody has seen in use yet.
 
-    One that was revoked proves nothing, and says so.
+    One that was revoked, or whose authority was, proves nothing, and says so.
     """
+    above = Above(workspace)
     for record in list(workspace.store.certificates.find(Query(entity=device, now=workspace.clock()))):
-        known = certified(record.der, f"certificate {record.serial}").known
+        one = certified(record.der, f"certificate {record.serial}")
         standing = of_record(workspace, record)
         revoked = standing.word is Word.REVOKED
         against = fault_of(workspace, standing, f"certificate {record.serial} of {device}") if revoked else None
-        yield replace(known, against=against)
+        yield replace(one.known, against=against or above.against(one.certificate))

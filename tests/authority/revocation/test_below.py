@@ -9,6 +9,7 @@ from smki.authority.registration import named, officers_in_force
 from smki.entity import DeviceType, KeyUsage
 from smki.parties.broker.parties import DeviceKey, Parties
 from smki.parties.keys import Doubts, certified, known_to, register_faults
+from smki.parties.outcomes import _issued
 from smki.pki.holder import load_certificate
 from smki.pki.reason import Reason
 from smki.pki.status import Status
@@ -99,3 +100,14 @@ def test_devices_are_told_of_no_revoked_authority_for_devices(world: World) -> N
     assert len(_device_issuers(world.workspace)) == 1
     take_away(world, "device")
     assert not _device_issuers(world.workspace)
+
+
+def test_what_a_device_below_it_answers_is_not_believed(world: World) -> None:
+    device = in_use(world)
+    assert device.entity is not None
+    (known,) = _issued(world.workspace, device.entity)
+    assert known.against is None
+    take_away(world, "device")
+    (known,) = _issued(world.workspace, device.entity)
+    assert known.against is not None
+    assert known.against.code == "key.revoked"
