@@ -17,7 +17,7 @@ from smki.authority.ceremony.plan import key_of, subject_of
 from smki.authority.ocsp.kept import Answer
 from smki.authority.ocsp.policy import OcspPolicy
 from smki.authority.ocsp.register import standings
-from smki.authority.ocsp.responders import Appointed, appointed, public_key_of
+from smki.authority.ocsp.responders import Appointed, State, appointed, public_key_of
 from smki.authority.workspace import Workspace
 from smki.errors import Refused, SmkiError, Unavailable
 from smki.hsm.key import SCALAR_OCTETS, HsmPrivateKey
@@ -121,8 +121,16 @@ class Desk:
                 counter = self._counter(item)
                 if counter is not None:
                     counters[number] = counter
+        self._tell_ended(counters, {item.record: item.state(now) for item in here})
         self._counters = counters
         self._looked_at = time.monotonic()
+
+    def _tell_ended(self, counters: dict[int, Counter], states: dict[ResponderRecord, State]) -> None:
+        """For whom nobody answers from now on: clients are told to come later, and somebody here why."""
+        for number in self._counters.keys() - counters.keys():
+            last = self._counters[number].appointed
+            facts = {"authority": last.authority.name, "serial": str(last.record.serial)}
+            self._tell("ocsp.ended", level="error", **facts, state=states.get(last.record, "not served"))
 
     def _counter(self, item: Appointed) -> Counter | None:
         """The one there is, or a new one; where its key cannot be had now, an older one may answer instead."""

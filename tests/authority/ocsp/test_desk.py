@@ -169,7 +169,7 @@ def test_an_answer_ends_with_the_responder_at_the_latest(answering: House) -> No
 
 
 def test_a_responder_that_was_revoked_answers_no_longer(answering: House) -> None:
-    desk, _ = told(answering)
+    desk, events = told(answering)
     desk.open()
     (mine,) = (item for item in appointed(answering.workspace) if item.authority.name == OCA)
     found = plan(answering.workspace, asked(mine.certificate))
@@ -177,6 +177,10 @@ def test_a_responder_that_was_revoked_answers_no_longer(answering: House) -> Non
     assert [item.state(now()) for item in appointed(answering.workspace) if item.authority.name == OCA] == ["revoked"]
     desk._looked_at = 0
     assert len(desk.look()) == 1
+    desk._look()
+    assert [(event, facts["authority"], facts["state"]) for event, facts in events[2:]] == [
+        ("ocsp.ended", OCA, "revoked")
+    ]
     assert desk.answer([query(answering, 5)]) == [Failure.TRY_LATER]
     assert isinstance(desk.answer([query(answering, 5, authority=INFRASTRUCTURE)])[0], Answer)
 
