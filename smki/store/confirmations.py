@@ -54,15 +54,18 @@ class Confirmations:
         ).fetchall()
         return tuple(_record(row) for row in rows)
 
-    def ready(self, now: datetime, limit: int, after: tuple[int, bytes] = (-1, b"")) -> list[tuple[int, bytes]]:
-        """Moment and digest of what waits, and has a word of both sides to release it: the oldest first."""
+    def ready(self, now: datetime, limit: int, after: tuple[bytes, bytes] = (b"", b"")) -> list[tuple[bytes, bytes]]:
+        """Counter and digest of what waits, and has a word of both sides to release it.
+
+        By counters, for a device takes none that is below another it took.
+        """
         second = _seconds(now)
         rows = self._engine.execute(
-            "SELECT at, digest FROM quarantine WHERE state = ? AND (at > ? OR at = ? AND digest > ?)"
-            f" AND {_BY} AND {_BY} ORDER BY at, digest LIMIT ?",
+            "SELECT counter, digest FROM quarantine WHERE state = ? AND (counter > ? OR counter = ? AND digest > ?)"
+            f" AND {_BY} AND {_BY} ORDER BY counter, digest LIMIT ?",
             (_WAITING, after[0], after[0], after[1], "originator", second, "broker", second, limit),
         ).fetchall()
-        return [(at, bytes(digest)) for at, digest in rows]
+        return [(bytes(counter), bytes(digest)) for counter, digest in rows]
 
     def counts(self, now: datetime) -> dict[tuple[str, str], int]:
         """How many of each pattern wait with a word to release them, by whose officer it is."""

@@ -1,6 +1,7 @@
 """The broker's desk: everything that one run works with, put together."""
 
 from collections.abc import Callable, Generator, Iterable, Sequence
+from itertools import groupby
 
 from smki.authority.workspace import Workspace
 from smki.entity import EntityId
@@ -53,7 +54,7 @@ class BrokerDesk:
 
     def hand_out(self) -> Generator[Outcome]:
         """All that officers of both sides have released, and nobody rejected since."""
-        after = -1, b""
+        after = b"", b""
         store = self._workspace.store
         while found := store.confirmations.ready(self._workspace.clock(), CHUNK, after):
             after = found[-1]
@@ -62,6 +63,5 @@ class BrokerDesk:
 
     def release(self, records: Sequence[QuarantineRecord]) -> Generator[Outcome]:
         """What was held and is released on record: judged again by every other rule, as things stand now."""
-        for local in (False, True):
-            chosen = [record for record in records if record.local is local]
-            yield from self.admission.submit(self._requesting.released(chosen), local=local)
+        for local, chosen in groupby(records, lambda record: record.local):  # in their order: counters only go on
+            yield from self.admission.submit(self._requesting.released([*chosen]), local=local)

@@ -72,8 +72,9 @@ class Stats:
 def stats(workspace: Workspace, since: datetime | None, by: By, user: EntityId | None = None) -> Stats:
     """Since a moment; or the last day by hours, the last month by days."""
     now = workspace.clock()
-    begin = _whole(now - DEFAULT[by] + STRETCH[by] if since is None else since, by)
-    if not now - timedelta(seconds=KEPT[HOURS]) <= begin <= now:
+    since = now - DEFAULT[by] + STRETCH[by] if since is None else since
+    begin = _whole(since, by)
+    if not now - timedelta(seconds=KEPT[HOURS]) <= since <= now:
         raise InvalidInput("stats.since", "that is not in the last 90 days", "tallies are kept for so long")
     rows = _rows(workspace, user, HOURS, begin)
     recent = _rows(workspace, user, SECONDS, now - timedelta(seconds=max(_RATES)))

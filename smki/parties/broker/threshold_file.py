@@ -127,7 +127,7 @@ def _limit(table: _LimitTable, kind: Kind, use_cases: UseCases) -> Limit:
     if kind == "own" and (table.of == "all" or table.roles is not None):
         raise _form(f"{table.name}: a user's own limit is for itself, in every role")
     ceiling = MOST_SUPPLY_OFF[table.of]
-    if codes is not None and codes & SUPPLY_OFF and table.count > ceiling:
+    if codes is not None and codes <= SUPPLY_OFF and table.count > ceiling:
         raise Refused(
             "thresholds.ceiling",
             f"{table.name}: {table.count} of what turns supply off; {ceiling} are held anyway",

@@ -76,3 +76,17 @@ def submit(home: Path, files: Path, source: Path, out: Path, *more: Path) -> Non
     typed += ["--token", "keys", "--key", "broker", "--keep-secrets", str(METERS)]
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # what it says of its commands is in the file
     sys.exit(run(typed, Session(clock=lambda: NOW)))
+
+
+def hand_out(home: Path, files: Path, out: Path) -> None:
+    """What officers released, as an operator has it given out."""
+    from smki.cli.main import run
+    from smki.cli.session import Session
+    from smki.parties.broker import desk
+
+    vars(admission)["CHUNK"] = vars(desk)["CHUNK"] = CHUNK
+    typed = ["--home", str(home), "broker", "quarantine", "hand-out", "--out", str(files / out)]
+    typed += ["--certificate", str(files / "broker.der"), "--certificates", str(files / "others.pem")]
+    typed += ["--token", "keys", "--key", "broker"]
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    sys.exit(run(typed, Session(clock=lambda: NOW)))
