@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 from smki.authority.registration import named
@@ -144,12 +145,11 @@ class _Planning:
     def _chosen(self) -> list[Target]:
         asked = self._asked
         if asked.organisation is not None:
-            return list(self._of_organisation(asked.organisation))
-        if len(asked.serials) > self._policy.largest_request:
-            most = self._policy.largest_request
-            raise Refused(
-                "revoke.count", f"{len(asked.serials)} certificates, and {most} are allowed", "ask in parts"
-            )
+            most = self._policy.largest_request + 1  # of millions, no more are held than it takes to refuse them
+            every = sorted(islice(self._of_organisation(asked.organisation), most), key=_key)
+            self._refuse_count(len(every))
+            return every
+        self._refuse_count(len(asked.serials))
         found = self._store.revocations.targets(asked.serials)
         known = Counter(one.serial for one in found)
         if missing := [str(serial) for serial in asked.serials if serial not in known]:
@@ -161,6 +161,11 @@ class _Planning:
         if twice := [str(serial) for serial, count in known.items() if count > 1]:
             raise Refused("revoke.which", f"two authorities issued {words(twice)}", "report this")
         return found
+
+    def _refuse_count(self, count: int) -> None:
+        most = self._policy.largest_request
+        if count > most:
+            raise Refused("revoke.count", f"{count} certificates, and {most} are allowed", "ask in parts")
 
     def _of_organisation(self, name: str) -> Iterator[Target]:
         """All it has, but for what is over and for kinds that are not revoked here."""

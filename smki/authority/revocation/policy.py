@@ -163,6 +163,11 @@ def _rule(kind: Kind, table: _KindTable) -> KindRule:
         )
     if not 0 <= table.approve_above <= MOST_ALONE:
         raise _refused(f"kinds.{kind.value}.approve_above = {table.approve_above}", f"give 0 to {MOST_ALONE}")
+    if not table.revocable and kind is not Kind.DEVICE:
+        raise _refused(
+            f"kinds.{kind.value}.revocable = false",
+            "make it true: only devices ask for no list, and any other compromised key must be heard of",
+        )
     if kind.is_authority and table.approve_above:
         raise _refused(
             f"kinds.{kind.value}.approve_above = {table.approve_above}",

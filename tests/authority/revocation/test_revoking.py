@@ -277,6 +277,9 @@ def test_a_request_has_a_largest_size(world: World) -> None:
     record = world.organisation()
     world.policy("largest_request = 500_000", "largest_request = 1")
     assert code_of(lambda: world.plan(record, Serial.parse("4A" + "07" * 15))) == "revoke.count"
+    world.organisation(usage=KeyUsage.KEY_AGREEMENT)
+    reason = Reason.CESSATION_OF_OPERATION
+    assert code_of(lambda: world.plan(organisation=NORTH, reason=reason)) == "revoke.count", "nor one by a name"
 
 
 # What follows
