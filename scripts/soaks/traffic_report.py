@@ -8,6 +8,9 @@ from scripts.soaks.traffic_attacks import STRATEGIES, Strategy
 from scripts.soaks.traffic_users import Event
 from smki.parties.anomaly.explain import Finding
 
+_FEW = 10
+"""What counts all users together holds some of others too, before the robbed one's are held by themselves."""
+
 
 def soak(
     days: int, seed: int, tell: Tell, strategies: Sequence[Strategy] = STRATEGIES, names: Collection[str] = ()
@@ -53,5 +56,5 @@ def _not_prompt(told: list[Told]) -> Iterator[str]:
     for one in told:
         if one.strategy.tenfold and not one.is_prompt:
             yield f"{one.strategy.name}: {one.before_first} of {one.excess} passed before the first was held"
-        if one.others_waiting:
+        if one.others_waiting > _FEW:
             yield f"{one.strategy.name}: {one.others_waiting} commands of parties that were not robbed were held"
