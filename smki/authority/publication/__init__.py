@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from smki.authority.safe_files import write_over
 from smki.authority.workspace import Workspace
 from smki.errors import Unavailable
 
-_FOLDER_MODE = 0o755
+_FOLDER_MODE, _FILE_MODE = 0o755, 0o644
 
 
 def publish(workspace: Workspace, name: str, data: bytes) -> None:
@@ -26,6 +27,15 @@ def published(workspace: Workspace, name: str) -> str | None:
         return (workspace.home / "published" / name).read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return None
+
+
+def is_plain(path: Path) -> bool:
+    """A file of its own that everybody may read: no link, no other mode."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISREG(status.st_mode) and stat.S_IMODE(status.st_mode) == _FILE_MODE
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from smki.authority.publication.making import made
 from smki.authority.publication.schedule import Standing, publishers, standing_of
 from smki.authority.publication.site import is_behind, refresh_site, refuse_behind
 from smki.authority.workspace import Workspace
-from smki.errors import Refused, SmkiError
+from smki.errors import IntegrityFailure, Refused, SmkiError
 from smki.pki.verdict import Fault
 from smki.store.records import AuthorityRecord, CrlRecord
 from smki.store.transaction import Transaction
@@ -88,21 +88,28 @@ def publish_lists(workspace: Workspace, names: tuple[str, ...] = (), *, even_if_
             return Run(outcomes)
         seal(workspace)
         refresh_site(workspace)
-    except SmkiError as error:  # the lists are out, which matters most
+    except (SmkiError, OSError) as error:  # the lists are out, which matters most
         return Run(outcomes, _fault(error))
     return Run(outcomes)
 
 
-def _fault(error: SmkiError) -> Fault:
+def _fault(error: SmkiError | OSError) -> Fault:
+    if isinstance(error, OSError):  # of a folder that is not as we made it
+        where = "" if error.filename is None else f"{error.filename}: "
+        return Fault("file.read", f"{where}{error.strerror or error}", "mend the folder, or its permissions")
     return Fault(error.code, error.message, error.remedy)
 
 
 def _one(workspace: Workspace, authority: AuthorityRecord, even_if_not_due: bool) -> Outcome:
     record, overtaken = None, False
     written: tuple[str, ...] = ()
+    damage: IntegrityFailure | None = None
     try:
         refuse_behind(workspace)
-        written = bring_up(workspace, authority)
+        try:
+            written = bring_up(workspace, authority)
+        except IntegrityFailure as error:  # of the list before: no reason to make no other
+            damage = error
         standing = standing_of(workspace, authority)
         if not standing.has_ended and (even_if_not_due or standing.is_due):
             try:
@@ -110,7 +117,9 @@ def _one(workspace: Workspace, authority: AuthorityRecord, even_if_not_due: bool
             except _Overtaken:
                 overtaken = True
             written += bring_up(workspace, authority)
-    except SmkiError as error:
+        elif damage is not None:
+            raise damage
+    except (SmkiError, OSError) as error:
         return Outcome(authority, record, written, overtaken, _fault(error))
     return Outcome(authority, record, tuple(dict.fromkeys(written)), overtaken)
 

@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from smki.authority.officers import read_public_key
+from smki.authority.publication import is_plain
 from smki.authority.publication.lists import current, file_name, folder_of
 from smki.authority.safe_files import write_pieces_over
 from smki.authority.workspace import Workspace
@@ -29,6 +31,7 @@ _UNFINISHED = re.compile(r"\..+\.[0-9a-f]{12}")  # what `safe_files` leaves when
 _BEGIN, _END = b"-----BEGIN X509 CRL-----\n", b"-----END X509 CRL-----\n"
 _LINE = 64
 _PIECE_OCTETS = 48 << 11  # 48 are a line
+_MOST_OCTETS = 1 << 29  # some ten million entries: what is larger is no list
 _TRIES = 3
 
 
@@ -67,11 +70,11 @@ def _bring_up(workspace: Workspace, authority: AuthorityRecord) -> Iterator[str]
     records = current(workspace, authority)
     for record in records:
         path = workspace.home / "published" / file_name(authority.name, delta=record.is_delta)
-        if _is_newer(record, _held(path, authority)):
+        if _is_to_write(record, path, _held(path, authority)):
             write_pieces_over(path, _checked(workspace, record))
             yield path.name
         armoured = path.with_suffix(".pem")
-        if not record.is_delta and not _is_armoured(armoured, path):
+        if not record.is_delta and not (is_plain(armoured) and _is_armoured(armoured, path)):
             write_pieces_over(armoured, _armour(path))
             yield armoured.name
     path = workspace.home / "published" / file_name(authority.name, delta=True)
@@ -80,9 +83,12 @@ def _bring_up(workspace: Workspace, authority: AuthorityRecord) -> Iterator[str]
         path.unlink(missing_ok=True)  # ended, and the complete list says all it said
 
 
-def _is_newer(record: CrlRecord, there: Held | None) -> bool:
-    """Two lists of one number are no reason to write: the next has a higher one than both."""
-    return there is None or there.number < record.number
+def _is_to_write(record: CrlRecord, path: Path, there: Held | None) -> bool:
+    """Two lists of one number are no reason to write: the next has a higher one than both.
+
+    A link, or a file that a web server may not read, is no list that the world has; what it says counts all the same.
+    """
+    return there is None or there.number < record.number or (there.number == record.number and not is_plain(path))
 
 
 def _checked(workspace: Workspace, record: CrlRecord) -> Iterator[bytes]:
@@ -143,11 +149,25 @@ def _held(path: Path, authority: AuthorityRecord) -> Held | None:
 def _read(path: Path, stamp: tuple[int, ...], spki: bytes) -> Held | None:
     """What is no list of this authority counts as nothing, and is written over."""
     del stamp
+    octets = _octets(path)
     try:
-        found = read_list(path.read_bytes(), read_public_key(spki, path.name))
+        found = None if octets is None else read_list(octets, read_public_key(spki, path.name))
     except InvalidInput:
         return None
-    return Held(found.number, found.this_update, found.next_update)
+    return None if found is None else Held(found.number, found.this_update, found.next_update)
+
+
+def _octets(path: Path) -> bytes | None:
+    """Of a file; a pipe that somebody put there is not waited for."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST_OCTETS:
+            return None
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(_MOST_OCTETS)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

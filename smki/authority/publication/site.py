@@ -9,7 +9,6 @@ import base64
 import fcntl
 import hashlib
 import os
-import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from smki.authority.hierarchy import pem
 from smki.authority.log import CHECKPOINT, VERIFIER_KEY, audit_key, bring_checkpoint, seal
-from smki.authority.publication import publish, published
+from smki.authority.publication import is_plain, publish, published
 from smki.authority.publication.index import TRUST_ALL, feed, index
 from smki.authority.publication.lists import PublishedList, published_lists
 from smki.authority.publication.manifest import (
@@ -41,7 +40,6 @@ from smki.pki.public_key import spki_of
 from smki.store.note import Checkpoint, read_checkpoint, verifier_key
 
 _PIECE = 48 << 11  # octets; 48 are a line of PEM
-_FILE_MODE = 0o644
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,24 +184,15 @@ def _files(picture: Picture, spki: bytes) -> dict[str, bytes]:
 def _put(workspace: Workspace, path: str, data: bytes) -> bool:
     """Write a file unless it stands there so already; say which."""
     there = workspace.home / "published" / path
-    if _is_plain(there) and there.stat().st_size == len(data) and there.read_bytes() == data:
+    if is_plain(there) and there.stat().st_size == len(data) and there.read_bytes() == data:
         return False
     publish(workspace, path, data)
     return True
 
 
-def _is_plain(path: Path) -> bool:
-    """A file of its own that everybody may read: no link, no other mode."""
-    try:
-        status = path.lstat()
-    except FileNotFoundError:
-        return False
-    return stat.S_ISREG(status.st_mode) and stat.S_IMODE(status.st_mode) == _FILE_MODE
-
-
 def _digest_on_disk(workspace: Workspace, path: str) -> str | None:
     there = workspace.home / "published" / path
-    if not _is_plain(there):
+    if not is_plain(there):
         return None
     with there.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -218,7 +207,7 @@ def _list_digests(workspace: Workspace, lists: tuple[PublishedList, ...]) -> tup
     behind: list[str] = []
     for item in lists:
         path = workspace.home / "published" / item.file
-        found = _digests(path, item.size) if _is_plain(path) else ("", "")
+        found = _digests(path, item.size) if is_plain(path) else ("", "")
         if found[0] != item.sha256.hex():
             behind.append(item.file)
             continue
