@@ -125,8 +125,9 @@ def _grant(workspace: Workspace, plan: Plan) -> str:
     if known.state == "refused":
         raise Refused("approve.refused", f"an officer refused {known.items} {_PURPOSE}", f"smki approve show {name}")
     check_grant(workspace, known)
-    if known.decision.get("officer") == plan.asker.name:
-        raise Refused("approve.same-person", f"{plan.asker.name} asked for it", "have another officer look at it")
+    granted = str(known.decision.get("officer"))
+    if any(one.name == granted and plan.asker.is_officer(one) for one in workspace.store.officers()):
+        raise Refused("approve.same-person", f"{granted} asked for it", "have another officer look at it")
     return known.digest.hex()
 
 

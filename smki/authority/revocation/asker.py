@@ -1,7 +1,7 @@
 """Who asks for a revocation, in which capacity, and whether that is proven or an administrator's word."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -11,6 +11,8 @@ from smki.authority.revocation.policy import Requester
 from smki.authority.revocation.request import Asked, utc
 from smki.authority.workspace import Workspace
 from smki.errors import Refused
+from smki.pki.public_key import spki_of
+from smki.store.records import OfficerRecord
 from smki.store.revocations import Target
 
 _Key = ec.EllipticCurvePublicKey | None
@@ -26,11 +28,17 @@ class Asker:
     """Of a subscriber's officer."""
     signed: bool
     """Proven by a signature; if not, it is the word of whoever typed it."""
+    key: bytes = field(default=b"", repr=False)
+    """Public, as it is on record; empty where none is."""
 
     @property
     def words(self) -> str:
         whose = f" of {self.organisation}" if self.organisation else ""
         return f"{self.name}{whose}, {self.capacity.value}"
+
+    def is_officer(self, officer: OfficerRecord) -> bool:
+        """By name or by key: two roles do not make two people."""
+        return self.name.casefold() == officer.name.casefold() or self.key == officer.public_key
 
 
 def asker(workspace: Workspace, asked: Asked, targets: Sequence[Target]) -> Asker:
@@ -63,7 +71,7 @@ def _signer(workspace: Workspace, asked: Asked, found: Sequence[tuple[Asker, _Ke
         raise Refused("revoke.request-age", f"it was made at {utc(asked.made_at)}", "have it signed anew")
     for one, key in found:
         if key is not None and asked.signed.is_signed_by(key):
-            return Asker(one.name, one.capacity, one.organisation, signed=True)
+            return replace(one, signed=True)
     raise Refused(
         "revoke.signature",
         f"the request is not signed by a key of {asked.requested_by} that is on record",
@@ -77,9 +85,10 @@ def _candidates(workspace: Workspace, targets: Sequence[Target]) -> Iterator[tup
         organisation = workspace.store.organisations.numbered(number)
         assert organisation is not None, "certificates name organisations on record"
         for officer, key in officers_in_force(workspace, organisation):
-            yield Asker(officer.name, Requester.SUBSCRIBER, organisation.name, signed=False), key
+            yield Asker(officer.name, Requester.SUBSCRIBER, organisation.name, False, spki_of(key)), key
     for record in workspace.store.officers():
         on_roll = read_public_key(record.public_key, record.name)
-        yield Asker(record.name, Requester.AUTHORITY, "", signed=False), on_roll
+        yield Asker(record.name, Requester.AUTHORITY, "", False, spki_of(on_roll)), on_roll
     for name, known in workspace.policies.revocation.policy_authority.items():
-        yield Asker(name, Requester.POLICY_AUTHORITY, "", signed=False), known
+        spki = b"" if known is None else spki_of(known)
+        yield Asker(name, Requester.POLICY_AUTHORITY, "", False, spki), known

@@ -8,7 +8,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from smki.authority.hierarchy import certificate_of, named
-from smki.authority.standing import Word, of_record
+from smki.authority.standing import Word, of_record, revoked_issuers
 from smki.authority.workspace import Workspace
 from smki.device.cells import CellName, CellUse
 from smki.entity import DeviceType, EntityId, RemotePartyRole
@@ -17,6 +17,7 @@ from smki.parties.recovery.case import Case, Method
 from smki.pki.holder import load_certificate
 from smki.pki.keyid import key_hash
 from smki.pki.serial import Serial
+from smki.pki.status import Status
 from smki.store.certificates import Query
 from smki.store.estate_records import Believed
 from smki.store.records import AuthorityRecord, CertificateRecord
@@ -82,12 +83,14 @@ class Filling:
 
     @cached_property
     def _issuers(self) -> set[int]:
-        """Whose certificates may be put: of authorities under the right root, that were not compromised."""
+        """Whose certificates may be put: of authorities under the right root, not compromised and not revoked."""
         root = self._next_root if self.method == "contingency" else self._root
+        revoked = revoked_issuers(self._workspace)
         return {
             one.number
             for one in self._authorities
             if root is not None and one.issuer == root.name and self._der(one) not in self._affected
+            if one.number not in revoked
         }
 
     def is_below_affected(self, believed: Believed) -> bool:
@@ -117,7 +120,8 @@ class Filling:
             return
         present = self._der(self._root)
         for record in self._workspace.store.certificates.of_key(key_hash(self._next_root.public_key)):
-            if record.der != self.next_root and _issued(record.der, present):
+            proves = record.status is not Status.REVOKED and record.der != self.next_root
+            if proves and _issued(record.der, present):
                 yield record.der
 
     # Parties

@@ -1,11 +1,17 @@
 """What one person may revoke alone in a day: in slices, with the same words, by several at once."""
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from smki.authority.revocation.act import revoke
+from smki.entity import KeyUsage
+from smki.pki.holder import load_certificate
+from smki.pki.public_key import spki_of
+from smki.store.records import CertificateRecord, OfficerRecord
 from tests.authority.desk import code_of
 from tests.authority.revocation.killed import fill
 from tests.authority.revocation.world import World
+from tests.parties.recovery.world import another_root
 
 FEW = 3
 
@@ -48,3 +54,32 @@ def test_a_profile_file_makes_no_root_and_no_authority_of_less(world: World) -> 
     world.workspace.__dict__.pop("policies", None)
     assert code_of(lambda: world.plan(root)) == "revoke.root"
     assert world.plan(issuing).held_for == ("1 of kind issuing",)
+
+
+def test_one_person_is_not_two_by_another_name(world: World) -> None:
+    world.policy("approve_above = 10\n", "approve_above = 0\n")
+    record = world.organisation()
+    officer = world.officer("BOB")
+    assert code_of(lambda: world.revoke(record, requested_by="BOB")) == "approve.needed"
+    found = world.plan(record, requested_by="BOB")
+    world.grant(found)
+    assert code_of(lambda: world.revoke(record, requested_by="BOB")) == "approve.same-person"
+    assert found.asker.key == spki_of(certificate_key(officer))
+    bob, other = OfficerRecord("robert", found.asker.key), OfficerRecord("robert", b"another")
+    assert (found.asker.is_officer(bob), found.asker.is_officer(other)) == (True, False), "by the key as well"
+
+
+def certificate_key(officer: CertificateRecord) -> ec.EllipticCurvePublicKey:
+    key = load_certificate(officer.der, "it").public_key()
+    assert isinstance(key, ec.EllipticCurvePublicKey)
+    return key
+
+
+def test_what_passes_alone_is_not_had_again_from_the_next_authority(world: World) -> None:
+    world.policy("approve_above = 10\n", "approve_above = 1\n")
+    first = world.organisation()
+    assert len(world.revoke(first)) == 1
+    another_root(world.desk.house)
+    second = world.organisation(usage=KeyUsage.KEY_AGREEMENT)
+    assert second.issuer != first.issuer
+    assert code_of(lambda: world.revoke(second)) == "approve.needed"

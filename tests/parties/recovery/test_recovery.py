@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from smki.authority.auditing import verify_log
+from smki.authority.log import act
 from smki.authority.officers import approvals_path
 from smki.authority.policies import load_policies
 from smki.device.cells import CellName
@@ -24,6 +25,8 @@ from smki.parties.recovery.report import notification, progress, read_progress, 
 from smki.parties.recovery.rules import read_plan
 from smki.parties.recovery.run import rehearse_plan, run_plan
 from smki.parties.recovery.words import show
+from smki.pki.status import Status
+from smki.store.certificates import Query
 from smki.store.records import CertificateRecord
 from tests.authority.desk import code_of
 from tests.house import NOW, OFFICERS, House, copy_of, opened
@@ -223,6 +226,19 @@ def test_a_root_is_not_replaced_by_recovery_without_proof(world: World) -> None:
     for one in world.run(good):
         assert world.homes[one.device].take(one.message) == "accepted"
         assert world.homes[one.device].state.cells[ROOT_CELL].certificate == new
+
+
+def test_a_link_that_was_revoked_proves_nothing(world: World) -> None:
+    world.add_homes(1)
+    another_root(world.house)
+    store = world.house.workspace.store
+    links = [one for one in store.certificates.find(Query(now=NOW)) if one.profile == "link-oca"]
+    assert links
+    with act(world.house.workspace, "test.revoked") as tx:
+        for link in links:
+            tx.set_status(link, Status.REVOKED)
+    found = world.draft("revoked", what="contingency key", serials=(str(certified_root(world, "oca-root").serial),))
+    assert faults_of(found) == {"recovery.abnormal-root"}
 
 
 def certified_root(world: World, name: str) -> CertificateRecord:
