@@ -14,6 +14,7 @@ from smki.authority.ceremony.making import make_or_take_up
 from smki.authority.ceremony.plan import issuer_of, key_of
 from smki.authority.ceremony.run import alone
 from smki.authority.hierarchy import named
+from smki.authority.issuance.order import refuse_revoked
 from smki.authority.log import KEY_ID_OCTETS, act, seal
 from smki.authority.ocsp.policy import OcspPolicy
 from smki.authority.ocsp.responders import Appointed, appointed
@@ -70,6 +71,7 @@ def _authority(workspace: Workspace, name: str, policy: OcspPolicy) -> Authority
         raise Refused(
             "ocsp.authority", f"{name} is no working issuing authority", "a root's certificates are on its list alone"
         )
+    refuse_revoked(workspace, authority)
     if authority.hierarchy not in policy.hierarchies:
         raise Refused(
             "ocsp.hierarchy",

@@ -362,3 +362,15 @@ def test_trouble_with_a_newer_responder_is_told_once_while_the_older_answers(ans
         (answer,) = desk.answer([query(answering, 5)])
         assert responder_of(answer) != made.record.serial.number
     assert [event for event, _ in events[2:]] == ["ocsp.trouble"]
+
+
+def test_a_revoked_authority_appoints_nobody(answering: House) -> None:
+    answering.workspace.clock = now
+    world = World(Issuing(answering))
+    authority = world.authority("organisation")
+    assert code_of(lambda: world.revoke(authority, reason=Reason.CA_COMPROMISE)) == "approve.needed"
+    world.grant(world.plan(authority, reason=Reason.CA_COMPROMISE))
+    world.revoke(authority, reason=Reason.CA_COMPROMISE)
+    before = answering.workspace.store.audit_size()
+    assert code_of(lambda: appoint(answering.workspace, OCA, "ocsp", anew=True)) == "authority.revoked"
+    assert answering.workspace.store.audit_size() == before
