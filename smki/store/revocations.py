@@ -131,16 +131,19 @@ class Revocations:
         ).fetchone()
         return int(row[0])
 
-    def listed(self, issuer: int, after: int, until: int, alive: datetime) -> Iterator[ListedSerial]:
+    def listed(
+        self, issuer: int, after: int, until: int, alive: datetime, covered: int = 0
+    ) -> Iterator[ListedSerial]:
         """What a list holds, in the order it was revoked: revocations numbered above `after`, up to `until`.
 
-        A certificate that ended before `alive` was on a list after its end, and needs no other (RFC 5280 3.3).
+        A certificate that ended before `alive`, its revocation among the first `covered`, was on a list after its end,
+        and needs no other (RFC 5280 3.3). One revoked just before its end may be recorded after the list of then.
         """
         return self._engine.stream(  # plain rows: a list may have a million
             "SELECT serial, at, reason, compromised_at FROM revocation"
-            " WHERE issuer = ? AND number > ? AND number <= ? AND (not_after IS NULL OR not_after >= ?)"
+            " WHERE issuer = ? AND number > ? AND number <= ? AND (not_after IS NULL OR not_after >= ? OR number > ?)"
             " ORDER BY number",
-            (issuer, after, until, int(alive.timestamp())),
+            (issuer, after, until, int(alive.timestamp()), covered),
         )
 
     def ground(self, digest: bytes) -> dict[str, Any]:

@@ -92,10 +92,10 @@ def _certified_key(workspace: Workspace, authority: AuthorityRecord, draft: CrlD
 
 def _spool(workspace: Workspace, reserved: CrlRecord, before: CrlRecord | None, spool: BinaryIO) -> Tally:
     """The entries. One whose certificate ended is left out once a complete list made after its end had it."""
-    alive = _NO_TIME if before is None else before.this_update
-    after = before.covers if before is not None and reserved.is_delta else 0
+    alive, covered = (_NO_TIME, 0) if before is None else (before.this_update, before.covers)
+    after = covered if reserved.is_delta else 0
     tally = Tally()
-    rows = workspace.store.revocations.listed(reserved.issuer, after, reserved.covers, alive)
+    rows = workspace.store.revocations.listed(reserved.issuer, after, reserved.covers, alive, covered)
     spool.writelines(encode_entries(rows, tally))
     return tally
 

@@ -259,6 +259,20 @@ def test_a_certificate_that_ended_leaves_one_list_later(desk: Desk) -> None:
     assert seen == [True, True, True, False], "at 0h, 1h30, and once after its end, at 3h"
 
 
+def test_a_revocation_recorded_after_the_list_of_its_certificates_last_moment_is_on_one(desk: Desk) -> None:
+    """It was under way while that list was made, which has it not."""
+    desk.now += 2 * HOUR
+    desk.made()
+    short = serials(1)[0]
+    desk.revoke(short, not_after=desk.now - timedelta(seconds=1))
+    desk.now += timedelta(seconds=1)
+    desk.made()
+    assert desk.listed() == [short.octets]
+    desk.now += HOUR
+    desk.made(everything=True)
+    assert desk.listed() == []
+
+
 def test_a_delta_has_what_came_since_its_base(desk: Desk) -> None:
     desk.policy('delta_every = "off"', 'delta_every = "1h"')
     desk.revoke(*serials(1, 3))
