@@ -1,5 +1,6 @@
 """What the commands that read, verify and protect messages share: names, certificates, exit codes."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from smki.entity import EntityId, KeyUsage
     from smki.gbcs.verdict import KeyRing, Known
     from smki.gbcs.words import Vocabulary
+    from smki.parties.keys import Certified
 
 SOME, NONE = 1, 3
 
@@ -37,14 +39,17 @@ def issued(session: Session, entity: "EntityId", usage: "KeyUsage") -> "tuple[Kn
 def key_ring(session: Session, others: tuple[Path, ...], own: dict[str, Any]) -> "KeyRing":
     from smki.gbcs.agreement import Agreement
     from smki.gbcs.verdict import KeyRing
-    from smki.parties.keys import certificates_in, known_of
 
     held = own_key(session, **own)
-    every = certificates_in(others)
-    known = (
-        [known_of(session.workspace, one) for one in every] if session.has_workspace else [one.known for one in every]
-    )
-    if held is None:
-        return KeyRing(known)
-    one, key = held
-    return KeyRing([*known, one.known], {one.holder.entity: Agreement(key)})
+    known = list(_known(session, others, None if held is None else held[0]))
+    return KeyRing(known, {} if held is None else {held[0].holder.entity: Agreement(held[1])})
+
+
+def _known(session: Session, others: tuple[Path, ...], own: "Certified | None") -> "Iterator[Known]":
+    """What was given, our own certificate as well, each with what speaks against it."""
+    from smki.authority.standing import Above
+    from smki.parties.keys import certificates_in, known_of
+
+    above = Above(session.workspace) if session.has_workspace else None
+    for one in (*certificates_in(others), *(() if own is None else (own,))):
+        yield one.known if above is None else known_of(session.workspace, one, above)

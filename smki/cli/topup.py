@@ -118,6 +118,7 @@ def _supplier(session: Session, own: dict[str, Any]) -> "tuple[Certified, Any]":
 
 
 def _device_certificate(session: Session, entity: "EntityId", others: tuple[Path, ...]) -> "Certified":
+    from smki.authority.standing import Above
     from smki.entity import KeyUsage
     from smki.errors import InvalidInput, Refused
     from smki.parties.keys import certificates_in, issued_to, refuse_revoked, register_faults
@@ -135,6 +136,8 @@ def _device_certificate(session: Session, entity: "EntityId", others: tuple[Path
         )
     for fault in register_faults(session.workspace, known[0], or_pending=True):
         raise Refused(fault.code, fault.message, fault.remedy)
+    if (above := Above(session.workspace).against(known[0].certificate)) is not None:
+        raise Refused(above.code, above.message, above.remedy)
     return known[0]
 
 

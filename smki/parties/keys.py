@@ -120,9 +120,8 @@ def name_of(one: Certified) -> str:
 
 
 def register_faults(workspace: Workspace, one: Certified, *, or_pending: bool = False) -> Iterator[Fault]:
-    """What the register, or a list, has against a certificate."""
+    """What the register, or a list, has against a certificate; of those above it, a path has to tell."""
     fault = standing_fault(workspace, one.certificate, name_of(one), or_pending=or_pending)
-    fault = fault or Above(workspace).against(one.certificate)
     if fault is not None:
         yield fault
         return

@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from smki.authority.lists import take_in
+from smki.cli.reading import key_ring
 from smki.cli.session import Session
 from smki.cli.topup import _device_certificate
 from smki.device.cells import CellName
@@ -221,6 +223,39 @@ def test_no_token_is_made_for_a_revoked_meter(house: House, user: User, tmp_path
     revoke(house.workspace, meter)
     assert code_of(lambda: _device_certificate(session, METER, (path,))) == REVOKED
     session.close()
+
+
+def test_no_token_is_made_for_a_meter_below_a_revoked_authority(house: House, user: User, tmp_path: Path) -> None:
+    meter, path = made(None, KeyUsage.KEY_AGREEMENT), tmp_path / "meter.der"
+    path.write_bytes(meter.octets)
+    session = Session(lambda: NOW, no_prompt)
+    session.home = house.home
+    assert _device_certificate(session, METER, (path,)).serial == meter.serial
+    above = load_certificate(issuing().der, "it")
+    take_in(house.workspace, made_list(above.serial_number, signer=root()))
+    assert code_of(lambda: _device_certificate(session, METER, (path,))) == REVOKED
+    session.close()
+
+
+def test_our_own_certificate_proves_nothing_once_it_is_revoked(house: House, user: User, tmp_path: Path) -> None:
+    key, path = tmp_path / "own.key", tmp_path / "own.der"
+    one = made(RemotePartyRole.SUPPLIER, KeyUsage.KEY_AGREEMENT)
+    path.write_bytes(one.octets)
+    key.write_bytes(KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    key.chmod(0o600)
+    own = {"certificate": path, "token": None, "label": None, "key_file": key}
+
+    def known() -> list[str]:
+        session = Session(lambda: NOW, no_prompt)
+        session.home = house.home
+        ring = key_ring(session, (), own)
+        found = [item.against.code for item in ring.of(SUPPLIER, KeyUsage.KEY_AGREEMENT) if item.against is not None]
+        session.close()
+        return found
+
+    assert known() == []
+    revoke(house.workspace, one)
+    assert known() == [REVOKED]
 
 
 # Change of supplier

@@ -8,7 +8,7 @@ from smki.authority.certificates import set_status
 from smki.authority.registration import named, officers_in_force
 from smki.entity import DeviceType, KeyUsage
 from smki.parties.broker.parties import DeviceKey, Parties
-from smki.parties.keys import Doubts, certified, known_to, register_faults
+from smki.parties.keys import Doubts, certified, known_to, refuse_unless_in_use
 from smki.parties.outcomes import _issued
 from smki.pki.holder import load_certificate
 from smki.pki.reason import Reason
@@ -55,8 +55,8 @@ def test_no_party_is_known_without_it_being_told(world: World) -> None:
     for one in (later, doubts.of(known)):
         assert one.against is not None
         assert one.against.code == "key.revoked"
-    faults = list(register_faults(world.workspace, certified(record.der, "it")))
-    assert [fault.code for fault in faults] == ["key.revoked"]
+    it = certified(record.der, "it")
+    assert code_of(lambda: refuse_unless_in_use(world.workspace, it, KeyUsage.DIGITAL_SIGNATURE)) == "key.revoked"
 
 
 def in_use(world: World) -> CertificateRecord:
