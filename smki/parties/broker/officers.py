@@ -13,16 +13,25 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from smki.authority.anchors import authorities
 from smki.authority.officers import MAX_NAME, read_public_key
 from smki.authority.registration import officers_in_force
-from smki.authority.standing import judged_path, standing_fault
+from smki.authority.standing import authority_faults, standing_fault
 from smki.authority.workspace import Workspace
-from smki.entity import EntityId, KeyUsage
+from smki.entity import EntityId
 from smki.errors import InvalidInput
+from smki.pki.chain import MAX_DEPTH
 from smki.pki.holder import load_certificate
 from smki.pki.keyid import key_hash
 from smki.pki.kind import Kind
-from smki.pki.path import InvalidPath
+from smki.pki.path import (
+    CONFORMANCE,
+    InvalidPath,
+    Options,
+    PathCertificate,
+    TrustAnchor,
+    find_path,
+)
 from smki.pki.public_key import spki_of
 from smki.pki.signed_data import SignedData, make_signed_data
 from smki.store.admission_records import Capacity
@@ -75,13 +84,39 @@ def _users_officers(workspace: Workspace, party: EntityId) -> Iterator[Voice]:
 
 
 def _believed(workspace: Workspace, der: bytes, name: str) -> ec.EllipticCurvePublicKey | None:
-    """The key of an officer who was enrolled elsewhere, while the certificate is in use."""
+    """The key of an officer who was enrolled elsewhere, while the certificate is in use and the authority believed."""
     certificate = load_certificate(der, f"broker.toml: the certificate of {name}")
-    path = judged_path(workspace, der, Kind.INFRASTRUCTURE, KeyUsage.DIGITAL_SIGNATURE)
+    key = certificate.public_key()
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not _is_of_infrastructure(certificate):
+        return None
+    roots, between = authorities(workspace, Kind.INFRASTRUCTURE.value)
+    options = Options(
+        initial_policies=frozenset(workspace.policies.hierarchy(Kind.INFRASTRUCTURE.value).policy_oids),
+        explicit_policy=True,
+        inhibit_mapping=True,
+        inhibit_any=True,
+        max_depth=MAX_DEPTH,
+        conformance=CONFORMANCE,
+    )
+    path = find_path(
+        PathCertificate.read(der),
+        [TrustAnchor.of_certificate(PathCertificate.read(root)) for root in roots],
+        [PathCertificate.read(one) for one in between],
+        workspace.clock(),
+        options,
+    )
     if isinstance(path, InvalidPath) or standing_fault(workspace, certificate, name) is not None:
         return None
-    key = certificate.public_key()
-    return key if isinstance(key, ec.EllipticCurvePublicKey) else None
+    return None if any(authority_faults(workspace, path)) else key
+
+
+def _is_of_infrastructure(certificate: x509.Certificate) -> bool:
+    """An officer's has extended usages and names a person; a user's has neither (GBCS 12), and is no officer's."""
+    usages = [one.value for one in certificate.extensions if isinstance(one.value, x509.KeyUsage)]
+    extended = [one for one in certificate.extensions if isinstance(one.value, x509.ExtendedKeyUsage)]
+    named = {attribute.oid for attribute in certificate.subject}
+    signs = any(one.digital_signature and not one.key_cert_sign for one in usages)
+    return bool(extended) and signs and named == {x509.oid.NameOID.COMMON_NAME}
 
 
 def _signs_commands(workspace: Workspace, party: EntityId, one: Voice) -> bool:
