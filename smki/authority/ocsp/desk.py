@@ -18,6 +18,7 @@ from smki.authority.ocsp.kept import Answer
 from smki.authority.ocsp.policy import OcspPolicy
 from smki.authority.ocsp.register import standings
 from smki.authority.ocsp.responders import Appointed, State, appointed, public_key_of
+from smki.authority.publication.site import refuse_behind
 from smki.authority.workspace import Workspace
 from smki.errors import Refused, SmkiError, Unavailable
 from smki.hsm.key import SCALAR_OCTETS, HsmPrivateKey
@@ -84,7 +85,8 @@ class Desk:
         return self._counters
 
     def open(self) -> None:
-        """Log in and prove every key; refuse to begin with nobody to answer."""
+        """Log in and prove every key; refuse to begin with nobody to answer, or with a register that was put back."""
+        refuse_behind(self._workspace)
         self._look()
         if self._counters:
             return

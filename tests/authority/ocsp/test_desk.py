@@ -1,8 +1,11 @@
 """Who answers: the delegate of the one authority, while it may, and nobody in its place."""
 
 import json
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -11,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import ocsp
 
 from smki.authority.ceremony.plan import key_of, subject_of
+from smki.authority.log import act, seal
 from smki.authority.ocsp.appointing import appoint
 from smki.authority.ocsp.desk import Desk
 from smki.authority.ocsp.kept import Answer
@@ -314,6 +318,23 @@ def test_an_appointment_that_died_is_taken_up(answering: House, away: str) -> No
     records = [item for item in workspace.store.responders.all() if item.key_id == done.responder.record.key_id]
     assert len(records) == 2
     assert workspace.store.certificates.is_burnt(records[0].issuer, records[0].serial)
+
+
+def test_a_register_that_was_put_back_answers_nobody(answering: House, tmp_path: Path) -> None:
+    """It would call good what was revoked since."""
+    home, old = answering.home, tmp_path / "old.db"
+    with closing(sqlite3.connect(home / "smki.db")) as connection:
+        connection.execute("VACUUM INTO ?", (str(old),))
+    with act(answering.workspace, "test.act"):
+        pass
+    seal(answering.workspace)
+    answering.workspace.close()
+    for companion in ("smki.db-wal", "smki.db-shm"):
+        (home / companion).unlink(missing_ok=True)
+    old.chmod(0o600)
+    old.replace(home / "smki.db")
+    desk, _ = told(answering)
+    assert code_of(desk.open) == "audit.forked"
 
 
 def test_a_root_is_refused_by_name(answering: House) -> None:
