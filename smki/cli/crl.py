@@ -263,7 +263,7 @@ def watch(session: Session, poll: float, once: bool) -> int:
     from smki.cli.journal import journal
 
     tell, stop = journal(), threading.Event()
-    service = Watch(session.workspace, tell)
+    service = Watch(session.workspace, tell, stop.is_set)
     if once:
         return 0 if service.look() else SOME
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -64,6 +64,13 @@ def test_a_number_that_was_set_aside_is_spent_and_is_no_list(store: Store) -> No
         tx.reserve_crl(record(2))
 
 
+def test_numbers_grow_without_end(store: Store) -> None:
+    large = (1 << 31, 1 << 32, 1 << 40)
+    for number in large:
+        assert make(store, number, b"list") == store.crls.latest(ISSUER, delta=False)
+    assert [one.number for one in store.crls.all(ISSUER)] == list(large)
+
+
 def test_since_when_a_revocation_waits(store: Store) -> None:
     assert store.crls.waiting_since(ISSUER, 0) is None
     with store.act(ACT) as tx:

@@ -8,6 +8,7 @@
 Revoking makes no list: a list follows it, here.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -78,9 +79,19 @@ class Run:
         return (*found, self.around) if self.around is not None else tuple(found)
 
 
-def publish_lists(workspace: Workspace, names: tuple[str, ...] = (), *, even_if_not_due: bool = False) -> Run:
-    """Make each list that is due, of all authorities or of those named. One that fails does not stop the others."""
-    outcomes = tuple(_one(workspace, authority, even_if_not_due) for authority in publishers(workspace, names))
+def publish_lists(
+    workspace: Workspace,
+    names: tuple[str, ...] = (),
+    *,
+    even_if_not_due: bool = False,
+    enough: Callable[[], bool] = lambda: False,
+) -> Run:
+    """Make each list that is due, of all authorities or of those named. One that fails does not stop the others.
+
+    `enough` is asked before each, and ends it.
+    """
+    authorities = publishers(workspace, names)
+    outcomes = tuple(_one(workspace, authority, even_if_not_due) for authority in authorities if not enough())
     changed = any(outcome.record is not None or outcome.written for outcome in outcomes)
     try:
         # Whoever wrote the lists may have died before the manifest spoke of them.

@@ -27,9 +27,11 @@ class Watch:
 
     workspace: Workspace
     tell: Tell
+    is_ended: Callable[[], bool] = lambda: False
+    """Whether it was told to end: it makes no other list then."""
     _failures: dict[str, int] = field(default_factory=dict)
     _not_before: dict[str, datetime] = field(default_factory=dict)
-    _told: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    _told: dict[tuple[str, str, str], datetime] = field(default_factory=dict)
 
     def look(self) -> bool:
         """Make what is due and can be made; whether all is well."""
@@ -50,7 +52,7 @@ class Watch:
         well = len(names) == len(standings)
         if names:
             begun = time.monotonic()
-            run = publish_lists(self.workspace, names)
+            run = publish_lists(self.workspace, names, enough=self.is_ended)
             for outcome in run.outcomes:
                 self._told_outcome(outcome, time.monotonic() - begun, now)
             if run.around is not None:
@@ -94,8 +96,8 @@ class Watch:
         return until is not None and now < until <= now + _LONGEST_PAUSE  # a clock that went back does not stop us
 
     def _cry(self, name: str, event: str, message: str, code: str, now: datetime) -> None:
-        last = self._told.get((name, event))
+        last = self._told.get((name, event, code))  # a list that differs is not kept quiet by a token that was away
         if last is not None and last <= now < last + _TOLD_AGAIN:
             return
-        self._told[name, event] = now
+        self._told[name, event, code] = now
         self.tell(event, level="error", authority=name or None, code=code, message=message)

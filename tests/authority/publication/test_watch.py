@@ -109,6 +109,27 @@ def test_a_clock_that_went_back_stops_a_list_and_is_told(watched: Watched) -> No
     assert (failed["code"], failed["level"]) == ("crl.clock", "error")
 
 
+def test_another_failure_is_told_at_once(watched: Watched) -> None:
+    watched.look()
+    watched.now -= timedelta(hours=1)
+    watched.revoke(*serials(1))
+    assert ("crl.failed", NAME) in watched.look()
+    watched.now += timedelta(hours=1)
+    path = watched.file()
+    path.unlink()
+    path.mkdir()
+    assert ("crl.failed", NAME) in watched.look(timedelta(seconds=6))
+    assert watched.lines[0]["code"] == "file.write"
+    assert watched.look(timedelta(seconds=11)) == []
+
+
+def test_when_told_to_end_it_makes_no_other_list(watched: Watched) -> None:
+    store = watched.house.workspace.store
+    watched.watch.is_ended = lambda: len(store.crls.newest(9)) >= 2
+    assert [event for event, _ in watched.look()].count("crl.published") == 2
+    assert len(store.crls.newest(9)) == 2
+
+
 # As a process
 
 
