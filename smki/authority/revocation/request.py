@@ -31,6 +31,7 @@ MAX_EVIDENCE_OCTETS = 1 << 28
 MAX_TEXT = 1000
 _MAX_NAME = 100
 _MAX_LINE = 64
+_MOST_FIELDS = 6  # lines before the serial numbers
 _FIRST_LINE = "smki revocation request v1"
 _FIELD = re.compile(r"(requested-by|reason|made-at|compromised-at|evidence) (\S.*)")
 _WANTED = {"requested-by", "reason", "made-at", "evidence"}
@@ -104,8 +105,11 @@ def read_request(data: bytes, most: int) -> Asked:
 
 
 def _read_content(signed: SignedData, most: int) -> Asked:
+    if signed.content.count(b"\n") > most + _MOST_FIELDS:
+        raise _form(f"it has more lines than {most} certificates take")
     try:
-        first, *lines = signed.content.decode("utf-8").splitlines()
+        # What ends a line for a program ends it for whoever reads before signing: no separators but these.
+        first, *lines = signed.content.decode("utf-8").replace("\r\n", "\n").removesuffix("\n").split("\n")
     except ValueError:
         raise _form("it is not text") from None
     if first != _FIRST_LINE:

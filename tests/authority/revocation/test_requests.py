@@ -89,6 +89,9 @@ GOOD = (
         (GOOD.replace("superseded", "remove-from-crl"), "reason.unknown"),
         (GOOD.replace("Ann", "An\x07n"), "revoke.requester"),
         (GOOD.replace("evidence replaced", "evidence " + "x" * 2000), "revoke.evidence"),
+        (GOOD.replace("replaced\n", "replaced\u20284A07BC01D9253B51FAF01F7EC7DA5B2E\n"), "revoke.evidence"),
+        (GOOD.replace("Ash\n", "Ash\x85reason superseded\n", 1), "revoke.requester"),
+        (GOOD + "\n" * 1000, "revoke.request-form"),
     ],
 )
 def test_a_request_of_another_form_is_refused(world: World, content: str, code: str) -> None:
