@@ -84,7 +84,7 @@ def _users_officers(workspace: Workspace, party: EntityId) -> Iterator[Voice]:
 
 
 def _believed(workspace: Workspace, der: bytes, name: str) -> ec.EllipticCurvePublicKey | None:
-    """The key of an officer who was enrolled elsewhere, while the certificate is in use and the authority believed."""
+    """The key of an officer who was enrolled elsewhere, while certificate and authority are believed."""
     certificate = load_certificate(der, f"broker.toml: the certificate of {name}")
     key = certificate.public_key()
     if not isinstance(key, ec.EllipticCurvePublicKey) or not _is_of_infrastructure(certificate):
