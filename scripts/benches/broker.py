@@ -181,6 +181,8 @@ def _put_past(store: Store, stored: int, suppliers: Sequence[EntityId]) -> None:
     for piece in _pieces(stored):
         records = [
             AdmissionRecord(
+                number=number + 1,
+                previous=0,
                 digest=os.urandom(32),
                 originator=suppliers[number % _SUPPLIERS],
                 role=RemotePartyRole.SUPPLIER,

@@ -18,6 +18,10 @@ Capacity = Literal["originator", "broker"]
 class AdmissionRecord(msgspec.Struct, frozen=True, gc=False):
     """One command that was admitted: what an auditor asks for of each."""
 
+    number: int
+    """Its place among all that were ever admitted, from 1."""
+    previous: int
+    """The number of the one before it that the same party asked for, of the same device; 0: it is the first."""
     digest: bytes
     """SHA-256 of what is signed of it: the pre-command's, whoever signs it how often."""
     originator: EntityId
@@ -38,7 +42,7 @@ class AdmissionRecord(msgspec.Struct, frozen=True, gc=False):
 class Outgoing(msgspec.Struct, frozen=True, gc=False):
     """A command that was admitted, and not handed out yet."""
 
-    digest: bytes
+    number: int
     run: bytes
     reference: str
     octets: bytes
@@ -48,15 +52,15 @@ class Outgoing(msgspec.Struct, frozen=True, gc=False):
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class LastAdmitted:
+class LastAdmitted(msgspec.Struct, frozen=True, gc=False):
     """The last command from someone to a device."""
 
     counter: int
     code: int
     """Of the last one that is a step of a sequence, and when that was; 0 where there was none."""
     at: datetime
-    digest: bytes
+    number: int
+    """Of the last admission that they asked for themselves; 0 where others did, in whose name they spoke."""
 
 
 class TallyRow(msgspec.Struct, frozen=True, gc=False):

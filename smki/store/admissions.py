@@ -1,6 +1,6 @@
 """What the access control broker admitted and holds: reading it, and the changes of an act."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -20,12 +20,21 @@ from smki.store.engine import Engine
 _COUNTER_OCTETS = 8  # 64 bits without a sign: octets, which sort as they count
 _PIECE = 500  # values in one question
 _ADMISSION = (
-    "digest", "originator", "role", "target", "code", "counter", "at", "serial", "signature", "party", "party_counter"
+    "number", "previous", "digest", "originator", "role", "target", "code", "counter", "at", "serial", "signature",
+    "party", "party_counter",
 )  # fmt: skip
-_OUTGOING = ("digest", "run", "reference", "octets", "local", "at")
-_LAST = ("target", "originator", "series", "counter", "code", "at", "digest")
+_OUTGOING = ("number", "run", "reference", "octets", "local", "at")
+_LAST = ("target", "originator", "series", "counter", "code", "at", "number")
 _TALLY = ("level", "since", "originator", "role", "code", "area", "admitted", "held", "refused")
-_NO_STEP = 0  # of no use case
+_NOTHING = -1, 0, 0, 0  # no counter yet, no step, no admission
+# From the last of each series back to the lowest counter that is asked for.
+_BACK = """
+WITH RECURSIVE seed(number, lowest) AS (VALUES {seeds}), past(number, previous, counter, lowest) AS (
+SELECT admission.number, previous, COALESCE(party_counter, counter), lowest FROM seed
+JOIN admission ON admission.number = seed.number
+UNION ALL SELECT admission.number, admission.previous, COALESCE(party_counter, admission.counter), past.lowest
+FROM past JOIN admission ON admission.number = past.previous WHERE past.counter > past.lowest)
+SELECT {columns} FROM past JOIN admission ON admission.number = past.number WHERE digest IN ({digests})"""
 Series = tuple[bytes, bytes, bool]
 """Who commands, what (as octets: hundreds are looked up at a time), and whether by top-ups: those are numbered apart
 (GBCS 14)."""
@@ -37,27 +46,38 @@ class Admissions:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def one(self, digest: bytes) -> AdmissionRecord | None:
-        return self.known([digest]).get(digest)
+    def known(self, asked: Mapping[int, tuple[int, Sequence[bytes]]]) -> dict[bytes, AdmissionRecord]:
+        """Those of some commands that were admitted before.
 
-    def known(self, digests: Sequence[bytes]) -> dict[bytes, AdmissionRecord]:
-        """Those of these that were admitted before."""
+        `asked` has, by the number of the last admission of a series, the lowest counter among its commands and their
+        digests.
+        """
         found: dict[bytes, AdmissionRecord] = {}
-        for start in range(0, len(digests), _PIECE):
-            piece = digests[start : start + _PIECE]
-            rows = self._engine.execute(
-                f"SELECT {', '.join(_ADMISSION)} FROM admission WHERE digest IN ({places(piece)})", tuple(piece)
-            ).fetchall()
-            found.update((bytes(row[0]), _admission(row)) for row in rows)
+        wanted = [(number, lowest, digest) for number, (lowest, digests) in asked.items() for digest in digests]
+        for start in range(0, len(wanted), _PIECE):
+            piece = wanted[start : start + _PIECE]
+            seeds = {number: lowest.to_bytes(_COUNTER_OCTETS) for number, lowest, _ in piece}
+            sql = _BACK.format(
+                seeds=", ".join(["(?, ?)"] * len(seeds)),
+                columns=", ".join(f"admission.{column}" for column in _ADMISSION),
+                digests=places(piece),
+            )
+            values = (value for seed in seeds.items() for value in seed)
+            rows = self._engine.execute(sql, (*values, *(digest for _, _, digest in piece))).fetchall()
+            found.update((record.digest, record) for record in map(_admission, rows))
         return found
+
+    def next_number(self) -> int:
+        """Of the next one that is admitted; with the lock held, nobody else takes it."""
+        return int(self._engine.execute("SELECT COALESCE(MAX(number), 0) + 1 FROM admission").fetchone()[0])
 
     def last(self, targets: Sequence[EntityId]) -> dict[Series, LastAdmitted]:
         """Of each who ever commanded these devices, the last: absent before the first."""
         return {
             (bytes(originator), bytes(target), bool(series)): LastAdmitted(
-                int.from_bytes(counter), code, _moment(at), bytes(digest)
+                int.from_bytes(counter), code, _moment(at), number
             )
-            for target, originator, series, counter, code, at, digest in self._last(targets)
+            for target, originator, series, counter, code, at, number in self._last(targets)
         }
 
     def _last(self, targets: Sequence[EntityId]) -> Iterator[Sequence[Any]]:
@@ -68,25 +88,16 @@ class Admissions:
                 f"SELECT {', '.join(_LAST)} FROM last_admitted WHERE target IN ({places(piece)})", tuple(piece)
             ).fetchall()
 
-    def outgoing(
-        self, limit: int, after: tuple[datetime, bytes] | None = None, run: bytes | None = None
-    ) -> tuple[Outgoing, ...]:
+    def outgoing(self, limit: int, after: int = 0, run: bytes | None = None) -> tuple[Outgoing, ...]:
         """Admitted, and not handed out: the oldest first, after one of them; of one run, or of all."""
-        conditions = ["(at > ? OR at = ? AND digest > ?)"]
-        values: list[Any] = [0, 0, b""]
-        if after is not None:
-            values = [_seconds(after[0]), _seconds(after[0]), after[1]]
-        if run is not None:
-            conditions.append("run = ?")
-            values.append(run)
+        condition, values = ("", ()) if run is None else (" AND run = ?", (run,))
         rows = self._engine.execute(
-            f"SELECT {', '.join(_OUTGOING)} FROM outgoing WHERE {' AND '.join(conditions)}"
-            " ORDER BY at, digest LIMIT ?",
-            (*values, limit),
+            f"SELECT {', '.join(_OUTGOING)} FROM outgoing WHERE number > ?{condition} ORDER BY number LIMIT ?",
+            (after, *values, limit),
         ).fetchall()
         return tuple(
-            Outgoing(bytes(digest), bytes(run), reference, bytes(octets), bool(local), _moment(at))
-            for digest, run, reference, octets, local, at in rows
+            Outgoing(number, bytes(run), reference, bytes(octets), bool(local), _moment(at))
+            for number, run, reference, octets, local, at in rows
         )
 
     def outgoing_count(self) -> int:
@@ -128,37 +139,39 @@ class AdmissionActs(Acts):
             "outgoing",
             _OUTGOING,
             [
-                (item.digest, item.run, item.reference, item.octets, int(item.local), _seconds(item.at))
+                (item.number, item.run, item.reference, item.octets, int(item.local), _seconds(item.at))
                 for item in outgoing
             ],
         )
         self._move_counters(records, steps)
 
     def _move_counters(self, records: Sequence[AdmissionRecord], steps: frozenset[int]) -> None:
-        latest: dict[tuple[bytes, bytes, int], tuple[int, int, int, bytes]] = {}
+        latest: dict[tuple[bytes, bytes, int], tuple[int, int, int, int]] = {}
         for item in records:
-            for originator, counter in ((item.originator, item.counter), (item.party, item.party_counter)):
-                if originator is None or counter is None:
-                    continue
-                series = item.target.octets, originator.octets, int(item.code in TOP_UPS)
-                last, code, at, digest = latest.get(series, (-1, _NO_STEP, 0, b""))
+            asks = item.party is None
+            of_them = ((item.originator, item.counter, asks), (item.party, item.party_counter, True))
+            for who, counter, itself in of_them if not asks else of_them[:1]:
+                assert who is not None, "a party has a counter"
+                assert counter is not None, "a party has a counter"
+                series = item.target.octets, who.octets, int(item.code in TOP_UPS)
+                last, code, at, number = latest.get(series, _NOTHING)
                 if item.code in steps:
                     code, at = item.code, _seconds(item.at)
-                last, digest = (counter, item.digest) if counter > last else (last, digest)
-                latest[series] = last, code, at, digest
+                latest[series] = max(last, counter), code, at, item.number if itself else number
         rows = [
-            (*series, counter.to_bytes(_COUNTER_OCTETS), code, at, digest)
-            for series, (counter, code, at, digest) in latest.items()
+            (*series, counter.to_bytes(_COUNTER_OCTETS), code, at, number)
+            for series, (counter, code, at, number) in latest.items()
         ]
         for start in range(0, len(rows), _PIECE):
             self._move(rows[start : start + _PIECE])
 
     def _move(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        kept = f"CASE WHEN excluded.code = {_NO_STEP} THEN last_admitted.%s ELSE excluded.%s END"
+        kept = "CASE WHEN excluded.{0} = 0 THEN last_admitted.{1} ELSE excluded.{1} END"
         changed = self._execute(
             f"INSERT INTO last_admitted ({', '.join(_LAST)}) VALUES {', '.join([f'({places(_LAST)})'] * len(rows))}"
             " ON CONFLICT (target, originator, series) DO UPDATE SET counter = excluded.counter,"
-            f" digest = excluded.digest, code = {kept.replace('%s', 'code')}, at = {kept.replace('%s', 'at')}"
+            f" number = {kept.format('number', 'number')},"
+            f" code = {kept.format('code', 'code')}, at = {kept.format('code', 'at')}"
             " WHERE last_admitted.counter < excluded.counter",
             tuple(value for row in rows for value in row),
         ).rowcount
@@ -169,12 +182,12 @@ class AdmissionActs(Acts):
         """All that a run admitted has reached whom it is for; how many."""
         return int(self._execute("DELETE FROM outgoing WHERE run = ?", (run,)).rowcount)
 
-    def forget_outgoing(self, digests: Sequence[bytes]) -> int:
+    def forget_outgoing(self, numbers: Sequence[int]) -> int:
         """These have, whoever admitted them."""
         gone = 0
-        for start in range(0, len(digests), _PIECE):
-            piece = digests[start : start + _PIECE]
-            gone += self._execute(f"DELETE FROM outgoing WHERE digest IN ({places(piece)})", tuple(piece)).rowcount
+        for start in range(0, len(numbers), _PIECE):
+            piece = numbers[start : start + _PIECE]
+            gone += self._execute(f"DELETE FROM outgoing WHERE number IN ({places(piece)})", tuple(piece)).rowcount
         return gone
 
     def add_tallies(self, rows: Iterable[TallyRow]) -> None:
@@ -197,6 +210,8 @@ class AdmissionActs(Acts):
 
 def _row(item: AdmissionRecord) -> tuple[Any, ...]:
     return (
+        item.number,
+        item.previous,
         item.digest,
         item.originator.octets,
         item.role.value,
@@ -212,8 +227,11 @@ def _row(item: AdmissionRecord) -> tuple[Any, ...]:
 
 
 def _admission(row: Sequence[Any]) -> AdmissionRecord:
-    digest, originator, role, target, code, counter, at, serial, signature, party, party_counter = row
+    number, previous, digest, originator, role, target, code, counter, at, serial, signature, *rest = row
+    party, party_counter = rest
     return AdmissionRecord(
+        number=number,
+        previous=previous,
         digest=bytes(digest),
         originator=EntityId(bytes(originator)),
         role=RemotePartyRole(role),

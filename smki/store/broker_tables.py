@@ -3,11 +3,16 @@
 from smki.store.table import Table
 
 # The access control broker. What it admitted is one row for good; until it is handed out, its octets stand in a table
-# of their own, which stays small. `written` is the size of the log when a tally was last added to: whoever read up to
-# there asks for what came after. Codes are bigint: some that are refused are larger than the table's.
+# of their own, which stays small. Both are numbered as they come, so that they grow at their end however many there
+# are. By its digest a command is found from the last of its series; each names the one before it (`previous`;
+# 0: none): nothing is admitted whose counter is not above the last. `written` is the size of the log when a tally was
+# last added to: whoever read up to there asks for what came after. Codes are bigint: some that are refused are larger
+# than the table's.
 EIGHTH: dict[str, Table] = {
     "admission": Table(
         {
+            "number": "bigint",
+            "previous": "bigint",
             "at": "bigint",
             "code": "bigint",
             "role": "smallint",
@@ -20,28 +25,28 @@ EIGHTH: dict[str, Table] = {
             "party": "octets",
             "party_counter": "octets",
         },
-        ("digest",),
+        ("number",),
         optional=("party", "party_counter"),
     ),
     "outgoing": Table(
         {
+            "number": "bigint",
             "at": "bigint",
             "local": "smallint",
-            "digest": "octets",
             "run": "octets",
             "octets": "octets",
             "reference": "text",
         },
-        ("digest",),
+        ("number",),
     ),
     "last_admitted": Table(
         {
             "at": "bigint",
             "code": "bigint",
+            "number": "bigint",
             "target": "octets",
             "originator": "octets",
             "counter": "octets",
-            "digest": "octets",
             "series": "smallint",
         },
         ("target", "originator", "series"),

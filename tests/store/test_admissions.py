@@ -28,6 +28,8 @@ RUN = b"r" * 16
 
 def admission(number: int, **changes: object) -> AdmissionRecord:
     plain = AdmissionRecord(
+        number=number,
+        previous=0,
         digest=number.to_bytes(32),
         originator=ONE,
         role=RemotePartyRole.SUPPLIER,
@@ -42,7 +44,7 @@ def admission(number: int, **changes: object) -> AdmissionRecord:
 
 
 def outgoing(number: int, run: bytes = RUN) -> Outgoing:
-    return Outgoing(number.to_bytes(32), run, f"ref {number}", b"octets", number % 2 == 0, NOW)
+    return Outgoing(number, run, f"ref {number}", b"octets", number % 2 == 0, NOW)
 
 
 def act() -> Act:
@@ -54,29 +56,43 @@ def put(store: Store, *records: AdmissionRecord) -> None:
         tx.put_admissions(records, [])
 
 
-def test_admissions_come_back_as_they_were_put(store: Store) -> None:
-    records = (admission(1), admission(2, party=TWO, party_counter=(1 << 64) - 1, signature=b"", serial=b""))
-    put(store, *records)
-    assert store.admissions.known([one.digest for one in records]) == {one.digest: one for one in records}
-    assert store.admissions.one(b"x" * 32) is None
+def test_admissions_are_found_from_the_last_of_their_series(store: Store) -> None:
+    other = admission(2, target=OTHER, counter=1)
+    through = admission(3, originator=TWO, counter=9, party=ONE, party_counter=(1 << 63) + 3, previous=1)
+    series = (admission(1), other, through, admission(4, previous=3))
+    assert store.admissions.known({}) == {}
+    with store.act(act()) as tx:
+        assert tx.admissions.next_number() == 1
+        tx.put_admissions(series, [])
+    lowest = (1 << 63) + 1
+    digests = [one.digest for one in series]
+    back = {one.digest: one for one in series if one is not other}
+    assert store.admissions.known({4: (lowest, digests)}) == back
+    assert store.admissions.known({4: (lowest + 3, digests)}).keys() == {series[3].digest}, "it looks no further back"
+    assert store.admissions.known({4: (lowest, digests), 2: (0, [other.digest])}) == back | {other.digest: other}
+    assert store.admissions.known({4: (lowest, [b"x" * 32])}) == {}
+    assert store.admissions.next_number() == 5
     with pytest.raises(Refused, match=r"store\.conflict"):
-        put(store, records[0])
+        put(store, series[0])
 
 
 def test_the_last_of_each_pair_is_known_and_never_goes_back(store: Store) -> None:
     steps = frozenset({0x0050})
     with store.act(act()) as tx:
         tx.put_admissions([admission(5), admission(6, code=0x0050), admission(7)], [], steps)
-    last = LastAdmitted((1 << 63) + 7, 0x0050, NOW, (7).to_bytes(32))
+    last = LastAdmitted((1 << 63) + 7, 0x0050, NOW, 7)
     assert store.admissions.last([METER, OTHER]) == {(ONE.octets, METER.octets, False): last}
     for number in (7, 6, 1):
         with pytest.raises(Refused, match=r"broker\.counter"):
-            put(store, admission(number, digest=b"d" * 31 + bytes((number,)), counter=(1 << 63) + number))
-    put(store, admission(1, originator=TWO, digest=b"e" * 32, counter=3, party=ONE, party_counter=(1 << 63) + 8))
+            put(store, msgspec.structs.replace(admission(number), number=number + 10))
+    put(store, admission(8, originator=TWO, counter=3, party=ONE, party_counter=(1 << 63) + 8))
     after = store.admissions.last([METER])
-    assert after[ONE.octets, METER.octets, False] == LastAdmitted((1 << 63) + 8, 0x0050, NOW, b"e" * 32)
-    assert (after[TWO.octets, METER.octets, False].counter, after[TWO.octets, METER.octets, False].code) == (3, 0)
-    put(store, admission(2, code=0x0007, counter=1, digest=b"f" * 32))
+    assert after[ONE.octets, METER.octets, False] == LastAdmitted((1 << 63) + 8, 0x0050, NOW, 8)
+    assert after[TWO.octets, METER.octets, False] == LastAdmitted(3, 0, datetime.fromtimestamp(0, UTC), 0)
+    put(store, admission(9, originator=TWO, counter=4), admission(10, code=0x0007, counter=1))
+    put(store, admission(11, originator=TWO, counter=5, party=ONE, party_counter=(1 << 63) + 9))
+    of_its_own = store.admissions.last([METER])[TWO.octets, METER.octets, False]
+    assert (of_its_own.counter, of_its_own.number) == (5, 9), "what it said for others is no step back to its own"
     assert store.admissions.last([METER])[ONE.octets, METER.octets, True].counter == 1, "top-ups are numbered apart"
 
 
@@ -86,11 +102,11 @@ def test_what_was_not_handed_out_waits(store: Store) -> None:
         tx.put_admissions([admission(number) for number in (1, 2, 3)], [outgoing(1), outgoing(2, other), outgoing(3)])
     assert store.admissions.outgoing(10) == (outgoing(1), outgoing(2, other), outgoing(3))
     assert store.admissions.outgoing(10, run=other) == (outgoing(2, other),)
-    assert store.admissions.outgoing(10, after=(NOW, (2).to_bytes(32))) == (outgoing(3),)
+    assert store.admissions.outgoing(10, after=2) == (outgoing(3),)
     assert store.admissions.outgoing(1) == (outgoing(1),)
     with store.act(act()) as tx:
         assert tx.handed_out(RUN) == 2
-        assert tx.forget_outgoing([(2).to_bytes(32), b"x" * 32]) == 1
+        assert tx.forget_outgoing([2, 77]) == 1
     assert store.admissions.outgoing_count() == 0
 
 

@@ -8,7 +8,6 @@ gives the same commands, admitted and counted once.
 
 import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -43,7 +42,7 @@ class Admission:
         self._judge = judge
         self._agreement = agreement
         self._watch = watch
-        self._resumed: list[bytes] = []
+        self._resumed: list[int] = []
         self.run = os.urandom(RUN_OCTETS)
         """What this run admits stands under this name until it is handed out."""
         speaking = Speaking(workspace, broker, judge.parties)
@@ -61,10 +60,10 @@ class Admission:
 
     def resume(self) -> Generator[Outcome]:
         """What runs that came to an end before had admitted, and nobody was given."""
-        after: tuple[datetime, bytes] | None = None
+        after = 0
         while found := self._store.admissions.outgoing(CHUNK, after):
             yield from self._resume(found)
-            after = found[-1].at, found[-1].digest
+            after = found[-1].number
 
     def _resume(self, found: Sequence[Outgoing]) -> Iterator[Outcome]:
         messages = [read_message(item.octets) for item in found]
@@ -74,7 +73,7 @@ class Admission:
             if isinstance(key, Fault):
                 yield Outcome(item.reference, "refused", faults=(key,))
                 continue
-            self._resumed.append(item.digest)
+            self._resumed.append(item.number)
             octets = self._protect(message, key).encode()
             yield Outcome(item.reference, "admitted before", octets, delivery=_delivery(item.local))
 

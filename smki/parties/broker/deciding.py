@@ -27,7 +27,7 @@ from smki.store.admission_records import (
     QuarantineRecord,
     QuarantineState,
 )
-from smki.store.admissions import Series
+from smki.store.admissions import Admissions, Series
 from smki.store.transaction import Transaction
 
 _REJECTED = Fault("broker.rejected", "it was held, and rejected", "see `smki broker quarantine show`")
@@ -50,6 +50,8 @@ class Decided:
     """What becomes of a chunk."""
 
     now: datetime
+    first: int = 0
+    """The number of the first that is admitted."""
     told: list[Told] = field(default_factory=list)
     admitted: list[AdmissionRecord] = field(default_factory=list)
     outgoing: list[Outgoing] = field(default_factory=list)
@@ -119,8 +121,10 @@ class Decider:
     def repeated(self, judged: Sequence[Judged | Unreadable]) -> Decided | None:
         """The same submission again: nothing is to be written, and nobody is kept waiting."""
         fit = [item for item in judged if isinstance(item, Judged) and not item.faults]
-        known = self._store.admissions.known([item.digest for item in fit])
-        if len(fit) < len(judged) or len(known) < len(fit):
+        if len(fit) < len(judged) or not fit or not _known(self._store.admissions, fit[:1]):
+            return None
+        known = _known(self._store.admissions, fit)
+        if len(known) < len(fit):
             return None
         decided = Decided(self._clock())
         for item in fit:
@@ -129,7 +133,7 @@ class Decider:
 
     def decide(self, tx: Transaction, judged: Sequence[Judged | Unreadable], local: bool) -> Decided:
         """The lock is held, and what the others did is known."""
-        decided = Decided(self._clock())
+        decided = Decided(self._clock(), tx.admissions.next_number())
         self._watch.begin(tx, decided.now)
         fit = [item for item in judged if isinstance(item, Judged) and not item.faults]
         past = self._past(tx, fit, decided.now)
@@ -153,7 +157,7 @@ class Decider:
         states = tx.quarantine.states(digests)
         held = tx.quarantine.known([digest for digest, state in states.items() if state == "waiting"])
         releases = self._releases.released(tx.confirmations, held.values(), now) if held else {}
-        return _Past(tx.admissions.known(digests), states, held, releases, last, steps)
+        return _Past(_known(tx.admissions, fit, last), states, held, releases, last, steps)
 
     def _one(self, item: Judged | Unreadable, past: _Past, decided: Decided, local: bool) -> Told:
         if isinstance(item, Unreadable):
@@ -183,7 +187,7 @@ class Decider:
                 "broker.duplicate", f"it was admitted at {record.at:%Y-%m-%dT%H:%M:%SZ}", "number a new command anew"
             )
             return Told("refused", faults=(fault,))
-        if not item.through_broker:
+        if record.party is None:  # as it was said then: whom the device knows may have changed since
             return Told("admitted before", replace(item.message, signature=record.signature))
         assert item.row is not None, "it was judged"
         return Told("admitted before", self._speaking.in_broker_name(item.message, item.row, record.counter))
@@ -222,22 +226,26 @@ class Decider:
         assert item.row is not None, "it was judged"
         assert item.signer is not None, "it was judged"
         assert item.speaker is not None, "it was judged"
-        moved = LastAdmitted(header.counter, 0, decided.now, item.digest)
-        past.last[header.originator.octets, header.target.octets, top_up] = moved
+        number = decided.first + len(decided.admitted)
+        asked = header.originator.octets, header.target.octets, top_up
+        previous = past.last.get(asked)
         if item.through_broker:
             series = self._broker.octets, header.target.octets, top_up
             before = past.last.get(series)
             counter = 1 + max(-1 if before is None else before.counter, self._floor(header.target))
             message = self._speaking.in_broker_name(message, item.row, counter)
-            past.last[series] = replace(moved, counter=counter)
+            past.last[series] = LastAdmitted(counter, 0, decided.now, 0 if before is None else before.number)
             if counter > MAX_SIGNED_COUNTER:
                 fault = Fault(
                     "broker.counter-range", "the broker's counters for it are used up", "recover the device"
                 )
                 return Told("refused", faults=(fault,))
+        past.last[asked] = LastAdmitted(header.counter, 0, decided.now, number)
         final = message.header
         decided.admitted.append(
             AdmissionRecord(
+                number=number,
+                previous=0 if previous is None else previous.number,
                 digest=item.digest,
                 originator=final.originator,
                 role=item.speaker.role,
@@ -251,9 +259,7 @@ class Decider:
                 party_counter=header.counter if item.through_broker else None,
             )
         )
-        decided.outgoing.append(
-            Outgoing(item.digest, self._run, item.reference, message.encode(), local, decided.now)
-        )
+        decided.outgoing.append(Outgoing(number, self._run, item.reference, message.encode(), local, decided.now))
         return Told("admitted", message, warnings=warnings)
 
     def _floor(self, target: EntityId) -> int:
@@ -262,8 +268,12 @@ class Decider:
         return -1 if device is None else device.counters.get(RemotePartyRole.ACCESS_CONTROL_BROKER, -1)
 
     def _refused(self, item: Judged, decided: Decided, *faults: Fault) -> Told:
-        """Counted where somebody known really sent it: nobody makes a name for another."""
-        if item.signer is not None and item.speaker is not None and item.row is not None:
+        """Counted where somebody known really sent it: nobody makes a name for another.
+
+        A certificate that does not stand proves nothing of whom it names: anybody can write one.
+        """
+        known = item.signer is not None and not item.signer.standing
+        if known and item.speaker is not None and item.row is not None:
             self._watch.add(self._seen(item, decided.now, None), "refused")
         return Told("refused", faults=faults)
 
@@ -286,6 +296,23 @@ class Decider:
         )
 
 
+def _known(
+    admissions: Admissions, fit: Sequence[Judged], last: dict[Series, LastAdmitted] | None = None
+) -> dict[bytes, AdmissionRecord]:
+    """Those that were admitted before: what is numbered above the last of its series was not, and nobody looks."""
+    if last is None:
+        last = admissions.last([item.message.header.target for item in fit])
+    asked: dict[int, tuple[int, list[bytes]]] = {}
+    for item in fit:
+        header = item.message.header
+        before = last.get((header.originator.octets, header.target.octets, header.code in TOP_UPS))
+        if before is not None and header.counter <= before.counter and before.number:
+            lowest, digests = asked.get(before.number, (header.counter, []))
+            digests.append(item.digest)
+            asked[before.number] = min(lowest, header.counter), digests
+    return admissions.known(asked)
+
+
 def _overtaken(item: Judged, past: _Past) -> Fault | None:
     header = item.message.header
     last = past.last.get((header.originator.octets, header.target.octets, int(header.code) in TOP_UPS))
@@ -306,6 +333,7 @@ def _as_held(record: QuarantineRecord) -> Seen:
 def _quarantined(item: Judged, seen: Seen, findings: Sequence[Finding], local: bool, person: str) -> QuarantineRecord:
     header = item.message.header
     first = next(one for one in findings if one.holds)
+    asked_by = {} if item.message.signature or item.signer is None else {"asked_by": item.signer.certified.serial}
     return QuarantineRecord(
         digest=item.digest,
         octets=item.message.encode(),
@@ -320,5 +348,5 @@ def _quarantined(item: Judged, seen: Seen, findings: Sequence[Finding], local: b
         reference=item.reference,
         pattern=first.pattern,
         findings=tuple(one.as_json() for one in findings),
-        decisions=({"submitted_by": person},),
+        decisions=({"submitted_by": person, **asked_by},),
     )

@@ -10,6 +10,7 @@ from smki.gbcs.protection import digest_to_sign
 from smki.parties.intake import Given
 from tests.house import NOW
 from tests.parties.broker.world import User, World, codes, run
+from tests.parties.people import arming
 
 
 def test_a_command_that_breaks_no_rule_gets_its_mac(world: World, supplier: User) -> None:
@@ -18,7 +19,7 @@ def test_a_command_that_breaks_no_rule_gets_its_mac(world: World, supplier: User
     assert (done.result, done.faults, done.delivery) == ("admitted", (), "network")
     assert read_message(done.message).protection is Protection.BOTH
     assert world.holds_for_device(done.message)
-    (record,) = world.house.workspace.store.admissions.known([_digest(done.message)]).values()
+    record = world.house.workspace.store.admissions.known({1: (5, [_digest(done.message)])})[_digest(done.message)]
     assert (record.originator, record.target, record.counter) == (supplier.entity, meter, 5)
     assert record.serial.hex().upper() == supplier.certificate.serial
     entries = [json.loads(entry.body) for entry in world.house.workspace.store.audit_entries()]
@@ -54,6 +55,20 @@ def test_the_same_again_gives_the_same_and_counts_once(world: World, supplier: U
     assert (mixed.result, fresh.result) == ("admitted before", "admitted")
     tallies = world.house.workspace.store.admissions.tallies_of(supplier.entity, 2, 0)
     assert sum(row.admitted for row in tallies) == 4
+
+
+def test_a_long_series_is_found_again_from_anywhere(world: World, supplier: User) -> None:
+    meters = world.devices(2, supplier)
+    given = [supplier.arming(number, meters[number % 2]) for number in range(1, 13)]
+    first = world.submit(*given[:5]) + world.submit(*given[5:])
+    assert {one.result for one in first} == {"admitted"}
+    again = world.submit(*given)
+    assert [(one.result, one.message) for one in again] == [("admitted before", one.message) for one in first]
+    (middle, other, last) = world.submit(given[4], supplier.arming(4, meters[0]), given[11])
+    assert (middle.message, last.message) == (first[4].message, first[11].message)
+    assert other.result == "admitted before", "signed anew, and the same"
+    stranger = supplier.signed(arming(3, target=meters[0], originator=supplier.entity))
+    assert codes(world.submit(stranger)[0]) == ["broker.counter"], "of the other's numbers none counts"
 
 
 def test_counters_go_on_and_nothing_comes_twice_in_a_run(world: World, supplier: User) -> None:
