@@ -107,9 +107,7 @@ def judge_list(der: bytes, authorities: Sequence[PathCertificate], at: datetime)
     faults = []
     signer = next((one for one in authorities if one.subject == crl.issuer and _is_signed(crl, one)), None)
     if signer is None:
-        faults.append(
-            _fault("signature", f"{crl} is signed by none of {len(authorities)} authorities known here")
-        )
+        faults.append(_fault("signature", f"{crl} is signed by none of {len(authorities)} authorities known here"))
     if not crl.is_current(at):
         faults.append(_fault("time", f"{crl} is good from {crl.this_update} to {crl.next_update}"))
     found = tuple(finding for finding in lint_crl(der) if finding.severity >= Severity.WARNING)
