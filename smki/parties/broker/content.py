@@ -32,6 +32,8 @@ class Content:
     faults: tuple[Fault, ...]
     moments: tuple[datetime, ...]
     """None where it says none: then it takes effect at once."""
+    at_once: bool
+    """Whether it says so of a part of it, or cancels something, whatever it says of the rest."""
     numbers: tuple[tuple[str, float], ...]
     """Those of its values that a detector asks for."""
 
@@ -74,13 +76,16 @@ class Contents:
     def _read(self, message: Message) -> Content:
         reading = read(message, self._vocabulary)
         moments: tuple[datetime, ...] = ()
+        at_once = False
         faults = tuple(_of_form(reading))
         if reading.use_case is not None and reading.use_case.critical:
             found = [_moment(text) for text in self._when(reading)]
             moments = tuple(sorted({item for item in found if isinstance(item, datetime)}))
+            at_once = None in found
             faults += tuple(dict.fromkeys(item for item in found if isinstance(item, Fault)))
         asked = self._asked(int(message.header.code))
-        return Content(reading, faults, moments, numbers(reading.values, asked) if asked else ())
+        told = numbers(reading.values, asked) if asked else ()
+        return Content(reading, faults, moments, at_once, told)
 
     def _when(self, reading: Reading) -> Iterator[str]:
         for path, value in reading.values.items():
@@ -107,7 +112,7 @@ def _of_form(reading: Reading) -> Iterator[Fault]:
 
 
 def _moment(text: str) -> datetime | Fault | None:
-    """When something takes effect; None: at once, or never."""
+    """When something takes effect; None: at once, as what it cancels is cancelled."""
     if text in _AT_ONCE or text.endswith(_CANCELS):
         return None
     found = _MOMENT.fullmatch(text)

@@ -229,7 +229,8 @@ class Judge:
         yield from rules.of_header(message, row)
         yield from rules.of_target(row, facts, header.target, self._policy)
         yield from rules.of_moments(content.moments, facts, self._policy)
-        yield from rules.of_own(message, row, self._broker, facts)
+        by_broker = signer is not None and signer.role is RemotePartyRole.ACCESS_CONTROL_BROKER
+        yield from rules.of_own(message, row, self._broker, facts, by_broker=by_broker)
         yield from self._of_speaker(item, message, row, signer, speaker, facts, content)
 
     def _of_speaker(
@@ -251,7 +252,8 @@ class Judge:
             party = message.header.supplementary
             name = "nobody" if party is None else str(party.party)
             return (*faults, Fault("broker.originator", f"{name} has no certificate in use", "name a user"))
-        right = rules.of_right(speaker, row, facts, message.header.target, content.moments, self._policy)
+        moments = (*content.moments, facts.now) if content.at_once else content.moments
+        right = rules.of_right(speaker, row, facts, message.header.target, moments, self._policy)
         return (*faults, *right)
 
     def _signer(self, item: Submitted, message: Message) -> tuple[Signer | None, tuple[Fault, ...]]:

@@ -84,9 +84,11 @@ def read_requests(data: bytes, parties: Parties, most: int) -> Requests:
         raise Refused("broker.signer", "it is not signed by a user's digital signature key", "sign it with that")
     if not signed.is_signed_by(one.holder.public_key):
         raise Refused("broker.signature", "it is not what its signer signed", "have it signed again")
-    if signed.content.count(b"\n") > most + 1:
+    if signed.content.count(b"\n") + signed.content.count(b"\r") > 2 * most + 2:  # before any list is made of them
         raise InvalidInput("message.count", f"more than {most} requests", "ask in parts")
     head, *lines = signed.content.splitlines() or [b""]
+    if len(lines) > most:
+        raise InvalidInput("message.count", f"more than {most} requests", "ask in parts")
     try:
         user = EntityId.parse(_decode_head(head).user)
     except (msgspec.DecodeError, RecursionError):
@@ -125,8 +127,14 @@ class Requesting:
         for record in records:
             message = read_message(record.octets)
             plain = Submitted(record.reference, message)
-            askers = () if message.signature else self._parties.signers(record.originator)
-            yield from self._placed([plain], askers[0]) if askers else [plain]
+            asker = None if message.signature else self._asker(record)
+            yield from [plain] if asker is None else self._placed([plain], asker)
+
+    def _asker(self, record: QuarantineRecord) -> Signer | None:
+        """Whose certificate its request was signed by, as it stands now; another of theirs says nothing."""
+        serials = {note["asked_by"] for note in record.decisions if "asked_by" in note}
+        known = self._parties.signers(record.originator)
+        return next((one for one in known if one.certified.serial in serials), None)
 
     def _placed(self, read: Sequence[Submitted], asker: Signer) -> Iterator[Submitted]:
         targets = [item.message.header.target for item in read if item.message is not None]

@@ -32,7 +32,6 @@ ENTITLED = frozenset(
 _FOR_A_USER = frozenset({0x00AB, 0x00AF, 0x000F})
 HANDOVER = {0x0102: RemotePartyRole.SUPPLIER, 0x0103: RemotePartyRole.NETWORK_OPERATOR}
 """Handing over a device whose cells of that role are still the broker's."""
-OWN_CREDENTIALS = 0x0104
 History = Sequence[tuple[int, bytes | None, bytes | None]]
 
 
@@ -110,14 +109,24 @@ def of_sender(speaker: Speaker, row: UseCase, *, through_broker: bool) -> Iterat
             f"{row.label} is sent by {allowed}, and the key is of {role.word}",
             "send what your role may",
         )
+    elif through_broker and not row.users:
+        # The broker's own credentials (CS02b, 0x0104) change by its MAC alone: no consent lets a user ask for that.
+        yield Fault("broker.role", f"{row.label} is asked by no user", "have the broker send it, if it is meant")
 
 
-def of_own(message: Message, row: UseCase, broker: EntityId, facts: Facts) -> Iterator[Fault]:
-    """The broker signs what changes supply or credentials only where a device knows nobody else (GBCS 13.3, 13.7)."""
+def of_own(
+    message: Message, row: UseCase, broker: EntityId, facts: Facts, *, by_broker: bool = False
+) -> Iterator[Fault]:
+    """The broker signs what changes supply or credentials only where a device knows nobody else (GBCS 13.3, 13.7).
+
+    `by_broker`: with a key in the broker's role, which reaches every home; so this broker's alone is good for it.
+    """
     header = message.header
     if header.originator != broker:
         if header.supplementary is not None:
             yield Fault("broker.supplementary", "only the broker speaks for others", "leave the other party out")
+        if by_broker:
+            yield Fault("broker.own", f"{header.originator} is not the broker here", "have it sent by this broker")
         return
     if not row.critical:
         return

@@ -1,0 +1,189 @@
+"""What somebody tries who knows the rules: each way in that once stood open, or nearly."""
+
+import json
+from datetime import datetime, timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat import asn1
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from smki.device.cells import CellName, CellUse
+from smki.entity import DeviceType, EntityId, RemotePartyRole
+from smki.errors import InvalidInput
+from smki.gbcs.header import Cra, Header, MessageCode
+from smki.gbcs.message import Message
+from smki.gbcs.payload.credentials import (
+    Cell,
+    CellUsage,
+    Control,
+    Mode,
+    Replacement,
+    TimeChecks,
+    Update,
+    UpdateCommand,
+)
+from smki.gbcs.payload.declared import write_declared
+from smki.gbcs.protection import ORDER
+from smki.parties.anomaly.limits import Limit, Limits
+from smki.parties.broker import consents
+from smki.parties.intake import Given
+from smki.pki.signed_data import make_signed_data
+from smki.store.estate_records import Believed
+from smki.store.records import Act
+from tests.house import NOW
+from tests.parties.broker.deciders import both_release
+from tests.parties.broker.test_requests import asked
+from tests.parties.broker.test_rules import _register, refused
+from tests.parties.broker.world import User, World, codes, run
+
+SUPPLIES = CellName(RemotePartyRole.SUPPLIER, CellUse.KEY_AGREEMENT)
+ECS43, ECS44, TARIFF = MessageCode(0x0050), MessageCode(0x0051), MessageCode(0x0019)
+HOUR = timedelta(hours=1)
+
+
+def _believes(world: World, meter: EntityId, holder: EntityId) -> None:
+    """The inventory says whom a meter knows as its supplier."""
+    store = world.house.workspace.store
+    one = Believed(holder, bytes(8), None, NOW)
+    with store.act(Act("test", "tester", NOW)) as tx:
+        tx.put_cells([(meter, {SUPPLIES: one})])
+
+
+def test_the_same_request_stays_the_same_command_whoever_the_device_knows_since(world: World, supplier: User) -> None:
+    meter, other = world.device(supplier), world.user(RemotePartyRole.SUPPLIER)
+    request = supplier.asking([asked(meter, 900_000)])
+    (done,) = world.ask(request)
+    _believes(world, meter, other.entity)
+    (again,) = world.ask(request)
+    assert (again.result, again.message) == ("admitted before", done.message)
+
+    second = supplier.asking([asked(meter, 900_001)])
+    (done,) = world.ask(second)
+    with world.house.workspace.store.act(Act("test", "tester", NOW)) as tx:
+        tx.drop_cells(meter, [SUPPLIES])
+    (again,) = world.ask(second)
+    assert (again.result, again.message) == ("admitted before", done.message)
+
+
+def test_another_signature_over_the_same_is_no_other_command(world: World, supplier: User) -> None:
+    meter = world.device(supplier)
+    first = supplier.arming(5, meter)
+    r, s = first.octets[-64:-32], int.from_bytes(first.octets[-32:])
+    twin = Given("twin", first.octets[:-32] + (ORDER - s).to_bytes(32))
+    assert twin.octets[-64:-32] == r
+    (done,), (again,) = world.submit(first), world.submit(twin)
+    assert (again.result, again.message) == ("admitted before", done.message)
+    tallies = world.house.workspace.store.admissions.tallies_of(supplier.entity, 2, 0)
+    assert [(row.admitted, row.held, row.refused) for row in tallies] == [(1, 0, 0)]
+
+
+def test_a_file_of_line_ends_is_no_large_file_of_requests(world: World, supplier: User) -> None:
+    one = supplier.certificate.certificate
+    for end in (b"\n", b"\r", b"\r\n"):
+        data = make_signed_data(
+            b"{}" + end * 200_002, one, supplier.key, NOW, certificates=[one.public_bytes(Encoding.DER)]
+        )
+        with pytest.raises(InvalidInput) as told:
+            world.ask(data)
+        assert told.value.code == "message.count", end
+
+
+def test_a_forged_certificate_makes_no_name_for_another(world: World, supplier: User) -> None:
+    key, real = ec.generate_private_key(ec.SECP256R1()), supplier.certificate.certificate
+    builder = x509.CertificateBuilder(
+        real.issuer, real.subject, key.public_key(), real.serial_number, real.not_valid_before_utc,
+        real.not_valid_after_utc, list(real.extensions),
+    )  # fmt: skip
+    forged = builder.sign(key, hashes.SHA256())
+    head = json.dumps({"form": "smki-broker-requests/1", "user": str(supplier.entity)})
+    meter = world.device(supplier)
+    content = "\n".join((head, asked(meter, 5), asked(meter, 6))).encode()
+    data = make_signed_data(content, forged, key, NOW, certificates=[forged.public_bytes(Encoding.DER)])
+    done = world.ask(data)
+    assert [one.result for one in done] == ["refused"] * 2
+    assert not world.house.workspace.store.admissions.tallies_of(supplier.entity, 2, 0)
+
+
+def test_another_broker_s_key_signs_no_more_than_the_broker_s(world: World, supplier: User) -> None:
+    other = world.user(RemotePartyRole.ACCESS_CONTROL_BROKER)
+    meter = world.device(supplier, kind=DeviceType.PPMID)
+    header = Header(Cra.COMMAND, 5, other.entity, meter, MessageCode(0x00AF))
+    assert "broker.own" in refused(world, other.signed(Message(header, b"")))
+    (asked_for,) = world.ask(other.asking([asked(meter, 5)]))
+    assert "broker.own" in codes(asked_for)
+
+
+def test_no_user_has_the_broker_change_its_own_credentials(world: World, supplier: User) -> None:
+    """By its MAC alone: with a customer's consent to read, one could have taken all devices of the home."""
+    other = world.user(RemotePartyRole.OTHER)
+    meter = world.device(supplier)
+    consents.add(world.house.workspace, other.entity, [str(meter)], NOW, None)
+    one = other.certificate.certificate.public_bytes(Encoding.DER)
+    control = Control(
+        mode=Mode.ACCESS_CONTROL_BROKER_BY_ACB,
+        symmetric_key=None,
+        time_checks=TimeChecks.APPLY,
+        authorising_cell=None,
+        originator_counter=0,
+        new_floor=None,
+        new_special_floors=None,
+        other_floors=None,
+    )
+    cell = Cell(
+        role=RemotePartyRole.ACCESS_CONTROL_BROKER,
+        key_usage=asn1.BitString(data=b"\x08", padding_bits=3),
+        cell_usage=CellUsage.MANAGEMENT,
+    )
+    new = [Replacement(certificate=asn1.decode_der(asn1.TLV, one), cell=cell)]
+    update = Update(control=control, replacements=new, path_certificates=[], execution_date_time=None)
+    payload = write_declared(UpdateCommand(payload=update)).hex()
+    for user in (other, supplier):
+        (done,) = world.ask(user.asking([asked(meter, 0, "0x0104", payload=payload)]))
+        assert (done.result, done.message) == ("refused", b"")
+        assert "broker.role" in codes(done)
+
+
+def test_a_request_is_released_by_the_key_that_signed_it(world: World) -> None:
+    entity = EntityId.parse("90-B3-D5-1F-30-77-00-00")
+    first = world.user(RemotePartyRole.SUPPLIER, entity)
+    hub = world.device(first, kind=DeviceType.CHF)
+    second = world.user(RemotePartyRole.SUPPLIER, entity)
+    world.limits = Limits(own={entity: (Limit("none", None, 0, HOUR),)})
+    assert [one.result for one in world.ask(second.asking([asked(hub, 5, "0x0001")]))] == ["held"]
+    store = world.house.workspace.store
+    waiting = [item for item in store.quarantine.in_state("waiting", 99) if item.originator == entity]
+    both_release(world.house.workspace, waiting)
+    world.others.remove(second.certificate)
+    (done,) = run(world.desk(), lambda desk: desk.release(waiting))
+    assert done.result == "refused", "its key is not known any more, and another's is not asked"
+    world.others.append(second.certificate)
+    world.others.remove(first.certificate)
+    (done,) = run(world.desk(), lambda desk: desk.release(waiting))
+    assert done.result == "admitted"
+
+
+def test_what_is_done_at_once_is_not_judged_by_a_later_date_beside_it(world: World, supplier: User) -> None:
+    after = world.user(RemotePartyRole.SUPPLIER)
+    meter = world.device(supplier)
+    _register(world, meter, (datetime(2027, 1, 1, tzinfo=NOW.tzinfo), after))
+    later, at_once, never = "07eb0201ff000000ff8000ff", "00" * 12, "ff" * 12
+
+    def tariff(counter: int, *dates: str) -> Given:
+        # Activation of the passive calendar, and of the unit charges of a charge.
+        objects = [("0014", "00000d0000ff", "0a"), ("0071", "00001314" + "00ff", "07")]
+        chosen = objects[: len(dates)]
+        specs = "".join(f"02{cls}{name}{member}" for cls, name, member in chosen)
+        data = "".join(f"090c{date}" for date in dates)
+        number = f"{len(chosen):02x}"
+        octets = bytes.fromhex(f"d920{counter.to_bytes(8)[-3:].hex()}00" + number + specs + number + data)
+        return after.signed(Message(Header(Cra.COMMAND, counter, after.entity, meter, TARIFF), octets))
+
+    assert world.submit(tariff(1, later, later))[0].faults == ()
+    assert refused(world, tariff(2, later, at_once)) == ["broker.responsible"]
+    assert refused(world, tariff(3, at_once, later)) == ["broker.responsible"]
+    assert refused(world, tariff(4, at_once, at_once)) == ["broker.responsible"]
+    assert refused(world, tariff(5, never, never)) == ["broker.responsible"], "to cancel is done now"
+    assert refused(world, tariff(6, later, never)) == ["broker.responsible"]
