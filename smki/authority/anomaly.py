@@ -155,6 +155,17 @@ class Detectors:
         return frozenset(found)
 
     @property
+    def endings(self) -> frozenset[int]:
+        """Codes that complete a sequence: only for these does one ask what came before."""
+        rules = (rule for rule in self.rules if isinstance(rule, SequenceRule))
+        return frozenset().union(*(rule.codes or () for rule in rules))
+
+    @property
+    def reach(self) -> timedelta:
+        """How far back the longest sequence begins."""
+        return max((rule.within for rule in self.rules if isinstance(rule, SequenceRule)), default=timedelta())
+
+    @property
     def by_area(self) -> frozenset[int]:
         """Codes that are counted by area."""
         rules = [rule for rule in self.rules if isinstance(rule, AreaRule)]

@@ -35,6 +35,12 @@ JOIN admission ON admission.number = seed.number
 UNION ALL SELECT admission.number, admission.previous, COALESCE(party_counter, admission.counter), past.lowest
 FROM past JOIN admission ON admission.number = past.previous WHERE past.counter > past.lowest)
 SELECT {columns} FROM past JOIN admission ON admission.number = past.number WHERE digest IN ({digests})"""
+_STEPS = """
+WITH RECURSIVE past(number, previous, target, code, at) AS (
+SELECT number, previous, target, code, at FROM admission WHERE number IN ({numbers})
+UNION ALL SELECT admission.number, admission.previous, admission.target, admission.code, admission.at
+FROM past JOIN admission ON admission.number = past.previous WHERE past.at >= ?)
+SELECT target, code, at FROM past WHERE at >= ? AND code IN ({codes}) ORDER BY number"""
 Series = tuple[bytes, bytes, bool]
 """Who commands, what (as octets: hundreds are looked up at a time), and whether by top-ups: those are numbered apart
 (GBCS 14)."""
@@ -65,6 +71,22 @@ class Admissions:
             values = (value for seed in seeds.items() for value in seed)
             rows = self._engine.execute(sql, (*values, *(digest for _, _, digest in piece))).fetchall()
             found.update((record.digest, record) for record in map(_admission, rows))
+        return found
+
+    def steps(
+        self, numbers: Sequence[int], codes: frozenset[int], since: datetime
+    ) -> dict[bytes, list[tuple[int, datetime]]]:
+        """What of some codes was admitted to each device since a moment, the latest last.
+
+        `numbers` are those of the last admissions of its series, from which it goes back.
+        """
+        found: dict[bytes, list[tuple[int, datetime]]] = {}
+        begin = _seconds(since)
+        for start in range(0, len(numbers), _PIECE):
+            piece = numbers[start : start + _PIECE]
+            sql = _STEPS.format(numbers=places(piece), codes=places(sorted(codes)))
+            for target, code, at in self._engine.execute(sql, (*piece, begin, begin, *sorted(codes))).fetchall():
+                found.setdefault(bytes(target), []).append((code, _moment(at)))
         return found
 
     def next_number(self) -> int:

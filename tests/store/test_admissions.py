@@ -96,6 +96,25 @@ def test_the_last_of_each_pair_is_known_and_never_goes_back(store: Store) -> Non
     assert store.admissions.last([METER])[ONE.octets, METER.octets, True].counter == 1, "top-ups are numbered apart"
 
 
+def test_what_a_device_was_sent_is_followed_back_as_far_as_asked(store: Store) -> None:
+    hours = [NOW - timedelta(hours=back) for back in (30, 4, 3, 2, 1)]
+    codes = (0x0050, 0x0050, 0x0021, 0x0051, 0x0050)
+    series = [
+        admission(number, previous=number - 1, code=code, at=at)
+        for number, (code, at) in enumerate(zip(codes, hours, strict=True), 1)
+    ]
+    other = admission(6, originator=TWO, code=0x0051, at=NOW)
+    elsewhere = admission(7, target=OTHER, code=0x0050, at=NOW)
+    put(store, *series, other, elsewhere)
+    wanted = frozenset({0x0050, 0x0051})
+    found = store.admissions.steps([5, 6, 7], wanted, NOW - timedelta(hours=24))
+    assert found == {
+        METER.octets: [(0x0050, hours[1]), (0x0051, hours[3]), (0x0050, hours[4]), (0x0051, NOW)],
+        OTHER.octets: [(0x0050, NOW)],
+    }
+    assert store.admissions.steps([5], wanted, NOW) == store.admissions.steps([], wanted, NOW) == {}
+
+
 def test_what_was_not_handed_out_waits(store: Store) -> None:
     other = b"q" * 16
     with store.act(act()) as tx:

@@ -150,10 +150,8 @@ class Decider:
     def _past(self, tx: Transaction, fit: Sequence[Judged], now: datetime) -> _Past:
         digests = [item.digest for item in fit]
         last = tx.admissions.last([item.message.header.target for item in fit])
-        steps: dict[bytes, list[tuple[int, datetime]]] = {}
-        for (_, target, _), one in last.items():
-            if one.code:
-                steps.setdefault(target, []).append((one.code, one.at))
+        asked = ((int(item.message.header.code), item.message.header.target.octets) for item in fit)
+        steps = self._watch.before(tx.admissions, last.items(), asked, now)
         states = tx.quarantine.states(digests)
         held = tx.quarantine.known([digest for digest, state in states.items() if state == "waiting"])
         releases = self._releases.released(tx.confirmations, held.values(), now) if held else {}
@@ -281,9 +279,7 @@ class Decider:
         assert item.speaker is not None, "the caller looked"
         header, place = item.message.header, item.place
         point = None if place is None or place.meter_point is None else place.meter_point.digits
-        steps: tuple[tuple[int, datetime], ...] = ()
-        if past is not None and past.steps and (found := past.steps.get(header.target.octets)):
-            steps = tuple(sorted(found, key=lambda step: step[1]))
+        steps = () if past is None or not past.steps else tuple(past.steps.get(header.target.octets, ()))
         return Seen(
             at=now,
             originator=item.speaker.entity,

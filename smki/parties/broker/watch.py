@@ -1,6 +1,6 @@
 """The counts that detectors look at, as all brokers on one store share them: exact, because each holds the lock."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from smki.authority.workspace import Workspace
@@ -9,7 +9,8 @@ from smki.parties.anomaly.detectors import judge
 from smki.parties.anomaly.explain import Finding
 from smki.parties.anomaly.limits import NO_LIMITS, Limits
 from smki.parties.anomaly.seen import KEPT, Outcome, Seen
-from smki.store.admission_records import TallyRow
+from smki.store.admission_records import LastAdmitted, TallyRow
+from smki.store.admissions import Admissions, Series
 from smki.store.transaction import Transaction
 
 
@@ -19,6 +20,7 @@ class Watch:
     def __init__(self, workspace: Workspace, limits: Callable[[], Limits]) -> None:
         self._store = workspace.store
         self._detectors = workspace.policies.anomaly
+        self._endings = self._detectors.endings
         self._limits = limits
         self._in_force = NO_LIMITS
         self._counts: Counts | None = None
@@ -28,6 +30,23 @@ class Watch:
     def steps(self) -> frozenset[int]:
         """Codes that sequences are made of."""
         return self._detectors.remembered
+
+    def before(
+        self,
+        admissions: Admissions,
+        last: Iterable[tuple[Series, LastAdmitted]],
+        asked: Iterable[tuple[int, bytes]],
+        now: datetime,
+    ) -> dict[bytes, list[tuple[int, datetime]]]:
+        """Steps of sequences that were admitted to those devices that are now sent what may complete one.
+
+        `asked` are codes and devices, `last` the last of each series to them.
+        """
+        targets = {target for code, target in asked if code in self._endings}
+        if not targets:
+            return {}
+        numbers = [one.number for (_, target, _), one in last if target in targets and one.code and one.number]
+        return admissions.steps(numbers, self.steps, now - self._detectors.reach)
 
     def begin(self, tx: Transaction, now: datetime) -> None:
         """Take in what others wrote since this process last looked. The lock is held."""

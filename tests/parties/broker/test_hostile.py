@@ -38,6 +38,7 @@ from tests.parties.broker.deciders import both_release
 from tests.parties.broker.test_requests import asked
 from tests.parties.broker.test_rules import _register, refused
 from tests.parties.broker.world import User, World, codes, run
+from tests.parties.people import arming
 
 SUPPLIES = CellName(RemotePartyRole.SUPPLIER, CellUse.KEY_AGREEMENT)
 ECS43, ECS44, TARIFF = MessageCode(0x0050), MessageCode(0x0051), MessageCode(0x0019)
@@ -144,6 +145,17 @@ def test_no_user_has_the_broker_change_its_own_credentials(world: World, supplie
         (done,) = world.ask(user.asking([asked(meter, 0, "0x0104", payload=payload)]))
         assert (done.result, done.message) == ("refused", b"")
         assert "broker.role" in codes(done)
+
+
+def test_off_on_and_off_again_is_seen_however_slowly_it_comes(world: World, supplier: User) -> None:
+    meter = world.device(supplier)
+    done = []
+    for counter, code in enumerate((ECS43, ECS44, ECS43), 1):
+        (one,) = world.submit(supplier.signed(arming(counter, code=code, target=meter, originator=supplier.entity)))
+        done.append(one)
+        world.moments[0] += timedelta(minutes=2)
+    assert [one.result for one in done] == ["admitted", "admitted", "held"], done[-1]
+    assert "off, on and off again" in str(done[-1].faults)
 
 
 def test_a_request_is_released_by_the_key_that_signed_it(world: World) -> None:
