@@ -19,7 +19,7 @@ MOST = 100_000_000  # more than all homes: a count above it guards nothing
 LONGEST_WINDOW = timedelta(days=7)
 # Whatever a file says, so many homes are the most that one user, or all together, darken before a person looks.
 MOST_SUPPLY_OFF = {"each": 10_000, "all": 20_000}
-_LEAST_WINDOW = timedelta(hours=1)
+_LEAST_WINDOW = timedelta(hours=24)  # of a shorter one, as many more pass each time that it is over
 _MOST_DETECTORS, _MOST_STEPS = 100, 6
 _MOST_FACTOR = 100.0
 _LONGEST_HISTORY, _SHORTEST_SETTLING = 83, 3
@@ -255,7 +255,7 @@ class AnomalyFile(Table, frozen=True):
                     raise Refused(
                         "policy.anomaly",
                         f"{_FILE}: no count of {of!r} holds 0x{code:04X}, which turns supply off, to {most}",
-                        f"give it a count of {most} at most for users of every role, in an hour at least",
+                        f"give it a count of {most} at most for users of every role, in a day at least",
                     )
         if not any(isinstance(rule, CountRule) and _of_everyone(rule, "each") for rule in found.rules):
             raise Refused(

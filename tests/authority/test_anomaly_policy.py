@@ -64,7 +64,7 @@ FORBIDDEN = {
     "no guard of each": changed("supply off", "count", "10_001"),
     "no guard of all": changed("supply off, all together", "count", "20_001"),
     "a guard that only warns": changed("supply off, all together", "action", '"warn"'),
-    "a guard for an instant": changed("supply off", "window", '"59m"'),
+    "a guard for half a day": changed("supply off", "window", '"12h"'),
     "a guard of one role": changed("supply off", "of", '"each"\nroles = ["networkOperator"]'),
     "a guard of electricity alone": changed("supply off, all together", "use_cases", '["ECS43"]'),
     "not every use case": changed("everything", "use_cases", '["critical"]'),

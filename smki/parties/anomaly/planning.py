@@ -1,6 +1,6 @@
 """Which windows guard the commands of one key, with which numbers: worked out once an hour, not for each command."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -22,7 +22,7 @@ from smki.parties.anomaly.explain import Finding, finding, length_of, time_of
 from smki.parties.anomaly.habit import HabitQuery
 from smki.parties.anomaly.limits import Campaign, Limit, Limits
 from smki.parties.anomaly.scope import Scope, Window
-from smki.parties.anomaly.seen import OUTSIDE_AREAS, Seen
+from smki.parties.anomaly.seen import OUTSIDE_AREAS, Seen, is_at
 
 _HOUR = 3600
 Explain = Callable[[Seen, int], Finding | None]
@@ -260,7 +260,7 @@ def _out_of_range(
     name: str, path: str, least: float | None, most: float | None, holds: bool, seen: Seen
 ) -> Finding | None:  # fmt: skip
     for found, number in seen.values:
-        if found.startswith(path[:-1]) if path.endswith("*") else found == path:
+        if is_at(found, path):
             if (least is None or number >= least) and (most is None or number <= most):
                 continue
             bounds = {key: value for key, value in (("least", least), ("most", most)) if value is not None}
@@ -270,12 +270,24 @@ def _out_of_range(
     return None
 
 
-def _senseless(rule: SequenceRule, counts: Counts, seen: Seen) -> Finding | None:
+def _matched(rule: SequenceRule, sent: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The last that fits each step, if those that came last do; a step that is repeated is one step still."""
     known = (rule.codes or frozenset()).union(*rule.steps)
-    steps = [step for step in counts.steps(seen) if step[0] in known][-len(rule.steps) :]
-    if len(steps) < len(rule.steps) or not all(
-        code in wanted for (code, _), wanted in zip(steps, rule.steps, strict=True)
-    ):
+    left = [step for step in sent if step[0] in known]
+    found: list[tuple[int, int]] = []
+    for place in range(len(rule.steps) - 1, -1, -1):
+        wanted, earlier = rule.steps[place], rule.steps[place - 1] if place else frozenset()
+        if not left or left[-1][0] not in wanted:
+            return []
+        found.insert(0, left.pop())
+        while left and left[-1][0] in wanted - earlier:
+            left.pop()
+    return found
+
+
+def _senseless(rule: SequenceRule, counts: Counts, seen: Seen) -> Finding | None:
+    steps = _matched(rule, counts.steps(seen))
+    if not steps:
         return None
     first, within = steps[0][1], int(rule.within.total_seconds())
     took = int(seen.at.timestamp()) - first

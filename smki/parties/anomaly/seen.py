@@ -1,5 +1,6 @@
 """A command as the detectors see it: it broke no other rule, and only whether it is too much is left to ask."""
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ UNITS = (1, 60, 3600)
 KEPT = (2 * 3600, 8 * 86_400, 90 * 86_400)
 """How far back each level is needed, in seconds. What is older may be dropped from the store."""
 OUTSIDE_AREAS = 0
+_NUMBERED = re.compile(r"^[0-9]+\. ")
 
 Outcome = Literal["admitted", "held", "refused"]
 
@@ -93,8 +95,14 @@ def numbers(values: Mapping[str, str], paths: frozenset[str]) -> tuple[tuple[str
     """Those of a reading's values that are asked for and are numbers; `*` at a path's end is for what follows."""
     found: list[tuple[str, float]] = []
     for path, text in values.items():
-        if any(path.startswith(one[:-1]) if one.endswith("*") else path == one for one in paths):
+        if any(is_at(path, one) for one in paths):
             number = text.partition(" ")[0].replace(",", "")
             with suppress(ValueError):
                 found.append((path, float(number)))
     return tuple(found)
+
+
+def is_at(path: str, asked: str) -> bool:
+    """Whether a value's path is one that is asked for, whichever place its operation has among others."""
+    path, asked = _NUMBERED.sub("", path), _NUMBERED.sub("", asked)
+    return path.startswith(asked[:-1]) if asked.endswith("*") else path == asked

@@ -20,6 +20,12 @@ _COUNTER = slice(2, 5)  # of a DLMS payload: the low 24 bits of the message's co
 _MOMENT = pattern(
     r"(\d{4})-(\d\d)-(\d\d)(?: [A-Z][a-z]+)?[T ](\d\d):(\d\d):(\d\d)(?:Z| UTC| \(([+-]\d+) minutes to UTC\))?"
 )
+# What only critical commands do: set or execute clocks, scripts, calendars, schedules, the switch, accounts,
+# credits and charges; of gas meters tariffs, prices, payment modes, credit, the valve. Nobody asks for it unsigned.
+_CRITICAL = pattern(
+    r"(?:set|execute) class (?:8|9|20|22|70|111|112|113) "
+    r"|cluster 0x0700 command 0x0[1459]$|cluster 0x0702 command 0x0[BDE]$|cluster 0x0705 command 0x0[56]$"
+)
 _AT_ONCE = ("all zero (at once)", "0 (now)")
 _CANCELS = ("(cancels)", "(cancel)")
 
@@ -109,6 +115,11 @@ def _of_form(reading: Reading) -> Iterator[Fault]:
         # Rules count use cases: nobody opens a switch under another one's name.
         for fault in of_operations(reading):
             yield Fault(fault.code.replace("sign.", "broker."), fault.message, fault.remedy)
+        if not reading.use_case.critical:
+            for one in reading.operations:
+                if _CRITICAL.match(one.what):
+                    what = f"{one.what} is for critical commands, and {reading.use_case.label} is none"
+                    yield Fault("broker.operation", what, "have it signed under its own use case")
 
 
 def _moment(text: str) -> datetime | Fault | None:

@@ -207,6 +207,13 @@ def test_numbers_are_found_by_their_paths() -> None:
     )
 
 
+def test_a_value_is_found_whatever_is_done_before_it() -> None:
+    rule = replace(VALUE, path="1. Set price")
+    assert numbers({"2. Set price": "7"}, frozenset({rule.path})) == (("2. Set price", 7.0),)
+    found = sent([command(0, BALANCE, values=(("2. Set price", 7.0),))], only(rule))
+    assert names(found) == [["value"]]
+
+
 def test_a_sequence_is_of_one_home_whoever_else_is_served_between() -> None:
     steps = [command(0, OFF, target=7), command(60, READ, target=7), command(120, ON, target=7), *offs(3, begin=130)]
     found = sent([*steps, command(200, OFF, target=7), command(210, OFF, target=8)], only(SEQUENCE))
@@ -220,6 +227,12 @@ def test_a_sequence_goes_on_from_what_the_store_knows() -> None:
     before = ((OFF, AT - timedelta(hours=2)), (ON, AT - timedelta(hours=1)))
     assert names(sent([command(before=before)], only(SEQUENCE))) == [["sequence"]]
     assert not any(sent([command(before=before[:1])], only(SEQUENCE)))
+    twice = (*before, (ON, AT - timedelta(minutes=50)))
+    assert names(sent([command(before=twice)], only(SEQUENCE))) == [["sequence"]], "on, and on, is on"
+    assert not any(sent([command(before=before[1:])], only(SEQUENCE)))
+    again = replace(SEQUENCE, steps=(OFFS, OFFS))
+    assert not any(sent([command(before=before[:1])], only(again)))
+    assert names(sent([command(before=(before[0], (OFF, AT)))], only(again))) == [["sequence"]]
 
 
 def test_the_next_wait_with_those_that_wait_until_a_person_decides() -> None:

@@ -199,3 +199,9 @@ def test_what_is_done_at_once_is_not_judged_by_a_later_date_beside_it(world: Wor
     assert refused(world, tariff(4, at_once, at_once)) == ["broker.responsible"]
     assert refused(world, tariff(5, never, never)) == ["broker.responsible"], "to cancel is done now"
     assert refused(world, tariff(6, later, never)) == ["broker.responsible"]
+
+
+def test_nobody_asks_unsigned_for_what_is_critical_under_another_name(world: World, supplier: User) -> None:
+    meter = world.device(supplier)
+    balance = "d920000005000103007000001" + "30a00ff01010580000000"
+    assert "broker.operation" in codes(world.ask(supplier.asking([asked(meter, 5, payload=balance)]))[0])
