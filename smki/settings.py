@@ -38,7 +38,7 @@ def read_toml(data: bytes, source: str, kind: type[T]) -> Sourced[T]:
         )
     try:
         tables = tomllib.loads(data.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also a number of more digits than Python reads
         raise InvalidInput("settings.syntax", f"{source}: not TOML: {error}", "mend the line it names") from None
     try:
         value = msgspec.convert(tables, kind)

@@ -33,15 +33,20 @@ def show(session: Session, user: str | None, as_json: bool) -> None:
     """Show the thresholds in force, and the plain counts of policies/anomaly.toml beside them."""
     from smki.authority.anomaly import CountRule
     from smki.entity import EntityId
-    from smki.parties.broker.thresholds import campaigns, in_force, on_record
+    from smki.parties.broker.thresholds import campaigns, doubted, in_force, on_record
 
     now, known = session.clock(), on_record(session.workspace)
     only = None if user is None else EntityId.parse(user)
-    files = [one for one in in_force(known, now).values() if only is None or one.owner in {None, only}]
+    files = [one for one in in_force(known, now) if only is None or one.owner in {None, only}]
     running = [one for one in campaigns(known, now) if now < one.until and only in {None, one.originator}]
     rules = [one for one in session.policies.anomaly.rules if isinstance(one, CountRule) and one.holds]
     data = {
         "files": [_file_json(one) for one in files],
+        "doubted": [
+            {"owner": one.thresholds.key, "serial": one.thresholds.serial, "at": one.at}
+            for one in doubted(known, now)
+            if only is None or one.thresholds.owner in {None, only}
+        ],
         "campaigns": [_campaign_json(one) for one in running],
         "policy": [
             {
@@ -61,6 +66,9 @@ def show(session: Session, user: str | None, as_json: bool) -> None:
         ("anomaly.toml", "", one.name, _text(one.codes), f"{one.count} in {one.window}", one.of, "") for one in rules
     ]
     emit(data, as_json, lambda: table(["Whose", "Serial", "Name", "Use cases", "Holds at", "Of", "Roles"], rows))
+    for one in data["doubted"]:
+        said = "stands in the store without the signatures it needs: it loosens nothing; look how it came there"
+        click.echo(f"warning: {one['owner']} serial {one['serial']} {said}", err=True)
 
 
 def _codes(codes: frozenset[int] | None) -> list[str]:

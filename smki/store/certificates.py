@@ -118,6 +118,10 @@ class Certificates:
     def of_entity(self, entity: EntityId) -> tuple[CertificateRecord, ...]:
         return tuple(self._read("entity = ?", (entity.octets,)))
 
+    def of_officers(self, subscriber: int) -> tuple[CertificateRecord, ...]:
+        """Those of an organisation that name no party and no device: of people, whatever became of them."""
+        return tuple(self._read("subscriber = ? AND entity IS NULL", (subscriber,)))
+
     def _read(self, condition: str, values: tuple[Any, ...]) -> Iterator[CertificateRecord]:
         rows = self._engine.execute(f"{_SELECT} WHERE {condition} ORDER BY serial, issuer", values).fetchall()
         return (_certificate(row) for row in rows)

@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from smki.authority.anchors import authorities
+from smki.authority.ceremony.approval import proposed_roll
+from smki.authority.ceremony.file import OfficersCeremony
 from smki.authority.officers import MAX_NAME, read_public_key
 from smki.authority.registration import officers_in_force
 from smki.authority.standing import authority_faults, standing_fault
@@ -34,6 +36,7 @@ from smki.pki.path import (
 )
 from smki.pki.public_key import spki_of
 from smki.pki.signed_data import SignedData, make_signed_data
+from smki.settings import read_toml
 from smki.store.admission_records import Capacity
 
 _DAY = timedelta(days=1)
@@ -73,9 +76,10 @@ def users_officers(workspace: Workspace, party: EntityId) -> tuple[Voice, ...]:
 def _users_officers(workspace: Workspace, party: EntityId) -> Iterator[Voice]:
     organisations = workspace.store.organisations
     record = organisations.named(organisations.owner_of(party))
-    if record is not None and record.active:
-        for officer, key in officers_in_force(workspace, record):
+    if record is not None:  # then it was enrolled here: no file speaks for it, least of all while it is suspended
+        for officer, key in officers_in_force(workspace, record) if record.active else ():
             yield Voice(officer.name, "originator", record.name, key)
+        return
     for one in workspace.policies.broker.officers:
         if one.speaks_for(party):
             found = _believed(workspace, one.certificate, one.name)
@@ -83,8 +87,38 @@ def _users_officers(workspace: Workspace, party: EntityId) -> Iterator[Voice]:
                 yield Voice(one.name, "originator", one.organisation, found)
 
 
-def _believed(workspace: Workspace, der: bytes, name: str) -> ec.EllipticCurvePublicKey | None:
-    """The key of an officer who was enrolled elsewhere, while certificate and authority are believed."""
+def once_officers(workspace: Workspace, party: EntityId | None) -> tuple[Voice, ...]:
+    """All who ever were: of the organisation that an EUI-64 belongs to, and on the broker's roll.
+
+    What they signed in their time still counts: it is not undone by their leaving.
+    """
+    found: list[Voice] = []
+    if party is not None:
+        organisations = workspace.store.organisations
+        record = organisations.named(organisations.owner_of(party))
+        if record is not None:
+            for one in workspace.store.certificates.of_officers(record.number):
+                key, named = _key_and_name(one.der)
+                found += [Voice(named, "originator", record.name, key)] if key is not None else []
+        else:
+            for far in workspace.policies.broker.officers:
+                key = _believed(workspace, far.certificate, far.name, once=True) if far.speaks_for(party) else None
+                found += [Voice(far.name, "originator", far.organisation, key)] if key is not None else []
+        found = [one for one in found if not _signs_commands(workspace, party, one)]
+    for ceremony in workspace.store.ceremonies("officers"):
+        plan = read_toml(ceremony.file, "a ceremony on record", OfficersCeremony).value
+        found += (Voice(one.name, "broker", "", one.public_key) for one in proposed_roll(plan))
+    return tuple(found)
+
+
+def _key_and_name(der: bytes) -> tuple[ec.EllipticCurvePublicKey | None, str]:
+    certificate = load_certificate(der, "an officer's certificate on record")
+    key, names = certificate.public_key(), certificate.subject.get_attributes_for_oid(x509.oid.NameOID.COMMON_NAME)
+    return key if isinstance(key, ec.EllipticCurvePublicKey) else None, str(names[0].value) if names else ""
+
+
+def _believed(workspace: Workspace, der: bytes, name: str, *, once: bool = False) -> ec.EllipticCurvePublicKey | None:
+    """The key of an officer who was enrolled elsewhere, while it and its authority are believed; or were once."""
     certificate = load_certificate(der, f"broker.toml: the certificate of {name}")
     key = certificate.public_key()
     if not isinstance(key, ec.EllipticCurvePublicKey) or not _is_of_infrastructure(certificate):
@@ -102,10 +136,14 @@ def _believed(workspace: Workspace, der: bytes, name: str) -> ec.EllipticCurvePu
         PathCertificate.read(der),
         [TrustAnchor.of_certificate(PathCertificate.read(root)) for root in roots],
         [PathCertificate.read(one) for one in between],
-        workspace.clock(),
+        certificate.not_valid_before_utc if once else workspace.clock(),
         options,
     )
-    if isinstance(path, InvalidPath) or standing_fault(workspace, certificate, name) is not None:
+    if isinstance(path, InvalidPath):
+        return None
+    if once:
+        return key
+    if standing_fault(workspace, certificate, name) is not None:
         return None
     return None if any(authority_faults(workspace, path)) else key
 

@@ -7,6 +7,7 @@ to.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Literal
 
 from smki.authority.anomaly import MOST_SUPPLY_OFF, SUPPLY_OFF
@@ -21,7 +22,9 @@ FORM = "smki-broker-thresholds/1"
 MAX_OCTETS = 1 << 18
 GLOBAL = "global"
 _MOST_ENTRIES, _MOST_NAME = 500, 80
-_LARGEST_SERIAL = 1 << 31
+_LARGEST_SERIAL = 1 << 53
+_FIRST_YEAR, _LAST_YEAR = 2000, 2999
+_LONGEST_PATH = 400
 _FILE = "the thresholds"
 
 Kind = Literal["own", "global", "campaign"]
@@ -141,7 +144,12 @@ def _limit(table: _LimitTable, kind: Kind, use_cases: UseCases) -> Limit:
 
 def _value(table: _ValueTable, use_cases: UseCases) -> ValueLimit:
     codes = _codes(table.use_cases, use_cases, table.name)
-    if codes is None or (table.least is None and table.most is None) or not table.path:
+    bounds = [one for one in (table.least, table.most) if one is not None]
+    if not all(isfinite(one) for one in bounds):  # what is compared with no number holds nothing
+        raise _form(f"{table.name}: a bound that is no number")
+    if not table.path.isprintable() or len(table.path) > _LONGEST_PATH:
+        raise _form(f"{table.name}: {table.path[:40]!r} is no path")
+    if codes is None or not bounds or not table.path:
         raise _form(f"{table.name}: name use cases, a path, and a least or a most")
     return ValueLimit(table.name, codes, table.path, table.least, table.most)
 
@@ -174,6 +182,8 @@ def _codes(words: Iterable[str], use_cases: UseCases, where: str) -> frozenset[i
 def _utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise _form(f"{moment} is no moment: write it as 2026-11-21T12:00:00Z")
+    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        raise _form(f"the year {moment.year}")
     return moment.astimezone(UTC)
 
 

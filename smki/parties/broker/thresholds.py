@@ -13,25 +13,29 @@ from datetime import UTC, datetime, timedelta
 from smki.authority.anomaly import CountRule
 from smki.authority.log import act, seal
 from smki.authority.workspace import Workspace
+from smki.entity import EntityId
 from smki.errors import IntegrityFailure, InvalidInput, Refused
 from smki.parties.anomaly.limits import NO_LIMITS, Campaign, Limit, Limits, ValueLimit
-from smki.parties.broker.officers import Voice, broker_officers, signers, users_officers
+from smki.parties.broker.officers import Voice, broker_officers, once_officers, signers, users_officers
 from smki.parties.broker.threshold_file import Thresholds, read_thresholds
 from smki.pki.signed_data import SignedData, read_signed_data
 from smki.store.admission_records import ThresholdRecord
 
 _REMEMBERED = timedelta(days=90)  # of campaigns that are over: habits leave them out
 _MOST_FILES = 4
+_FARTHEST = 1_000_000  # from one serial number to the next
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """One set of thresholds on record, whoever signed it."""
+    """One set of thresholds on record."""
 
     thresholds: Thresholds
     at: datetime
     files: int
+    believed: bool
+    """Whether those signed it who must. What is not believed lifts nothing, and takes no other's place."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,36 +49,84 @@ class Set:
 
 
 def on_record(workspace: Workspace) -> list[Known]:
-    """Every file that was ever set, by its row and serial number."""
-    found: dict[tuple[str, int], Known] = {}
+    """Every file that was ever set, by its row and serial number: judged anew, whoever wrote it into the store."""
+    found: dict[tuple[str, int, bytes], list[tuple[ThresholdRecord, SignedData]]] = {}
+    read: dict[tuple[str, int, bytes], Thresholds] = {}
     for record in workspace.store.quarantine.thresholds():
         try:
-            one = read_thresholds(read_signed_data(record.file).content, workspace.policies.use_cases)
+            signed = read_signed_data(record.file)
+            one = read_thresholds(signed.content, workspace.policies.use_cases)
         except (InvalidInput, Refused) as error:
             raise IntegrityFailure(
                 "thresholds.stored",
                 f"thresholds of {record.owner} on record: {error.message}",
                 "restore from a backup",
             ) from None
-        before = found.get((one.key, one.serial))
-        found[one.key, one.serial] = Known(one, record.since, 1 if before is None else before.files + 1)
-    return sorted(found.values(), key=lambda known: (known.thresholds.key, known.thresholds.serial))
+        key = one.key, one.serial, signed.content
+        read[key] = one
+        found.setdefault(key, []).append((record, signed))
+    known: list[Known] = []
+    who: dict[tuple[EntityId | None, bool], tuple[Voice, ...]] = {}
+    for key in sorted(read):
+        records = found[key]
+        at = min(workspace.clock(), *(record.since for record, _ in records))
+        files = [signed for _, signed in records]
+        known.append(Known(read[key], at, len(files), _is_believed(workspace, known, read[key], files, at, who)))
+    return known
 
 
-def in_force(known: Iterable[Known], now: datetime) -> dict[str, Thresholds]:
-    """Of each row the highest serial that has begun, unless it is over: an older one does not come back."""
+def _is_believed(
+    workspace: Workspace,
+    known: Sequence[Known],
+    one: Thresholds,
+    files: Sequence[SignedData],
+    at: datetime,
+    who: dict[tuple[EntityId | None, bool], tuple[Voice, ...]],
+) -> bool:
+    """By officers of today, or else by any who ever were; as many as it needs after what was set before it."""
+    before = [item for item in known if item.thresholds.key == one.key]
+    if any(item.believed and item.thresholds.serial >= one.serial for item in before):
+        return False
+    looser = any(_loosened(at, before, one))
+    for once in (False, True):
+        if (one.owner, once) not in who:
+            past = once_officers(workspace, one.owner) if once else ()
+            who[one.owner, once] = (*_may_sign(workspace, one.owner), *past)
+        voices = [named[0] for item in files if (named := signers(item, who[one.owner, once]))]
+        if _is_enough(one, _people(voices), looser=looser):
+            return True
+    return False
+
+
+def in_force(known: Iterable[Known], now: datetime) -> list[Thresholds]:
+    """Of each row the highest serial that has begun, unless it is over: an older one does not come back.
+
+    What is not believed holds as well, until something higher is set: whoever writes into the store loosens nothing.
+    """
     latest: dict[str, Thresholds] = {}
-    for one in known:
-        if one.thresholds.since <= now and one.thresholds.kind != "campaign":
+    begun = [one for one in known if one.thresholds.since <= now and one.thresholds.kind != "campaign"]
+    for one in begun:
+        if one.believed:
             latest[one.thresholds.key] = one.thresholds
-    return {key: one for key, one in latest.items() if now < one.until}
+    beside = [
+        one.thresholds
+        for one in begun
+        if not one.believed
+        and (one.thresholds.key not in latest or latest[one.thresholds.key].serial <= one.thresholds.serial)
+    ]
+    return [one for one in (*latest.values(), *beside) if now < one.until]
+
+
+def doubted(known: Iterable[Known], now: datetime) -> list[Known]:
+    """What is on record without the signatures it needs, and is not over: somebody must look how it came there."""
+    return [one for one in known if not one.believed and now < one.thresholds.until]
 
 
 def campaigns(known: Iterable[Known], now: datetime) -> tuple[Campaign, ...]:
     """The latest of each name, until nobody's habit reaches back to it."""
     latest: dict[tuple[str, str], Campaign] = {}
     for one in known:
-        for campaign in one.thresholds.campaigns:
+        for campaign in one.thresholds.campaigns if one.believed else ():
             latest[one.thresholds.key, campaign.name] = campaign
     return tuple(one for one in latest.values() if now < one.until + _REMEMBERED)
 
@@ -102,9 +154,13 @@ class InForce:
         edges = [edge for one in self._known for edge in (one.thresholds.since, one.thresholds.until)]
         edges += [one.until + _REMEMBERED for one in campaigns(self._known, now)]
         self._until = min((edge for edge in edges if edge > now), default=_NEVER)
-        current = in_force(self._known, now).values()
+        current = in_force(self._known, now)
+        own: dict[EntityId, tuple[Limit, ...]] = {}
+        for one in current:
+            if one.owner is not None:
+                own[one.owner] = (*own.get(one.owner, ()), *one.limits)
         limits = Limits(
-            own={one.owner: one.limits for one in current if one.owner is not None},
+            own=own,
             everyone=tuple(limit for one in current if one.owner is None for limit in one.limits),
             values=tuple(value for one in current for value in one.values),
             campaigns=campaigns(self._known, now),
@@ -137,7 +193,11 @@ def set_thresholds(workspace: Workspace, files: Sequence[bytes]) -> Set:
         last = max((one.thresholds.serial for one in known), default=0)
         if thresholds.serial <= last:
             raise Refused("thresholds.serial", f"serial {thresholds.serial}, and {last} was set", "number it higher")
-        looser = tuple(_loosened(workspace, known, thresholds))
+        if thresholds.serial > last + _FARTHEST:  # one officer leaves the others no number to undo it with
+            raise Refused(
+                "thresholds.serial", f"serial {thresholds.serial}, far above {last}", f"go on by {_FARTHEST} at most"
+            )
+        looser = tuple(_loosened(workspace.clock(), known, thresholds))
         _check_signers(workspace, thresholds, voices, looser)
         _check_stricter(workspace, thresholds)
         for file in files:
@@ -149,9 +209,7 @@ def set_thresholds(workspace: Workspace, files: Sequence[bytes]) -> Set:
 
 def _voices(workspace: Workspace, thresholds: Thresholds, signed: Sequence[SignedData]) -> tuple[Voice, ...]:
     """Who signed each; two signatures of one person are one."""
-    who = broker_officers(workspace)
-    if thresholds.owner is not None:
-        who = (*users_officers(workspace, thresholds.owner), *who)
+    who = _may_sign(workspace, thresholds.owner)
     found: list[Voice] = []
     for one in signed:
         known = signers(one, who)
@@ -161,27 +219,42 @@ def _voices(workspace: Workspace, thresholds: Thresholds, signed: Sequence[Signe
                 f"it is signed by no officer of {thresholds.owner or 'the roll'}, nor of the broker",
                 "sign with an officer's own key: see `smki org show` and `smki officer list`",
             )
-        if not any(known[0].is_same_person(other) for other in found):
-            found.append(known[0])
+        found.append(known[0])
+    return _people(found)
+
+
+def _may_sign(workspace: Workspace, owner: EntityId | None) -> tuple[Voice, ...]:
+    own = () if owner is None else users_officers(workspace, owner)
+    return *own, *broker_officers(workspace)
+
+
+def _people(voices: Iterable[Voice]) -> tuple[Voice, ...]:
+    """Each person once."""
+    found: list[Voice] = []
+    for one in voices:
+        if not any(one.is_same_person(other) for other in found):
+            found.append(one)
     return tuple(found)
+
+
+def _is_enough(thresholds: Thresholds, voices: Sequence[Voice], *, looser: bool) -> bool:
+    own = sum(one.capacity == "originator" for one in voices)
+    brokers = len(voices) - own
+    if thresholds.kind == "global":
+        return brokers >= (2 if looser else 1)
+    if thresholds.kind == "own":
+        return own >= 1 and len(voices) >= (2 if looser else 1)
+    return own >= 1 and brokers >= 1
 
 
 def _check_signers(
     workspace: Workspace, thresholds: Thresholds, voices: Sequence[Voice], looser: Sequence[str]
 ) -> None:
-    own = sum(one.capacity == "originator" for one in voices)
-    brokers = len(voices) - own
+    if _is_enough(thresholds, voices, looser=bool(looser)):
+        return
     whose = (
         "the broker's roll" if thresholds.owner is None else workspace.store.organisations.owner_of(thresholds.owner)
     )
-    if thresholds.kind == "global":
-        enough = brokers >= (2 if looser else 1)
-    elif thresholds.kind == "own":
-        enough = own >= 1 and len(voices) >= (2 if looser else 1)
-    else:
-        enough = own >= 1 and brokers >= 1
-    if enough:
-        return
     needed = {
         "global": f"two officers on {whose}" if looser else f"an officer on {whose}",
         "own": f"an officer of {whose or thresholds.owner}"
@@ -194,14 +267,13 @@ def _check_signers(
     )
 
 
-def _loosened(workspace: Workspace, known: Sequence[Known], new: Thresholds) -> Iterable[str]:
+def _loosened(now: datetime, known: Sequence[Known], new: Thresholds) -> Iterable[str]:
     """What held something until now, or will, and would hold less."""
     if new.kind == "campaign":
         return
-    now = workspace.clock()
-    current = in_force(known, now).get(new.key)
+    current = [one for one in in_force(known, now) if one.key == new.key]
     ahead = [one.thresholds for one in known if one.thresholds.since > now]
-    for old in (*([] if current is None else [current]), *ahead):
+    for old in (*current, *ahead):
         if new.until < old.until:
             yield f"it ends at {new.until:%Y-%m-%dT%H:%M:%SZ}, before serial {old.serial} does"
         for limit in old.limits:
@@ -233,14 +305,14 @@ def _check_stricter(workspace: Workspace, thresholds: Thresholds) -> None:
     """A user's own limit that can never hold anything would only look like one."""
     if thresholds.kind != "own":
         return
-    current = in_force(on_record(workspace), workspace.clock()).get("global")
+    current = [one for one in in_force(on_record(workspace), workspace.clock()) if one.owner is None]
     broker = [
         Limit(rule.name, rule.codes, rule.count, rule.window, None, rule.roles, rule.of)
         for rule in workspace.policies.anomaly.rules
         if isinstance(rule, CountRule) and rule.holds
     ]
     for own in thresholds.limits:
-        for other in (*(() if current is None else current.limits), *broker):
+        for other in (*(limit for one in current for limit in one.limits), *broker):
             everyone = other.of == "each" and other.roles is None and own.count > other.count
             if everyone and _covers(Limit("", other.codes, own.count, other.window), own):
                 raise Refused(

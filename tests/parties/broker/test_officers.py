@@ -6,10 +6,11 @@ from collections.abc import Iterator
 import pytest
 
 from smki.authority.broker import BrokerFile
+from smki.authority.registration import set_active
 from smki.errors import SmkiError
 from smki.parties.broker.officers import users_officers
 from smki.settings import read_toml
-from tests.parties.broker.deciders import ALICE, BOB, Officer, put_roll
+from tests.parties.broker.deciders import ALICE, BOB, Officer, officer_of, organisation, put_roll
 from tests.parties.broker.test_quarantine import hand_out, hold
 from tests.parties.broker.world import User, World
 from tests.pki.hierarchy import Made, make
@@ -61,6 +62,23 @@ def test_an_officer_of_another_authority_s_speaks_once_that_is_believed(restored
         ALICE.decides(workspace, held)
     assert BOB.decides(workspace, held).ready == 1
     assert [one.result for one in hand_out(world)] == ["admitted"]
+
+
+def test_no_file_speaks_for_who_was_enrolled_here(restored: World, supplier: User) -> None:
+    """Nobody writes an officer beside those that were appointed, nor lets a suspended organisation speak."""
+    world, workspace = restored, restored.house.workspace
+    root = make("root-infrastructure", None)
+    issuing = make("issuing-infrastructure", root)
+    officer = make("officer", issuing)
+    name_officer(world, supplier, officer.der)
+    believe(world, root, issuing)
+    assert [one.name for one in users_officers(workspace, supplier.entity)] == ["alice"]
+    owner = organisation(workspace, supplier.role, supplier.entity)
+    assert users_officers(workspace, supplier.entity) == ()
+    officer_of(workspace, owner)
+    assert [one.name for one in users_officers(workspace, supplier.entity)] == ["Ann Ash"]
+    set_active(workspace, owner, False, "left the trade")
+    assert users_officers(workspace, supplier.entity) == ()
 
 
 def test_a_user_s_certificate_makes_no_officer(restored: World, supplier: User) -> None:

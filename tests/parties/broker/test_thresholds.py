@@ -1,25 +1,28 @@
 """Thresholds in files that officers signed: by whom, how strict, in which order."""
 
+import hashlib
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smki.authority.policies import load_policies
+from smki.authority.registration import dismiss
 from smki.authority.workspace import SHIPPED, Workspace
 from smki.entity import EntityId, RemotePartyRole
 from smki.errors import IntegrityFailure, InvalidInput, Refused, SmkiError
 from smki.parties.broker.desk import BrokerDesk
 from smki.parties.broker.officers import sign_as_officer
 from smki.parties.broker.threshold_file import EXAMPLES, read_thresholds
-from smki.parties.broker.thresholds import InForce, Set, set_thresholds
+from smki.parties.broker.thresholds import InForce, Known, Set, doubted, on_record, set_thresholds
 from smki.parties.outcome import Outcome
 from smki.store.admission_records import ThresholdRecord
-from smki.store.records import Act
-from tests.house import NOW
-from tests.parties.broker.deciders import ALICE, BOB, Officer, officer_of, organisation, put_roll
+from smki.store.records import Act, CeremonyRecord
+from tests.house import NOW, roll
+from tests.parties.broker.deciders import ALICE, BOB, CAROL, Officer, officer_of, organisation, put_roll
 from tests.parties.broker.world import User, World, codes, run
 
 DAY = timedelta(days=1)
@@ -258,6 +261,13 @@ def test_a_value_limit_is_asked_of_payloads(world: World, workspace: Workspace, 
         (text("global", 1, '[[value]]\nname = "v"\nuse_cases = ["*"]\npath = "x"\nmost = 1\n'), "thresholds.form"),
         (text("global", 1, '[[value]]\nname = "v"\nuse_cases = ["ECS44"]\npath = "x"\n'), "thresholds.form"),
         ("#" * ((1 << 18) + 1), "thresholds.form"),
+        ("serial = " + "9" * 5000, "settings.syntax"),
+        (text("global", 1, limit()).replace("2026-11-21T12:00:00Z", "0001-01-01T00:00:00+14:00"), "thresholds.form"),
+        (text("global", 1, limit(), until=datetime(9999, 12, 31, tzinfo=UTC)), "thresholds.form"),
+        (text("global", 1, value(1).replace("most = 1", "most = nan")), "thresholds.form"),
+        (text("global", 1, value(1).replace("most = 1", "most = inf")), "thresholds.form"),
+        (text("global", 1, value(1).replace("1. x", r"1. \u001b[2J")), "thresholds.form"),
+        (text("global", 1, value(1).replace("1. x", r"1. \u202e")), "thresholds.form"),
     ],
 )
 def test_what_a_file_may_not_say(workspace: Workspace, content: str, code: str) -> None:
@@ -283,6 +293,81 @@ def test_the_examples_that_are_drafted_can_be_set(workspace: Workspace, supplier
 def test_whatever_is_signed_is_read_or_refused(content: str) -> None:
     with pytest.raises((InvalidInput, Refused)):
         read_thresholds(content.encode(), USE_CASES)
+
+
+# What somebody writes into the store
+
+
+def _planted(workspace: Workspace, content: str, *officers: Officer, at: datetime = NOW) -> None:
+    with workspace.store.act(Act("test", "tester", NOW)) as tx:
+        for one in officers:
+            file = sign_as_officer(content.encode(), one.name, one.key, NOW)
+            tx.put_threshold(ThresholdRecord("global", at, hashlib.sha256(file).digest(), file))
+
+
+def _ends(workspace: Workspace, supplier: User) -> list[int]:
+    return sorted(one.count for one in InForce(workspace)().own.get(supplier.entity, ()))
+
+
+def test_what_was_written_into_the_store_by_hand_loosens_nothing(
+    workspace: Workspace, supplier: User, ann: Officer
+) -> None:
+    """Not with another key, nor with the one signature that was not enough; whatever moment it says it was set."""
+    put(workspace, text(supplier.entity, 1, limit(count=5)), ann)
+    thief = Officer("Ann Ash", ec.generate_private_key(ec.SECP256R1()))
+    _planted(workspace, text(supplier.entity, 2, limit(count=900)), thief)
+    _planted(workspace, text(supplier.entity, 3, limit(count=901)), ann, at=NOW + 4000 * DAY)
+    _planted(workspace, text(supplier.entity, 4, limit(count=902)), ann, ann, at=NOW - 4000 * DAY)
+    _planted(workspace, text(supplier.entity, 4, campaign()), ann)
+    assert _ends(workspace, supplier) == [5, 900, 901, 902], "the strict one holds, whatever stands beside it"
+    assert not any(one.originator == supplier.entity for one in InForce(workspace)().campaigns)
+    assert {one.thresholds.serial for one in doubted(on_record(workspace), NOW) if one.thresholds.owner} == {2, 3, 4}
+    loose = text(supplier.entity, 5, limit(count=903))
+    assert code_of(lambda: put(workspace, loose, ann)) == "thresholds.signatures"
+    put(workspace, loose, ann, ALICE)
+    assert _ends(workspace, supplier) == [903], "two people's word ends it"
+
+
+def test_what_an_officer_signed_outlasts_the_office(workspace: Workspace, supplier: User, ann: Officer) -> None:
+    put(workspace, text(supplier.entity, 1, limit(count=5)), ann)
+    put(
+        workspace,
+        text(supplier.entity, 2, limit(count=7)),
+        ann,
+        officer_of(workspace, _owner(workspace, supplier), "Bea"),
+    )
+    dismiss(workspace, _owner(workspace, supplier), "Ann Ash")
+    dismiss(workspace, _owner(workspace, supplier), "Bea")
+    assert _ends(workspace, supplier) == [7]
+
+
+def test_what_somebody_signed_who_left_the_roll_still_holds(workspace: Workspace) -> None:
+    last = max((one.thresholds.serial for one in on_record(workspace) if one.thresholds.owner is None), default=0)
+    put(workspace, text("global", last + 1, limit(count=800, window="24h"), until=NOW + 95 * DAY), ALICE, BOB)
+    put_roll(workspace, CAROL)
+    assert _of_serial(workspace, last + 1).believed is False, "nobody is known to have been on the roll"
+    ceremony = roll(["alice", "bob"]).encode()
+    with workspace.store.act(Act("test", "tester", NOW)) as tx:
+        tx.begin_ceremony(CeremonyRecord(hashlib.sha256(ceremony).digest(), "officers", ceremony, "done", {}))
+    assert _of_serial(workspace, last + 1).believed
+
+
+def _of_serial(workspace: Workspace, serial: int) -> Known:
+    (one,) = (
+        item for item in on_record(workspace) if (item.thresholds.key, item.thresholds.serial) == ("global", serial)
+    )
+    return one
+
+
+def _owner(workspace: Workspace, supplier: User) -> str:
+    return workspace.store.organisations.owner_of(supplier.entity)
+
+
+def test_no_officer_uses_up_the_numbers(workspace: Workspace, supplier: User, ann: Officer) -> None:
+    put(workspace, text(supplier.entity, 1, limit(count=5)), ann)
+    last = text(supplier.entity, 1 << 31, limit(count=5))
+    assert code_of(lambda: put(workspace, last, ann)) == "thresholds.serial"
+    put(workspace, text(supplier.entity, 1_000_001, limit(count=5)), ann)
 
 
 def test_a_damaged_record_is_told(world: World, workspace: Workspace) -> None:
