@@ -92,28 +92,34 @@ def watch(session: Session, every: float, again: float, once: bool) -> int:
     from datetime import timedelta
 
     from smki.cli.journal import journal
-    from smki.errors import Unavailable
-    from smki.parties.broker.alarm import Alarm, look
+    from smki.errors import SmkiError
+    from smki.parties.broker.alarm import Alarm, Doubts, look
 
     stop = threading.Event()
     if threading.current_thread() is threading.main_thread():
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: stop.set())
-    tell, alarm = journal(), Alarm(timedelta(seconds=again))
+    tell, alarm, doubts = journal(), Alarm(timedelta(seconds=again)), Doubts()
     tell("broker.watching", level="info", every=every, again=again)
     while True:
+        alerts: list[Alert] = []
+        unsigned: list[tuple[str, int]] = []
         try:
             alerts = look(session.workspace, alarm)
-        except Unavailable as error:
-            tell("broker.watch-blind", level="warning", code=error.code, message=error.message)
-            session.close()  # the database is opened anew
-            alerts = []
+            unsigned = doubts.look(session.workspace)
+        except SmkiError as error:  # whatever keeps it from seeing
+            tell("broker.watch-blind", level="critical", code=error.code, message=error.message)
+            if once:
+                raise
         for alert in alerts:
             tell("broker.held", level="critical", **_fields(alert))
+        for owner, serial in unsigned:
+            tell("broker.thresholds-unsigned", level="critical", owner=owner, serial=serial)
+        session.close()  # each look opens the database anew: one that was put in another's place is seen
         if once or stop.wait(every):
             break
     tell("broker.watch-ended", level="info")
-    return 6 if once and alerts else 0
+    return 6 if once and (alerts or unsigned) else 0
 
 
 def _fields(alert: "Alert") -> dict[str, Any]:

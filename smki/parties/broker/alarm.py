@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from smki.authority.workspace import Workspace
+from smki.parties.broker.thresholds import doubted, on_record
 
 News = Literal["new", "grown", "still waiting"]
 
@@ -31,6 +32,13 @@ class Alarm:
     again: timedelta
     _told: dict[str, tuple[int, datetime]] = field(default_factory=dict)
 
+    def told(self) -> dict[str, tuple[int, datetime]]:
+        return dict(self._told)
+
+    def tell_again(self, told: dict[str, tuple[int, datetime]]) -> None:
+        """As it was before a step that nobody heard of."""
+        self._told = told
+
     def step(
         self, now: datetime, patterns: Iterable[tuple[str, int, int, datetime, datetime]], seen: Mapping[str, int]
     ) -> list[Alert]:
@@ -45,7 +53,9 @@ class Alarm:
             known, (told, at) = seen.get(pattern, 0), self._told.get(pattern, (0, now))
             if ever <= known:
                 self._told[pattern] = ever, now
-            elif ever > told or now - at >= self.again:
+            elif (
+                ever > told or not timedelta() <= now - at < self.again
+            ):  # a clock that was put back keeps nothing quiet
                 news: News = "still waiting" if ever <= told else "grown" if max(told, known) else "new"
                 found.append(Alert(news, pattern, waiting, ever - max(told, known), first, last))
                 self._told[pattern] = ever, now
@@ -55,10 +65,35 @@ class Alarm:
 
 
 def look(workspace: Workspace, alarm: Alarm) -> list[Alert]:
-    """Look into the store once."""
+    """Look into the store once. Where that fails, nothing counts as told."""
     store = workspace.store
-    alerts = alarm.step(workspace.clock(), store.quarantine.open_patterns(), store.confirmations.seen())
-    return [_explained(workspace, one) for one in alerts]
+    patterns, seen = store.quarantine.open_patterns(), store.confirmations.seen()
+    told = alarm.told()
+    try:
+        return [_explained(workspace, one) for one in alarm.step(workspace.clock(), patterns, seen)]
+    except BaseException:
+        alarm.tell_again(told)
+        raise
+
+
+class Doubts:
+    """Thresholds that stand in the store without the signatures they need: each is told once by a watch."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._told: set[tuple[str, int]] = set()
+
+    def look(self, workspace: Workspace) -> list[tuple[str, int]]:
+        """Whose, and of which serial number. Read again when their number is another one."""
+        count = workspace.store.quarantine.threshold_count()
+        if count == self._count:
+            return []
+        found = {
+            (one.thresholds.key, one.thresholds.serial) for one in doubted(on_record(workspace), workspace.clock())
+        }
+        self._count, fresh = count, sorted(found - self._told)
+        self._told |= found
+        return fresh
 
 
 def _explained(workspace: Workspace, alert: Alert) -> Alert:

@@ -1,7 +1,9 @@
 """Waking a person: at once, again while nobody knows, and of the next one after all were rejected."""
 
+import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,11 +11,19 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smki.parties.broker.alarm import Alarm, look
+from smki.errors import Unavailable
+from smki.parties.broker.alarm import Alarm, Doubts, look
+from smki.parties.broker.officers import sign_as_officer
 from smki.parties.broker.quarantine import acknowledge
+from smki.parties.broker.threshold_file import EXAMPLES
+from smki.store.admission_records import ThresholdRecord
+from smki.store.quarantine import Quarantine
+from smki.store.records import Act
 from tests.house import NOW, opened
 from tests.parties.broker.deciders import ALICE, put_roll
 from tests.parties.broker.test_quarantine import hold
@@ -98,6 +108,65 @@ def test_the_service_runs_until_it_is_stopped(world: World, supplier: User, tmp_
     assert grown[-1]["pattern"] == more[0].pattern
     assert grown[-1]["level"] == "critical"
     assert opened(house.home).workspace.store.quarantine.count("waiting") >= 3
+
+
+def test_a_watch_that_sees_nothing_says_so_and_sees_what_is_put_in_its_place(
+    world: World, supplier: User, tmp_path: Path
+) -> None:
+    hold(world, supplier)
+    home, said = tmp_path / "home", tmp_path / "said"
+    shutil.copytree(world.house.home, home)
+    away = [(path, path.with_name(f"away-{path.name}")) for path in home.glob("smki.db*")]
+    for path, elsewhere in away:
+        path.rename(elsewhere)
+    program = [sys.executable, "-m", "smki", "--home", str(home), "broker", "watch"]
+    once = subprocess.run([*program, "--once"], capture_output=True, check=False)
+    assert (once.returncode not in {0, 6}, b"broker.watch-blind" in once.stderr) == (True, True)
+    with said.open("wb") as out:
+        process = subprocess.Popen([*program, "--every", "0.2"], stderr=out)
+        try:
+            _until(lambda: b'"code": "store.missing"' in said.read_bytes())
+            for path, elsewhere in away:
+                elsewhere.rename(path)
+            _until(lambda: b"broker.held" in said.read_bytes())
+            (home / "smki.db").rename(home / "gone.db")  # under its hands
+            seen = len(said.read_bytes())
+            _until(lambda: b"broker.watch-blind" in said.read_bytes()[seen:])
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
+            process.wait()
+
+
+def test_what_nobody_heard_of_is_told_again(world: World, supplier: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace, alarm = world.house.workspace, Alarm(AGAIN)
+    look(workspace, alarm)
+    held = hold(world, supplier)
+    with monkeypatch.context() as broken:
+        broken.setattr(Quarantine, "of_pattern", _lost)
+        with pytest.raises(Unavailable):
+            look(workspace, alarm)
+    assert [one.pattern for one in look(workspace, alarm)] == [held[0].pattern]
+    world.moments[0] -= timedelta(days=1)
+    assert [one.news for one in look(workspace, alarm) if one.pattern == held[0].pattern] == ["still waiting"]
+
+
+def _lost(*_: object) -> object:
+    raise Unavailable("store.unreachable", "the connection was lost", "check the server")
+
+
+def test_thresholds_that_nobody_signed_wake_somebody(world: World) -> None:
+    workspace, doubts = world.house.workspace, Doubts()
+    put_roll(workspace)
+    doubts.look(workspace)
+    content = EXAMPLES["global"].format(since="2026-11-21T12:00:00Z", until="2027-11-21T12:00:00Z")
+    stranger = ec.generate_private_key(ec.SECP256R1())
+    file = sign_as_officer(content.encode(), "alice", stranger, NOW)
+    with workspace.store.act(Act("test", "tester", NOW)) as tx:
+        tx.put_threshold(ThresholdRecord("global", NOW, hashlib.sha256(file).digest(), file))
+    assert doubts.look(workspace) == [("global", 1)]
+    assert doubts.look(workspace) == []
 
 
 def _until(done: object) -> None:
