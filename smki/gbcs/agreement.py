@@ -5,13 +5,12 @@ A shared secret is shown nowhere, lives as short as its user lets it, and is ove
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
 from enum import IntEnum
 from struct import Struct
 from typing import Self
 
+import msgspec
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -41,8 +40,7 @@ class Purpose(IntEnum):
 _PURPOSES = {cra: Purpose(cra) for cra in Cra}
 
 
-@dataclass(frozen=True, slots=True)
-class KeyInfo:
+class KeyInfo(msgspec.Struct, frozen=True, gc=False):
     """What tells one message key of a pair from another: never secret, and never the same twice (OtherInfo)."""
 
     originator: EntityId
@@ -130,18 +128,15 @@ class Agreement:
         self._keep = keep
         self._kept: OrderedDict[bytes, SharedSecret] = OrderedDict()
 
-    @contextmanager
-    def with_peer(self, peer: ec.EllipticCurvePublicKey, name: bytes) -> Iterator[SharedSecret]:
+    def with_peer(self, peer: ec.EllipticCurvePublicKey, name: bytes) -> AbstractContextManager[SharedSecret]:
         """The secret shared with a peer. `name` tells peers apart: their public point or certificate."""
         if not self._keep:
-            with agree(self._private_key, peer) as secret:
-                yield secret
-            return
+            return agree(self._private_key, peer)  # overwritten at the end of the caller's block
         secret = self._kept.pop(name) if name in self._kept else agree(self._private_key, peer)
         self._kept[name] = secret
         if len(self._kept) > self._keep:
             self._kept.popitem(last=False)[1].wipe()
-        yield secret
+        return nullcontext(secret)
 
     def forget(self) -> None:
         for secret in self._kept.values():

@@ -14,6 +14,11 @@ def seal(key: bytes, iv: bytes, plaintext: bytes, aad: bytes) -> tuple[bytes, by
     return sealed[: len(plaintext)], sealed[len(plaintext) :]
 
 
+def authenticate(key: bytes, iv: bytes, aad: bytes) -> bytes:
+    """The tag over what is not encrypted, in its full length (GMAC)."""
+    return AESGCM(key).encrypt(iv, b"", aad)
+
+
 def unseal(key: bytes, iv: bytes, ciphertext: bytes, tag: bytes, aad: bytes) -> bytes | None:
     """The plaintext, if the tag of 12 to 16 octets is right."""
     opener = Cipher(algorithms.AES(key), modes.GCM(iv, tag, min_tag_length=TAG_OCTETS)).decryptor()

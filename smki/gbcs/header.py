@@ -5,6 +5,7 @@ Reading and writing are each other's inverse: one form for each header, lengths 
 
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from struct import Struct
 from typing import Self
 
@@ -72,7 +73,7 @@ class Supplementary:
     """The user's key agreement certificate, DER, in a command that reads what is encrypted."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Header:
     """What every message begins with."""
 
@@ -164,12 +165,29 @@ def read_header(data: bytes, start: int, end: int) -> tuple[Header, int, int]:
     after = at + length
     if after > end:
         raise _wrong(f"it ends at octet {end}, and {after} are announced")
-    code = MessageCode(int.from_bytes(data[at : at + _CODE]))
-    supplementary = None if length == _CODE else _supplementary(data[at:after])
-    date_time = data[dates : dates + dated]
-    header = Header(cra, counter, EntityId(originator), EntityId(target), code, supplementary, date_time)
+    code = _code(data[at : at + _CODE])
+    parties = EntityId(originator), EntityId(target)
+    if dated or length != _CODE:
+        extra = None if length == _CODE else _supplementary(data[at:after])
+        header = Header(cra, counter, *parties, code, extra, data[dates : dates + dated])
+    else:
+        header = _plain(cra, counter, *parties, code)
     content, at = read_length(data, after)
     return header, at, content
+
+
+def _plain(cra: Cra, counter: int, originator: EntityId, target: EntityId, code: MessageCode) -> Header:
+    """A header that nothing supplements, of parts as they were read. Millions are made: not field by field."""
+    header = object.__new__(Header)
+    header.__dict__.update(
+        cra=cra, counter=counter, originator=originator, target=target, code=code, supplementary=None, date_time=b""
+    )
+    return header
+
+
+@lru_cache(maxsize=1024)
+def _code(octets: bytes) -> MessageCode:
+    return MessageCode(int.from_bytes(octets))
 
 
 def _supplementary(other: bytes) -> Supplementary:

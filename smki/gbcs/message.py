@@ -82,18 +82,22 @@ class Message:
         return self._with(signature, None)
 
     def with_mac(self, mac: bytes) -> "Message":
-        if self.mac is not None or self.signature is None:
-            raise _wrong("a MAC comes once, after a signature or the null signature")
+        if self.mac is not None or self.signature is None or len(mac) != MAC_OCTETS:
+            raise _wrong("a MAC of 12 octets comes once, after a signature or the null signature")
         return self._with(self.signature, mac)
 
     def _with(self, signature: bytes | None, mac: bytes | None) -> "Message":
         """The same header and payload; their octets need not be put together again."""
-        return _keep(Message(self.header, self.payload, signature, mac), self.grouped)
+        return _made(self.header, self.payload, signature, mac, grouped=self.grouped)
 
 
-def _keep(message: Message, grouped: bytes) -> Message:
-    """Let a message know the octets it was read from: reading is strict, so it would be written as just these."""
-    message.__dict__["grouped"] = grouped
+def _made(header: Header, payload: bytes, signature: bytes | None, mac: bytes | None, **octets: bytes) -> Message:
+    """A message of parts that were looked at, which knows the octets it was read from.
+
+    Reading is strict, so it would be written as just these. Millions are made: not field by field.
+    """
+    message = object.__new__(Message)
+    message.__dict__.update(octets, header=header, payload=payload, signature=signature, mac=mac)
     return message
 
 
@@ -119,11 +123,12 @@ def _read_inner(data: bytes, start: int, end: int, mac: bytes | None) -> Message
     after = at + content
     if after > end:
         raise _wrong(f"its payload has {content} octets, and {end - at} are there")
-    message = _keep(Message(header, data[at:after], _read_signature(data[after:end]), mac), data[start:after])
-    message.__dict__["inner"] = data[start:end]
-    if mac is None and not message.signature and header.cra is not Cra.COMMAND:
+    signature = _read_signature(data[after:end])
+    if mac is not None and signature is None:
+        raise _wrong("a MAC follows a signature or the null signature")
+    if mac is None and not signature and header.cra is not Cra.COMMAND:
         raise _wrong("only a pre-command goes without signature and MAC")
-    return message
+    return _made(header, data[at:after], signature, mac, grouped=data[start:after], inner=data[start:end])
 
 
 def _read_signature(rest: bytes) -> bytes | None:

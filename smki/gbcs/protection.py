@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_ds
 
 from smki.errors import Refused
 from smki.gbcs.agreement import KeyInfo, Purpose, SharedSecret
-from smki.gbcs.gcm import seal, unseal
+from smki.gbcs.gcm import authenticate, seal, unseal
 from smki.gbcs.header import Header
 from smki.gbcs.message import MAC_OCTETS, SIGNATURE_OCTETS, Message
 
@@ -85,8 +85,7 @@ def mac_holds(message: Message, secret: SharedSecret) -> bool:
 
 def _mac(message: Message, secret: SharedSecret) -> bytes:
     info = KeyInfo.of_mac(message.header)
-    _, tag = seal(secret.message_key(info), info.iv, b"", _MAC_PREFIX + message.inner)
-    return tag[:MAC_OCTETS]
+    return authenticate(secret.message_key(info), info.iv, _MAC_PREFIX + message.inner)[:MAC_OCTETS]
 
 
 # Encryption

@@ -14,7 +14,7 @@ from smki.pki.verdict import Fault
 
 _KEPT = 1024
 _LARGEST = 4096  # octets of a payload whose reading is kept: a megabyte or two of memory at the most
-_ACCESS_REQUEST = 0xD9
+_ACCESS_REQUEST = b"\xd9"
 _COUNTER = slice(2, 5)  # of a DLMS payload: the low 24 bits of the message's counter
 # A moment as `smki.gbcs.payload.dates` tells it. Meters in Great Britain leave the deviation out, and mean UTC.
 _MOMENT = pattern(
@@ -60,8 +60,8 @@ class Contents:
         self._kept.clear()
 
     def of(self, message: Message) -> Content:
-        payload, code = message.payload, int(message.header.code)
-        dlms = payload[:1] == bytes((_ACCESS_REQUEST,)) and len(payload) > _COUNTER.stop
+        payload, code = message.payload, message.header.code
+        dlms = payload.startswith(_ACCESS_REQUEST) and len(payload) > _COUNTER.stop
         key = code, payload[: _COUNTER.start] + payload[_COUNTER.stop :] if dlms else payload
         content = self._kept.get(key)
         if content is None:

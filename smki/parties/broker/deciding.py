@@ -6,12 +6,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from smki.authority.workspace import Workspace
 from smki.entity import EntityId, RemotePartyRole
 from smki.gbcs.message import Message
 from smki.parties.anomaly.detectors import held
 from smki.parties.anomaly.explain import Finding
-from smki.parties.anomaly.seen import Seen, area_of
+from smki.parties.anomaly.seen import Seen
 from smki.parties.broker.judgement import Judged, Unreadable
 from smki.parties.broker.releases import Releases
 from smki.parties.broker.speaking import Speaking
@@ -35,8 +37,7 @@ _TWICE = Fault("broker.duplicate", "it was handed in before in this run", "hand 
 _WAITS = Fault("broker.held", "it waits for a person's decision", "see `smki broker quarantine list`")
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(msgspec.Struct, frozen=True):
     """What becomes of one command; a message goes on to get its MAC."""
 
     result: Result
@@ -277,8 +278,7 @@ class Decider:
 
     def _seen(self, item: Judged, now: datetime, past: _Past | None) -> Seen:
         assert item.speaker is not None, "the caller looked"
-        header, place = item.message.header, item.place
-        point = None if place is None or place.meter_point is None else place.meter_point.digits
+        header = item.message.header
         steps = () if past is None or not past.steps else tuple(past.steps.get(header.target.octets, ()))
         return Seen(
             at=now,
@@ -286,7 +286,7 @@ class Decider:
             role=item.speaker.role,
             code=int(header.code),
             target=header.target,
-            area=area_of(point),
+            area=item.area,
             values=() if item.content is None else item.content.numbers,
             before=steps,
         )

@@ -3,15 +3,18 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from smki.authority.workspace import Workspace
 from smki.device.cells import CellUse
 from smki.entity import EntityId, KeyUsage, RemotePartyRole
 from smki.errors import InvalidInput
 from smki.gbcs.header import Cra
 from smki.gbcs.message import Message, read_message
-from smki.gbcs.protection import digest_to_sign, signature_holds
+from smki.gbcs.protection import digest_to_sign, plain_signature_holds
 from smki.gbcs.use_case import UseCase
 from smki.parties.anomaly.limits import NO_LIMITS, Limits
+from smki.parties.anomaly.seen import area_of
 from smki.parties.broker import rules
 from smki.parties.broker.content import Content, Contents
 from smki.parties.broker.parties import DeviceKey, Parties, Signer
@@ -24,8 +27,7 @@ from smki.store.admission_records import ConsentRecord
 from smki.store.estate_records import Place
 
 
-@dataclass(frozen=True, slots=True)
-class Submitted:
+class Submitted(msgspec.Struct, frozen=True):
     """One command as it came: signed itself, or asked for in a request that was signed."""
 
     reference: str
@@ -38,8 +40,7 @@ class Submitted:
     """Whether the broker says it, because the device does not know the user."""
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(msgspec.Struct, frozen=True):
     """A command, who speaks, and every rule it breaks."""
 
     reference: str
@@ -50,6 +51,8 @@ class Judged:
     signer: Signer | None
     speaker: Speaker | None
     place: Place | None
+    area: int
+    """Of its meter point, as the detectors know it."""
     key: DeviceKey | None
     through_broker: bool
     faults: tuple[Fault, ...]
@@ -69,13 +72,19 @@ class _Known:
 
     facts: Facts
     key: DeviceKey | Fault
+    area: int
+    registered: tuple[bytes | None, bytes | None]
+    """Supplier and network operator now."""
+    sort: tuple[object, ...] | None
+    """What it has in common with others, as rules see it; None where it is no device that can be commanded."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Fine:
     """That nothing speaks against commands of one kind, but perhaps who is registered."""
 
-    content: Content
+    like: tuple[object, ...]
+    """By which they are told from others."""
     registered: bool
     """Whether whoever is registered now has the right."""
 
@@ -140,12 +149,15 @@ class Judge:
             place = places.get(target)
             point = "" if place is None or place.meter_point is None else place.meter_point.digits
             given = [*consents.get(point, ()), *consents.get(str(target), ())] if consents else []
-            found[target.octets] = _Known(Facts(now, place, histories.get(point, ()), given), keys[target])
+            facts = Facts(now, place, histories.get(point, ()), given)
+            registered, sort = facts.registered(now), _sort(facts, target)
+            found[target.octets] = _Known(facts, keys[target], area_of(point), registered, sort)
         return found
 
     def _one(self, item: Submitted, message: Message, known: _Known) -> Judged:
         row = self._use_cases.get(message.header.code)
-        signer, signed = self._signer(item, message)
+        digest = digest_to_sign(message)
+        signer, signed = self._signer(item, message, digest)
         speaker = content = None
         faults = signed
         if row is None or message.header.cra is not Cra.COMMAND or message.mac is not None:
@@ -153,7 +165,7 @@ class Judge:
         else:
             content = self._contents.of(message)
             speaker = self._speaker(message, signer)
-            if signed or item.faults or not self._is_fine(item, message, row, signer, speaker, content, known.facts):
+            if signed or item.faults or not self._is_fine(item, message, row, signer, speaker, content, known):
                 faults = (
                     *item.faults,
                     *signed,
@@ -164,12 +176,13 @@ class Judge:
         return Judged(
             reference=item.reference,
             message=message,
-            digest=digest_to_sign(message),
+            digest=digest,
             row=row,
             content=content,
             signer=signer,
             speaker=speaker,
             place=known.facts.place,
+            area=known.area,
             key=known.key if isinstance(known.key, DeviceKey) else None,
             through_broker=item.through_broker,
             faults=faults,
@@ -183,21 +196,21 @@ class Judge:
         signer: Signer | None,
         speaker: Speaker | None,
         content: Content,
-        facts: Facts,
+        known: _Known,
     ) -> bool:
         """Whether one like it in this chunk broke no rule, and what differs from that one breaks none either.
 
         Like it: the same use case, payload, signer and protection, for a device of the same kind in the same state.
         """
-        header, place = message.header, facts.place
+        header, facts = message.header, known.facts
         if item.asker is not None or header.supplementary is not None or header.counter > MAX_SIGNED_COUNTER:
             return False
-        if place is None or signer is None or speaker is None or content.faults or content.moments:
+        if known.sort is None or signer is None or speaker is None or content.faults or content.moments:
             return False
-        if header.target.is_reserved or header.target == header.originator:
+        if header.target == header.originator:
             return False
-        fuel = None if place.meter_point is None else place.meter_point.fuel
-        key = header.code, id(content), id(signer), bool(message.signature), place.kind, place.status, fuel
+        like = header.code, content, signer, bool(message.signature), known.sort
+        key = header.code, id(content), id(signer), like[3], known.sort
         fine = self._fine.get(key)
         if fine is None:
             if any(self._faults(item, message, row, signer, speaker, content, facts)):
@@ -206,9 +219,9 @@ class Judge:
             registered = rules.is_registered(speaker, facts) and not any(
                 rules.of_right(speaker, row, alone, header.target, (), self._policy)
             )
-            self._fine[key] = _Fine(content, registered)
+            self._fine[key] = _Fine(like, registered)
             return True
-        return fine.registered and rules.is_registered(speaker, facts)
+        return fine.registered and rules.is_one_of(speaker, known.registered)
 
     def _faults(
         self,
@@ -256,7 +269,7 @@ class Judge:
         right = rules.of_right(speaker, row, facts, message.header.target, moments, self._policy)
         return (*faults, *right)
 
-    def _signer(self, item: Submitted, message: Message) -> tuple[Signer | None, tuple[Fault, ...]]:
+    def _signer(self, item: Submitted, message: Message, digest: bytes) -> tuple[Signer | None, tuple[Fault, ...]]:
         """By whose certificate it is signed, and what speaks against that."""
         if item.asker is not None:
             return item.asker, item.asker.standing
@@ -270,7 +283,7 @@ class Judge:
             )
             return None, (fault,)
         for one in known:
-            if signature_holds(message, one.certified.holder.public_key):
+            if plain_signature_holds(one.certified.holder.public_key, message.signature, digest):
                 return one, one.standing
         fault = Fault(
             "broker.signature",
@@ -283,10 +296,10 @@ class Judge:
         """Whose right is asked for: the signer's, or that of the user whom the broker names beside itself."""
         extra = message.header.supplementary
         if extra is None or signer is None or signer.role is not RemotePartyRole.ACCESS_CONTROL_BROKER:
-            return None if signer is None or signer.role is None else Speaker(signer.entity, signer.role)
+            return None if signer is None else signer.speaker
         for one in self.parties.signers(extra.party, KeyUsage.DIGITAL_SIGNATURE):
             if one.role is not None and not one.standing:
-                return Speaker(one.entity, one.role)
+                return one.speaker
         return None
 
     def _holders(self, target: EntityId, place: Place) -> dict[RemotePartyRole, EntityId | None]:
@@ -301,3 +314,12 @@ class Judge:
                 name.role: one.holds for name, one in device.cells.items() if name.use is CellUse.DIGITAL_SIGNATURE
             }
         return found
+
+
+def _sort(facts: Facts, target: EntityId) -> tuple[object, ...] | None:
+    """Members of enumerations are told apart by where they stand: hashing their names takes longer than a rule."""
+    place = facts.place
+    if place is None or target.is_reserved:
+        return None
+    fuel = None if place.meter_point is None else place.meter_point.fuel
+    return id(place.kind), id(place.status), id(fuel)

@@ -6,6 +6,7 @@ the middle of a long run stops what comes after it.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -15,6 +16,7 @@ from smki.authority.standing import Above, Word, authority_faults, fault_of, jud
 from smki.authority.workspace import Workspace
 from smki.entity import EntityId, KeyUsage, RemotePartyRole
 from smki.errors import InvalidInput
+from smki.parties.broker.rules import Speaker
 from smki.parties.keys import Certified, certified, known_of
 from smki.pki.holder import UNREADABLE
 from smki.pki.kind import Kind
@@ -38,15 +40,20 @@ class Signer:
     standing: tuple[Fault, ...]
     """What speaks against it now."""
 
-    @property
+    @cached_property
     def entity(self) -> EntityId:
         return self.certified.holder.entity
 
-    @property
+    @cached_property
     def role(self) -> RemotePartyRole | None:
         return self.certified.holder.role
 
-    @property
+    @cached_property
+    def speaker(self) -> Speaker | None:
+        """It speaks for itself, where it has a role."""
+        return None if self.role is None else Speaker(self.entity, self.role)
+
+    @cached_property
     def serial(self) -> bytes:
         return bytes.fromhex(self.certified.serial)
 
@@ -68,7 +75,7 @@ class Parties:
         self._given: dict[tuple[EntityId, KeyUsage], list[Certified]] = {}
         for one in others:
             self._given.setdefault((one.holder.entity, one.holder.usage), []).append(one)
-        self._signers: dict[tuple[EntityId, KeyUsage], tuple[Signer, ...]] = {}
+        self._signers: dict[tuple[EntityId, bool], tuple[Signer, ...]] = {}
         self._certified: dict[bytes, Certified] = {}
         self._paths: dict[bytes, ValidPath | InvalidPath] = {}
         self._keys: dict[bytes, DeviceKey] = {}
@@ -78,7 +85,7 @@ class Parties:
         given = self._given.setdefault((one.holder.entity, one.holder.usage), [])
         if all(other.certificate != one.certificate for other in given):
             given.append(one)
-            self._signers.pop((one.holder.entity, one.holder.usage), None)
+            self._signers.pop((one.holder.entity, one.holder.usage is KeyUsage.DIGITAL_SIGNATURE), None)
 
     def same(self, signer: Signer) -> Signer:
         """The same certificate, as it stands now."""
@@ -91,18 +98,20 @@ class Parties:
 
     def signers(self, entity: EntityId, usage: KeyUsage = KeyUsage.DIGITAL_SIGNATURE) -> tuple[Signer, ...]:
         """Everybody's certificates for a usage, whatever speaks against them."""
-        key = entity, usage
-        if key not in self._signers:
-            found = {one.certificate.public_bytes(Encoding.DER): one for one in self._given.get(key, [])}
+        key = entity, usage is KeyUsage.DIGITAL_SIGNATURE
+        known = self._signers.get(key)
+        if known is None:
+            given = self._given.get((entity, usage), [])
+            found = {one.certificate.public_bytes(Encoding.DER): one for one in given}
             for record in self._store.certificates.of_entity(entity):
                 if record.usage is usage and record.der not in found:
                     found[record.der] = self._read(record.der)
-            self._signers[key] = tuple(
+            known = self._signers[key] = tuple(
                 Signer(one, tuple(self._against(one, der)))
                 for der, one in found.items()
                 if one.holder.role is not None
             )
-        return self._signers[key]
+        return known
 
     def _read(self, der: bytes) -> Certified:
         known = self._certified.get(der)

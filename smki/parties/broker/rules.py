@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import msgspec
+
 from smki.authority.broker import BrokerPolicy, UserRole
 from smki.entity import EntityId, RemotePartyRole
 from smki.gbcs.header import Cra
@@ -35,8 +37,7 @@ HANDOVER = {0x0102: RemotePartyRole.SUPPLIER, 0x0103: RemotePartyRole.NETWORK_OP
 History = Sequence[tuple[int, bytes | None, bytes | None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Speaker:
+class Speaker(msgspec.Struct, frozen=True):
     """For whom a command speaks: its originator, or the user whom the broker names beside itself."""
 
     entity: EntityId
@@ -209,8 +210,12 @@ def _fits(one: UserRole, speaker: Speaker, fuel: Fuel | None) -> bool:
 
 def is_registered(speaker: Speaker, facts: Facts, moment: datetime | None = None) -> bool:
     """Whether whoever speaks supplies or serves a device, now or at a moment."""
-    supplier, operator = facts.registered(moment or facts.now)
-    return speaker.entity.octets == (supplier if speaker.role is RemotePartyRole.SUPPLIER else operator)
+    return is_one_of(speaker, facts.registered(moment or facts.now))
+
+
+def is_one_of(speaker: Speaker, registered: tuple[bytes | None, bytes | None]) -> bool:
+    """Whether whoever speaks is the supplier or the network operator that is registered."""
+    return speaker.entity.octets == registered[speaker.role is not RemotePartyRole.SUPPLIER]
 
 
 def _no_right(speaker: Speaker, target: EntityId, place: Place, moment: datetime, *, registered: bool) -> Fault:
