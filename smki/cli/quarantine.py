@@ -17,6 +17,7 @@ from smki.cli.secrets import officers_private_key, passphrase_option
 from smki.cli.session import Session, pass_session
 
 if TYPE_CHECKING:
+    from smki.parties.broker.confirmation import Confirmation
     from smki.parties.broker.quarantine import Decided
     from smki.parties.broker.showing import Shown
 
@@ -82,6 +83,7 @@ def _list_one(session: Session, pattern: str, as_json: bool) -> int:
     from smki.parties.broker.quarantine import chosen
 
     records = chosen(session.workspace, [pattern], None)
+    _tell_cut(session, len(records))
     columns = ["digest", "target", "counter", "at", "state", "reference"]
     rows = [
         {
@@ -110,8 +112,18 @@ def show(session: Session, what: tuple[str, ...], others: tuple[Path, ...], as_j
     from smki.parties.broker.showing import shown
     from smki.parties.keys import certificates_in
 
-    found = shown(session.workspace, chosen(session.workspace, what, None), certificates_in(others))
+    records = chosen(session.workspace, what, None)
+    _tell_cut(session, len(records))
+    found = shown(session.workspace, records, certificates_in(others))
     emit(found.as_json(), as_json, lambda: _print(session, found))
+
+
+def _tell_cut(session: Session, count: int) -> None:
+    most = session.policies.broker.largest_batch
+    if count == most:
+        click.echo(
+            f"warning: the oldest {most} are shown, there may be more: `smki broker quarantine list`", err=True
+        )
 
 
 def _print(session: Session, found: "Shown") -> None:
@@ -187,10 +199,21 @@ def confirm(session: Session, /, file: Path, out: Path, **key: Any) -> None:
     content = read_bounded(file, MAX_OCTETS, "quarantine", "name what `draft` wrote")
     said = read_confirmation(content, MOST_MESSAGES)
     click.echo(f"{said.officer}: {said.decision} {len(said.items)} commands ({said.reason})")
+    for label, count in _kinds(said):
+        click.echo(f"  {count} {label}")
     for _, words in said.items[:_MOST_SHOWN]:
-        click.echo(f"  {words}")
+        click.echo(f"    {words}")
+    if len(said.items) > _MOST_SHOWN:
+        click.echo(f"    ... and {len(said.items) - _MOST_SHOWN} more, in {file}")
     write_new(out, sign(content, officers_private_key(session, **key), MOST_MESSAGES))
     click.echo(f"wrote {out}")
+
+
+def _kinds(said: "Confirmation") -> list[tuple[str, int]]:
+    """How many of what it names: the first few may be harmless, and the rest not."""
+    from collections import Counter
+
+    return Counter(words.rsplit(", ", 2)[0] for _, words in said.items).most_common()
 
 
 @quarantine.command(

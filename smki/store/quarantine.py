@@ -57,9 +57,14 @@ class Quarantine:
         ).fetchall()
         return tuple(_record(row) for row in rows)
 
-    def of_pattern(self, pattern: str, limit: int, offset: int = 0) -> tuple[QuarantineRecord, ...]:
+    def of_pattern(
+        self, pattern: str, limit: int, offset: int = 0, *, state: QuarantineState | None = None
+    ) -> tuple[QuarantineRecord, ...]:
+        """The oldest first; those in one state, or in any."""
+        only, values = ("", ()) if state is None else (" AND state = ?", (_STATES.index(state),))
         rows = self._engine.execute(
-            f"{_SELECT} WHERE pattern = ? ORDER BY at, digest LIMIT ? OFFSET ?", (pattern, limit, offset)
+            f"{_SELECT} WHERE pattern = ?{only} ORDER BY at, digest LIMIT ? OFFSET ?",
+            (pattern, *values, limit, offset),
         ).fetchall()
         return tuple(_record(row) for row in rows)
 

@@ -88,6 +88,7 @@ def test_from_the_list_to_the_commands(desk: Desk, smki: Type) -> None:
     assert drafted[1] == "wrote text: release 3 commands, for Ann Ash to sign\n"
     code, out, err = smki("quarantine", "confirm", "text", "--key", "ann.pem", *PASS, "--out", "ann.p7m")
     assert (code, out.splitlines()[0]) == (0, "Ann Ash: release 3 commands (asked)"), err
+    assert out.splitlines()[1] == "  3 ECS44 Arm Load Switch in ESME"
     code, out, _ = smki("quarantine", "release", "--confirmation", "ann.p7m")
     assert (code, out.splitlines()[-1]) == (0, "0 of them have the word of both sides")
     code, _, err = smki(*HAND_OUT, "--out", "none.jsonl")
@@ -122,6 +123,20 @@ def test_what_is_wrong_is_told(desk: Desk, smki: Type) -> None:
     assert (code, out) == (0, "Ann Ash, for the originator: reject 1 commands\n")
     assert "quarantine.rejected" in smki("quarantine", "release", "--confirmation", "ann.p7m")[2]
     assert smki("quarantine", "hand-out")[0] == 2
+
+
+def test_who_signs_sees_what_stands_behind_the_first_lines(desk: Desk, smki: Type) -> None:
+    smki("quarantine", "draft", desk.pattern, "--officer", "Ann Ash", "--reason", "x", "--out", "text")
+    text = Path("text").read_text()
+    harmless, line = (
+        text.splitlines()[-1],
+        "{:064x} ECS43 Open the Load Switch in ESME, 00-DB-12-34-56-78-90-A0, counter {}",
+    )
+    Path("many").write_text(text + "".join(f"{line.format(number, number)}\n" for number in range(1, 41)))
+    assert "ECS44" in harmless
+    _, out, _ = smki("quarantine", "confirm", "many", "--key", "ann.pem", *PASS, "--out", "many.p7m")
+    assert "  40 ECS43 Open the Load Switch in ESME" in out.splitlines()
+    assert "    ... and 23 more, in many" in out.splitlines()
 
 
 def test_the_watch_the_acknowledgement_and_the_figures(desk: Desk, smki: Type) -> None:

@@ -5,6 +5,7 @@ its commands is not an officer's: whoever stole that one can release nothing. Th
 workspace's roll.
 """
 
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -54,11 +55,16 @@ class Voice:
 
     def is_same_person(self, other: "Voice") -> bool:
         """By name or by key: two roles do not make two people."""
-        return self.name.casefold() == other.name.casefold() or spki_of(self.key) == spki_of(other.key)
+        return person(self.name) == person(other.name) or spki_of(self.key) == spki_of(other.key)
 
     @property
     def words(self) -> str:
         return f"{self.name} of {self.organisation}" if self.organisation else f"{self.name}, on the roll"
+
+
+def person(name: str) -> str:
+    """A name as it is compared: however it is written, with whatever case, accents or blanks it was typed."""
+    return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).split())
 
 
 def broker_officers(workspace: Workspace) -> tuple[Voice, ...]:

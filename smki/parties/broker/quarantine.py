@@ -17,7 +17,7 @@ from smki.entity import EntityId
 from smki.errors import InvalidInput, Refused
 from smki.parties.anomaly.seen import KEPT, OUTSIDE_AREAS, UNITS
 from smki.parties.broker.confirmation import Confirmation, items_of, read_confirmation, set_digest
-from smki.parties.broker.officers import Voice, broker_officers, sign_as_officer, signers, users_officers
+from smki.parties.broker.officers import Voice, broker_officers, person, sign_as_officer, signers, users_officers
 from smki.parties.broker.releases import Releases, may_speak
 from smki.pki.signed_data import SignedData, read_signed_data
 from smki.store.admission_records import (
@@ -52,11 +52,16 @@ class Decided:
 def chosen(
     workspace: Workspace, names: Iterable[str], state: QuarantineState | None = "waiting"
 ) -> list[QuarantineRecord]:
-    """What is meant by patterns, and by beginnings of digests; those in one state, or in any."""
+    """What is meant by patterns, and by beginnings of digests; those in one state, or in any.
+
+    Of a pattern that is larger than a batch, its oldest: whoever holds up so much shall not be past deciding about.
+    """
     store, most = workspace.store.quarantine, workspace.policies.broker.largest_batch
     found: dict[bytes, QuarantineRecord] = {}
     for name in names:
-        records = store.of_pattern(name, most + 1) or _beginning(workspace, name)
+        records = (
+            store.of_pattern(name, most, state=state) or store.of_pattern(name, 1) or _beginning(workspace, name)
+        )
         if state is not None:
             fit = [one for one in records if one.state == state]
             if not fit and records:
@@ -239,7 +244,7 @@ def _refuse_same_person(tx: Transaction, word: _Said) -> None:
         if record is None or record.capacity == word.voice.capacity or record.decision != "release":
             continue
         same_key = read_signed_data(record.file).is_signed_by(word.voice.key)
-        if same_key or record.officer.casefold() == word.voice.name.casefold():
+        if same_key or person(record.officer) == person(word.voice.name):
             raise Refused(
                 "quarantine.same-person", f"{word.voice.name} confirmed for the other side", "have another one decide"
             )

@@ -8,7 +8,7 @@ from smki.authority.workspace import Workspace
 from smki.entity import EntityId
 from smki.errors import InvalidInput
 from smki.parties.broker.confirmation import Confirmation, read_confirmation
-from smki.parties.broker.officers import Voice, broker_officers, signers, users_officers
+from smki.parties.broker.officers import Voice, broker_officers, person, signers, users_officers
 from smki.pki.signed_data import SignedData, read_signed_data
 from smki.store.admission_records import Capacity, ConfirmationRecord, QuarantineRecord
 from smki.store.confirmations import Confirmations
@@ -51,9 +51,14 @@ class Releases:
                 if voice is not None and word is not None and digest in word.items and may_speak(voice, record):
                     valid.append((one, voice))
             pair = _pair(valid)
-            if pair is not None:
+            if pair is not None and not any(self._rejects(one, digest) for one in confirmations):
                 found[digest] = pair
         return found
+
+    def _rejects(self, confirmation: bytes, digest: bytes) -> bool:
+        """A rejection on record holds, whatever the store calls the command since."""
+        word = self._words[confirmation]
+        return word is not None and word.said.decision == "reject" and digest in word.items
 
     def _voice(
         self,
@@ -97,7 +102,7 @@ class Releases:
 
 def may_speak(voice: Voice, record: QuarantineRecord) -> bool:
     """Who handed a command in does not decide about it."""
-    return all(one.get("submitted_by", "").casefold() != voice.name.casefold() for one in record.decisions)
+    return all(person(one.get("submitted_by", "")) != person(voice.name) for one in record.decisions)
 
 
 def _pair(valid: Sequence[tuple[bytes, Voice]]) -> tuple[bytes, bytes] | None:

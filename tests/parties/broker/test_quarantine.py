@@ -354,6 +354,47 @@ def test_things_are_named_by_pattern_or_digest(world: World, supplier: User) -> 
     assert code_of(lambda: chosen(workspace, [])) == "quarantine.count"
 
 
+def test_a_pattern_larger_than_a_batch_is_decided_in_parts(
+    world: World, supplier: User, ann: Officer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = world.house.workspace
+    held = hold(world, supplier, 5)
+    pattern = held[0].pattern
+    monkeypatch.setitem(workspace.policies.__dict__, "broker", replace(workspace.policies.broker, largest_batch=2))
+    seen: set[bytes] = set()
+    for left in (5, 3, 1):
+        assert workspace.store.quarantine.count("waiting") == left
+        part = chosen(workspace, [pattern])
+        assert len(part) == min(2, left)
+        assert seen.isdisjoint(one.digest for one in part)
+        seen |= {one.digest for one in part}
+        ann.decides(workspace, part, "reject")
+    assert code_of(lambda: chosen(workspace, [pattern])) == "quarantine.rejected"
+    assert len(chosen(workspace, [pattern], None)) == 2
+
+
+def test_a_rejection_outlasts_what_the_store_says(world: World, supplier: User, ann: Officer) -> None:
+    workspace = world.house.workspace
+    held = hold(world, supplier, 2)
+    for officer in (ann, ALICE):
+        officer.decides(workspace, held)
+    BOB.decides(workspace, held[:1], "reject")
+    workspace.store._engine.execute("UPDATE quarantine SET state = 0 WHERE digest = ?", (held[0].digest,))
+    done = {one.reference: one.result for one in hand_out(world)}
+    assert done == {held[0].reference: "held", held[1].reference: "admitted"}
+
+
+def test_one_name_written_twice_is_one_person(world: World, supplier: User) -> None:
+    workspace = world.house.workspace
+    owner = organisation(workspace, supplier.role, supplier.entity)
+    put_roll(workspace, Officer("Jos\u00e9 Ash", ALICE.key), BOB)
+    held = hold(world, supplier)
+    Officer("Jos\u00e9 Ash", ALICE.key).decides(workspace, held)
+    for name in ("Jose\u0301 Ash", "JOS\u00c9  ASH", "\uff2aos\u00e9 Ash"):
+        again = officer_of(workspace, owner, name)
+        assert code_of(lambda again=again: again.decides(workspace, held)) == "quarantine.same-person"  # type: ignore[misc]
+
+
 # At release every other rule is asked again
 
 
