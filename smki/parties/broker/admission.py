@@ -59,7 +59,11 @@ class Admission:
             seal(self._workspace)
 
     def resume(self) -> Generator[Outcome]:
-        """What runs that came to an end before had admitted, and nobody was given."""
+        """What runs that came to an end before had admitted, and nobody was given.
+
+        What was signed is held against the rules again, as it is when it is handed in again: its key may be stolen
+        since, its device another's. It is kept, and told each time.
+        """
         after = 0
         while found := self._store.admissions.outgoing(CHUNK, after):
             yield from self._resume(found)
@@ -68,10 +72,15 @@ class Admission:
     def _resume(self, found: Sequence[Outgoing]) -> Iterator[Outcome]:
         messages = [read_message(item.octets) for item in found]
         keys = self._judge.parties.device_keys([message.header.target for message in messages])
+        signed = [
+            Submitted(str(item.number), one) for item, one in zip(found, messages, strict=True) if one.signature
+        ]
+        against = {one.reference: one.faults for one in self._judge.judge(signed)}
         for item, message in zip(found, messages, strict=True):
             key = keys[message.header.target]
-            if isinstance(key, Fault):
-                yield Outcome(item.reference, "refused", faults=(key,))
+            faults = (key,) if isinstance(key, Fault) else against.get(str(item.number), ())
+            if isinstance(key, Fault) or faults:
+                yield Outcome(item.reference, "refused", faults=faults)
                 continue
             self._resumed.append(item.number)
             octets = self._protect(message, key).encode()

@@ -33,6 +33,7 @@ from smki.store.estate_records import DeviceRecord, Place
 FORM = "smki-broker-requests/1"
 _MOST_LINE = 1 << 18
 _PIECE = 500
+_LARGEST_PAYLOAD = 60_000  # octets: with all that the broker puts around it, it is still a message
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,19}")
 
 
@@ -45,7 +46,7 @@ class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     use_case: str
     target: str
     counter: str
-    payload: Annotated[str, msgspec.Meta(max_length=1 << 17)]
+    payload: Annotated[str, msgspec.Meta(max_length=2 * _LARGEST_PAYLOAD)]
     reference: str = ""
 
 

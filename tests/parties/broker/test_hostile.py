@@ -205,3 +205,27 @@ def test_nobody_asks_unsigned_for_what_is_critical_under_another_name(world: Wor
     meter = world.device(supplier)
     balance = "d920000005000103007000001" + "30a00ff01010580000000"
     assert "broker.operation" in codes(world.ask(supplier.asking([asked(meter, 5, payload=balance)]))[0])
+
+
+def test_one_request_too_large_does_not_stop_the_others(world: World, supplier: User) -> None:
+    first, second = world.devices(2, supplier)
+    large = asked(first, 5, payload="d9" * 65_536)
+    done = world.ask(supplier.asking([large, asked(second, 5)]))
+    assert [(one.result, codes(one)) for one in done] == [("refused", ["broker.form"]), ("admitted", [])]
+
+
+def test_what_a_killed_run_had_admitted_is_not_handed_out_for_a_thief(world: World, supplier: User) -> None:
+    other = world.user(RemotePartyRole.SUPPLIER)
+    fine, moved = world.devices(2, supplier)
+    world.submit()
+    killed = list(world.desk().submit([supplier.arming(5, fine), supplier.arming(5, moved)]))
+    assert [one.result for one in killed] == ["admitted", "admitted"]
+    _register(world, moved, (NOW - HOUR, other))
+    resumed = run(world.desk(), lambda desk: desk.admission.resume())
+    assert [(one.result, codes(one)) for one in resumed] == [
+        ("admitted before", []),
+        ("refused", ["broker.responsible"]),
+    ]
+    world.others.remove(supplier.certificate)
+    (again,) = run(world.desk(), lambda desk: desk.admission.resume())
+    assert (again.result, codes(again)) == ("refused", ["broker.originator"]), "still there, and still not given"
