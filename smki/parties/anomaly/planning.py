@@ -7,6 +7,7 @@ from functools import partial
 from math import sqrt
 
 from smki.authority.anomaly import (
+    SUPPLY_OFF,
     AreaRule,
     CountRule,
     Detectors,
@@ -90,8 +91,11 @@ class Planner:
                 yield self._counted(scope, rule.name, "count", rule.count, holds=rule.holds)
             case RateRule():
                 yield self._rated(rule)
-            case MixRule() if not self._in_campaign(rule):
-                scope = self._scope("each", rule.window, rule.codes, rule)
+            case MixRule() if self.seen.code in SUPPLY_OFF or not self._in_campaign(rule):
+                codes = rule.codes
+                if codes is not None and self._in_campaign(rule):
+                    codes &= SUPPLY_OFF  # the campaign's own are as many as they are; these are still compared
+                scope = self._scope("each", rule.window, codes, rule)
                 yield self.counts.window(scope), rule.least - 1, partial(self._mixed, rule, scope)
             case WaitingRule():
                 codes = frozenset({self.seen.code})
@@ -106,7 +110,7 @@ class Planner:
 
     def _counted(self, scope: Scope, name: str, kind: str, count: int, *, holds: bool) -> Guard:
         window, most = self.counts.window(scope), count + self._raised(scope)
-        return window, most, partial(_too_many, name, kind, window, most, holds)
+        return self._beside(scope, (window, most, partial(_too_many, name, kind, window, most, holds)))
 
     def _rated(self, rule: RateRule) -> Guard:
         scope = self._scope(rule.of, rule.window, rule.codes, rule)
@@ -126,7 +130,7 @@ class Planner:
             "start": rule.start,
             "days": days,
         }
-        return window, most, partial(_too_quick, rule, window, most, facts, is_new)
+        return self._beside(scope, (window, most, partial(_too_quick, rule, window, most, facts, is_new)))
 
     def _mixed(self, rule: MixRule, scope: Scope, seen: Seen, second: int) -> Finding | None:
         whole = Scope(rule.window, seen.originator, None, frozenset({seen.role}))
@@ -159,7 +163,7 @@ class Planner:
         )
 
     def _raised(self, scope: Scope) -> int:
-        """What campaigns add: all of one that runs, and of one that is over what it used."""
+        """What campaigns add: all of one that runs, and of one that is over what it used; see `_beside`."""
         more = 0
         for one in self.limits.campaigns:
             since, until = span(one)
@@ -167,11 +171,40 @@ class Planner:
             if not codes or scope.originator not in {None, one.originator.octets} or self.second < since:
                 continue
             if self.second < until:
-                more += one.count
+                more += 0 if self.seen.code in SUPPLY_OFF else one.count
             elif self.second < until + scope.seconds + _HOUR:
                 used = Scope(timedelta(seconds=scope.seconds), one.originator, codes, None, scope.area)
                 more += min(one.count, self.counts.between(used, since, until))
         return more
+
+    def _beside(self, scope: Scope, guard: Guard) -> Guard:
+        """What turns supply off is given no room by a campaign that runs: what that used is not counted, no more."""
+        if self.seen.code not in SUPPLY_OFF:
+            return guard
+        used = [
+            (
+                self.counts.window(Scope(timedelta(seconds=scope.seconds), one.originator, codes, None, scope.area)),
+                one,
+            )
+            for one in self._running_in(scope)
+            if (codes := one.codes if scope.codes is None else one.codes & scope.codes)
+        ]
+        if not used:
+            return guard
+        window, most, explain = guard
+
+        def explained(seen: Seen, second: int) -> Finding | None:
+            beside = sum(min(one.count, theirs.at(second)) for theirs, one in used)
+            return explain(seen, second) if window.total - beside >= most else None
+
+        return window, most, explained
+
+    def _running_in(self, scope: Scope) -> Iterator[Campaign]:
+        """Those of whomever it counts."""
+        for one in self.limits.campaigns:
+            since, until = span(one)
+            if scope.originator in {None, one.originator.octets} and since <= self.second < until:
+                yield one
 
     def _of_campaign(self, one: Campaign) -> Guard:
         """As many as were announced, in as long a time."""

@@ -276,6 +276,24 @@ def test_a_campaign_lifts_what_holds_its_own_and_no_more() -> None:
     assert sent([replace(seen, originator=USERS[1]) for seen in tariffs], policy, Limits(campaigns=(prices(20),)))[3]
 
 
+def test_a_campaign_gives_no_room_to_what_turns_supply_off() -> None:
+    """Not where both are counted together, nor where the share of one is looked at."""
+    limits = Limits(campaigns=(prices(20),))
+    tariffs = [command(place, TARIFF, target=place) for place in range(10)]
+    together = replace(COUNT, codes=frozenset({TARIFF, OFF}))
+    for rule in (together, replace(RATE, codes=frozenset({TARIFF, OFF}))):
+        alone = [bool(told) for told in sent(offs(25), only(rule))]
+        assert [bool(told) for told in sent(offs(25), only(rule), limits)] == alone
+        beside = sent([*tariffs, *offs(25, begin=30)], only(rule), limits)
+        assert [bool(told) for told in beside] == [False] * 10 + alone, "nor less"
+    own = Limits({USERS[0]: (Limit("mine", ANY, 3, HOUR),)}, campaigns=(prices(20),))
+    assert [bool(told) for told in sent(offs(5), only(), own)] == [False] * 3 + [True] * 2
+    mix = only(replace(MIX, codes=frozenset({TARIFF, OFF})))
+    assert any(sent(offs(40), mix))
+    assert [bool(told) for told in sent(offs(40), mix, limits)] == [bool(told) for told in sent(offs(40), mix)]
+    assert not any(sent([*tariffs, *tariffs], mix, limits))
+
+
 def test_a_campaign_that_is_over_lifts_by_what_it_used() -> None:
     policy = only(replace(COUNT, codes=frozenset({TARIFF}), window=timedelta(hours=24)))
     limits, hours = Limits(campaigns=(prices(20),)), 6 * 3600
