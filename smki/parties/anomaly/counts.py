@@ -102,6 +102,11 @@ class Counts:
             self._latest = second
         return self._latest
 
+    @property
+    def latest(self) -> int:
+        """The last second that anything was counted in; 0: nothing was."""
+        return self._latest
+
     def add(self, seen: Seen, outcome: Outcome = "admitted") -> None:
         """One command more."""
         area = seen.area if seen.code in self.by_area else OUTSIDE_AREAS

@@ -33,13 +33,15 @@ def add(
 
 
 def end(workspace: Workspace, party: EntityId, subjects: Iterable[str], at: datetime) -> tuple[ConsentRecord, ...]:
-    """End those that hold at a moment, from then on."""
+    """End those that hold at a moment, from then on, and those that would have begun later."""
     named = [subject(workspace, text) for text in subjects]
     found = workspace.store.quarantine.consents(named)
-    ended = [one for one in found if one.party == party and one.holds_at(at)]
+    ended = [one for one in found if one.party == party and (one.until is None or max(at, one.since) < one.until)]
     missing = set(named) - {one.subject for one in ended}
     if missing:
-        raise Refused("consent.none", f"no consent to {party} about {min(missing)} holds then", "see `consent list`")
+        raise Refused(
+            "consent.none", f"no consent to {party} about {min(missing)} holds then or later", "see `consent list`"
+        )
     records = tuple(ConsentRecord(party, one.subject, one.since, max(at, one.since)) for one in ended)
     _write(workspace, "consent.ended", records)
     return records

@@ -52,9 +52,14 @@ class Watch:
         """Take in what others wrote since this process last looked. The lock is held."""
         size = self._store.audit_size()
         if self._counts is None:
-            for level, kept in enumerate(KEPT):
-                tx.drop_tallies(level, int(now.timestamp()) - kept)
             self._counts = Counts.load(row for level in range(len(KEPT)) for row in tx.admissions.tallies(level, 0))
+            latest = min(
+                self._counts.latest, int(now.timestamp())
+            )  # no clock that is ahead takes what is counted away
+            for level, kept in enumerate(KEPT):
+                tx.drop_tallies(level, latest - kept)
+            self._in_force = self._limits()
+            self._counts.plan_for(self._in_force, self._detectors)  # what is released first is counted by area too
         else:
             self._counts.renew(tx.admissions.tallies_written(self._read_to))
         self._read_to = size

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from smki.device.cells import CellName, CellUse
 from smki.entity import DeviceType, EntityId, RemotePartyRole
-from smki.errors import InvalidInput
+from smki.errors import InvalidInput, Refused
 from smki.gbcs.header import Cra, Header, MessageCode
 from smki.gbcs.message import Message
 from smki.gbcs.payload.credentials import (
@@ -229,3 +229,32 @@ def test_what_a_killed_run_had_admitted_is_not_handed_out_for_a_thief(world: Wor
     world.others.remove(supplier.certificate)
     (again,) = run(world.desk(), lambda desk: desk.admission.resume())
     assert (again.result, codes(again)) == ("refused", ["broker.originator"]), "still there, and still not given"
+
+
+def test_who_takes_a_consent_back_takes_back_what_would_begin_later(world: World, supplier: User) -> None:
+    other, meter = world.user(RemotePartyRole.OTHER), world.device(supplier)
+    workspace, day = world.house.workspace, timedelta(days=1)
+    consents.add(workspace, other.entity, [str(meter)], NOW - 2 * day, NOW + day)
+    consents.add(workspace, other.entity, [str(meter)], NOW + day, None)
+    consents.add(workspace, other.entity, [str(meter)], NOW - 9 * day, NOW - 8 * day)
+    ended = consents.end(workspace, other.entity, [str(meter)], NOW)
+    assert [(one.since, one.until) for one in ended] == [(NOW - 2 * day, NOW), (NOW + day, NOW + day)]
+    known = workspace.store.quarantine.consents([str(meter)])
+    assert not any(one.holds_at(NOW + days * day) for one in known for days in (0, 1, 2, 300))
+    with pytest.raises(Refused, match=r"consent\.none"):
+        consents.end(workspace, other.entity, [str(meter)], NOW)
+
+
+def test_a_clock_that_is_ahead_takes_nothing_away_that_was_counted(world: World, supplier: User) -> None:
+    meter, store = world.device(supplier), world.house.workspace.store
+    world.submit(supplier.arming(5, meter))
+    before = store.admissions.tallies(2, 0)
+    world.moments[0] = NOW + timedelta(days=200)
+    assert refused(world, Given("nobody's", replace_signature(supplier.arming(6, meter).octets))) == [
+        "broker.signature"
+    ]
+    assert store.admissions.tallies(2, 0) == before
+
+
+def replace_signature(octets: bytes) -> bytes:
+    return octets[:-1] + bytes((octets[-1] ^ 1,))
