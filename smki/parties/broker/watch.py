@@ -53,9 +53,8 @@ class Watch:
         size = self._store.audit_size()
         if self._counts is None:
             self._counts = Counts.load(row for level in range(len(KEPT)) for row in tx.admissions.tallies(level, 0))
-            latest = min(
-                self._counts.latest, int(now.timestamp())
-            )  # no clock that is ahead takes what is counted away
+            # By what was counted: no clock that is ahead takes away what was.
+            latest = min(self._counts.latest, int(now.timestamp()))
             for level, kept in enumerate(KEPT):
                 tx.drop_tallies(level, latest - kept)
             self._in_force = self._limits()
