@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from smki.authority.workspace import Workspace
+from smki.errors import IntegrityFailure
 from smki.parties.broker.thresholds import doubted, on_record
 
 News = Literal["new", "grown", "still waiting"]
@@ -66,11 +67,15 @@ class Alarm:
 
 def look(workspace: Workspace, alarm: Alarm) -> list[Alert]:
     """Look into the store once. Where that fails, nothing counts as told."""
-    store = workspace.store
-    patterns, seen = store.quarantine.open_patterns(), store.confirmations.seen()
-    told = alarm.told()
+    store, told = workspace.store, alarm.told()
     try:
+        patterns, seen = store.quarantine.open_patterns(), store.confirmations.seen()
         return [_explained(workspace, one) for one in alarm.step(workspace.clock(), patterns, seen)]
+    except (ValueError, LookupError, TypeError) as error:  # what somebody wrote into a row
+        alarm.tell_again(told)
+        raise IntegrityFailure(
+            "quarantine.stored", f"what is held cannot be read: {error!r:.200}", "restore from a backup"
+        ) from None
     except BaseException:
         alarm.tell_again(told)
         raise

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smki.errors import Unavailable
+from smki.errors import IntegrityFailure, Unavailable
 from smki.parties.broker.alarm import Alarm, Doubts, look
 from smki.parties.broker.officers import sign_as_officer
 from smki.parties.broker.quarantine import acknowledge
@@ -150,6 +150,19 @@ def test_what_nobody_heard_of_is_told_again(world: World, supplier: User, monkey
     assert [one.pattern for one in look(workspace, alarm)] == [held[0].pattern]
     world.moments[0] -= timedelta(days=1)
     assert [one.news for one in look(workspace, alarm) if one.pattern == held[0].pattern] == ["still waiting"]
+
+
+def test_a_row_that_somebody_spoilt_does_not_end_the_watch(world: World, supplier: User) -> None:
+    workspace, alarm = world.house.workspace, Alarm(AGAIN)
+    (held,) = hold(world, supplier)
+    said = json.dumps(list(held.findings))
+    write = "UPDATE quarantine SET findings = ? WHERE digest = ?"
+    for spoilt in ("[", "[{}]", '["x"]'):
+        workspace.store._engine.execute(write, (spoilt, held.digest))
+        with pytest.raises(IntegrityFailure, match=r"quarantine\.stored"):
+            look(workspace, alarm)
+    workspace.store._engine.execute(write, (said, held.digest))
+    assert held.pattern in {one.pattern for one in look(workspace, alarm)}
 
 
 def _lost(*_: object) -> object:
