@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from re import compile as pattern
 
 from smki.gbcs.message import Message
+from smki.gbcs.use_case import UseCase
 from smki.gbcs.words import Reading, Vocabulary, counter_agrees, read
 from smki.parties.anomaly.seen import numbers
 from smki.parties.signing_rules import of_operations
@@ -25,6 +26,16 @@ _MOMENT = pattern(
 _CRITICAL = pattern(
     r"(?:set|execute) class (?:8|9|20|22|70|111|112|113) "
     r"|cluster 0x0700 command 0x0[1459]$|cluster 0x0702 command 0x0[BDE]$|cluster 0x0705 command 0x0[56]$"
+)
+# What detectors count and bound by its use case, as they do the switch: balances (ECS04a, ECS04b, GCS40a to d),
+# payment modes (ECS02, ECS03, GCS02, GCS03), the randomised offset (ECS38).
+_COUNTED = (
+    (pattern(r"execute class 112 \S+ 1$"), {0x001C}),
+    (pattern(r"execute class 112 \S+ 2$"), {0x00B3}),
+    (pattern(r"cluster 0x0705 command 0x05$"), {0x0086, 0x00B4, 0x00C0, 0x00C2}),
+    (pattern(r"set class 111 \S+ 2$"), {0x001A, 0x001B}),
+    (pattern(r"cluster 0x0705 command 0x06$"), {0x006C, 0x006D}),
+    (pattern(r"set class 1 0-0:94\.44\.0\.1 2$"), {0x004B}),
 )
 _AT_ONCE = ("all zero (at once)", "0 (now)")
 _CANCELS = ("(cancels)", "(cancel)")
@@ -115,11 +126,16 @@ def _of_form(reading: Reading) -> Iterator[Fault]:
         # Rules count use cases: nobody opens a switch under another one's name.
         for fault in of_operations(reading):
             yield Fault(fault.code.replace("sign.", "broker."), fault.message, fault.remedy)
-        if not reading.use_case.critical:
-            for one in reading.operations:
-                if _CRITICAL.match(one.what):
-                    what = f"{one.what} is for critical commands, and {reading.use_case.label} is none"
-                    yield Fault("broker.operation", what, "have it signed under its own use case")
+        yield from _of_others(reading, reading.use_case)
+
+
+def _of_others(reading: Reading, row: UseCase) -> Iterator[Fault]:
+    """Nor does anybody anything else that is counted, or critical, under one that is not."""
+    for one in reading.operations:
+        counted = any(kind.match(one.what) and int(row.code) not in codes for kind, codes in _COUNTED)
+        if counted or (not row.critical and _CRITICAL.match(one.what)):
+            told = f"{one.what} is not {row.label}"
+            yield Fault("broker.operation", told, "have it signed under its own use case")
 
 
 def _moment(text: str) -> datetime | Fault | None:

@@ -207,6 +207,21 @@ def test_nobody_asks_unsigned_for_what_is_critical_under_another_name(world: Wor
     assert "broker.operation" in codes(world.ask(supplier.asking([asked(meter, 5, payload=balance)]))[0])
 
 
+@pytest.mark.parametrize("method", ["0070" + "0000130a00ff" + "01", "0070" + "0000130a00ff" + "02"])
+def test_a_balance_is_changed_under_its_own_name_only(world: World, supplier: User, method: str) -> None:
+    """Else no bound, and no count of those, would see it."""
+    meter = world.device(supplier)
+
+    def changing(code: int, counter: int) -> Given:
+        octets = bytes.fromhex(f"d920{counter:06x}000103{method}010500002710")
+        header = Header(Cra.COMMAND, counter, supplier.entity, meter, MessageCode(code))
+        return supplier.signed(Message(header, octets))
+
+    assert refused(world, changing(0x0051, 5)) == ["broker.operation"]
+    (done,) = world.submit(changing(0x001C if method.endswith("01") else 0x00B3, 6))
+    assert (done.result, codes(done)) == ("admitted", [])
+
+
 def test_one_request_too_large_does_not_stop_the_others(world: World, supplier: User) -> None:
     first, second = world.devices(2, supplier)
     large = asked(first, 5, payload="d9" * 65_536)
