@@ -7,6 +7,7 @@ to.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from math import isfinite
 from typing import Literal
 
@@ -81,7 +82,7 @@ class Thresholds:
     values: tuple[ValueLimit, ...] = ()
     campaigns: tuple[Campaign, ...] = ()
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The row of serial numbers that it belongs to."""
         whose = GLOBAL if self.owner is None else str(self.owner)

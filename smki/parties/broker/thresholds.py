@@ -65,26 +65,27 @@ def on_record(workspace: Workspace) -> list[Known]:
         key = one.key, one.serial, signed.content
         read[key] = one
         found.setdefault(key, []).append((record, signed))
-    known: list[Known] = []
+    rows: dict[str, list[Known]] = {}
     who: dict[tuple[EntityId | None, bool], tuple[Voice, ...]] = {}
     for key in sorted(read):
         records = found[key]
         at = min(workspace.clock(), *(record.since for record, _ in records))
         files = [signed for _, signed in records]
-        known.append(Known(read[key], at, len(files), _is_believed(workspace, known, read[key], files, at, who)))
-    return known
+        before = rows.setdefault(read[key].key, [])
+        believed = _is_believed(workspace, before, read[key], files, at, who)
+        before.append(Known(read[key], at, len(files), believed))
+    return [one for row in rows.values() for one in row]
 
 
 def _is_believed(
     workspace: Workspace,
-    known: Sequence[Known],
+    before: Sequence[Known],
     one: Thresholds,
     files: Sequence[SignedData],
     at: datetime,
     who: dict[tuple[EntityId | None, bool], tuple[Voice, ...]],
 ) -> bool:
     """By officers of today, or else by any who ever were; as many as it needs after what was set before it."""
-    before = [item for item in known if item.thresholds.key == one.key]
     if any(item.believed and item.thresholds.serial >= one.serial for item in before):
         return False
     looser = any(_loosened(at, before, one))
@@ -189,7 +190,8 @@ def set_thresholds(workspace: Workspace, files: Sequence[bytes]) -> Set:
     }
     with act(workspace, "thresholds.set", **facts) as tx:
         tx.lock()
-        known = [one for one in on_record(workspace) if one.thresholds.key == thresholds.key]
+        record = on_record(workspace)
+        known = [one for one in record if one.thresholds.key == thresholds.key]
         last = max((one.thresholds.serial for one in known), default=0)
         if thresholds.serial <= last:
             raise Refused("thresholds.serial", f"serial {thresholds.serial}, and {last} was set", "number it higher")
@@ -199,7 +201,7 @@ def set_thresholds(workspace: Workspace, files: Sequence[bytes]) -> Set:
             )
         looser = tuple(_loosened(workspace.clock(), known, thresholds))
         _check_signers(workspace, thresholds, voices, looser)
-        _check_stricter(workspace, thresholds)
+        _check_stricter(workspace, record, thresholds)
         for file in files:
             name = hashlib.sha256(file).digest()
             tx.put_threshold(ThresholdRecord(thresholds.key, workspace.clock(), name, file))
@@ -301,11 +303,11 @@ def _bounds(new: ValueLimit, old: ValueLimit) -> bool:
     return old.codes <= new.codes and new.path == old.path and least and most
 
 
-def _check_stricter(workspace: Workspace, thresholds: Thresholds) -> None:
+def _check_stricter(workspace: Workspace, known: Iterable[Known], thresholds: Thresholds) -> None:
     """A user's own limit that can never hold anything would only look like one."""
     if thresholds.kind != "own":
         return
-    current = [one for one in in_force(on_record(workspace), workspace.clock()) if one.owner is None]
+    current = [one for one in in_force(known, workspace.clock()) if one.owner is None]
     broker = [
         Limit(rule.name, rule.codes, rule.count, rule.window, None, rule.roles, rule.of)
         for rule in workspace.policies.anomaly.rules
