@@ -30,6 +30,7 @@ ENTITLED = frozenset(
         RemotePartyRole.RECOVERY,
     }
 )
+_REGISTERED = frozenset({RemotePartyRole.SUPPLIER, RemotePartyRole.NETWORK_OPERATOR})
 # Joins of devices that know no supplier, for a user whom the broker names beside itself (CS03A2, CS03C, CS04AC).
 _FOR_A_USER = frozenset({0x00AB, 0x00AF, 0x000F})
 HANDOVER = {0x0102: RemotePartyRole.SUPPLIER, 0x0103: RemotePartyRole.NETWORK_OPERATOR}
@@ -193,7 +194,9 @@ def of_right(
         registered = any(one.by == "registration" for one in roles)
         consent = any(one.by == "consent" for one in roles)
     else:
-        registered, consent = False, True
+        registered, consent = speaker.role in _REGISTERED, speaker.role not in _REGISTERED
+    if row.critical and speaker.role in _REGISTERED:
+        registered, consent = True, False  # whatever a file says: what costs or darkens a home is nobody else's
     for moment in sorted({max(moment, facts.now) for moment in moments} or {facts.now}):
         if registered and is_registered(speaker, facts, moment):
             continue

@@ -1,6 +1,7 @@
 """What somebody tries who knows the rules: each way in that once stood open, or nearly."""
 
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -28,9 +29,10 @@ from smki.gbcs.payload.credentials import (
 from smki.gbcs.payload.declared import write_declared
 from smki.gbcs.protection import ORDER
 from smki.parties.anomaly.limits import Limit, Limits
-from smki.parties.broker import consents
+from smki.parties.broker import consents, rules
 from smki.parties.intake import Given
 from smki.pki.signed_data import make_signed_data
+from smki.store.admission_records import ConsentRecord
 from smki.store.estate_records import Believed
 from smki.store.records import Act
 from tests.house import NOW
@@ -273,3 +275,24 @@ def test_a_clock_that_is_ahead_takes_nothing_away_that_was_counted(world: World,
 
 def replace_signature(octets: bytes) -> bytes:
     return octets[:-1] + bytes((octets[-1] ^ 1,))
+
+
+@pytest.mark.parametrize("users", [(), ("ES",), ("IS", "ES")])
+def test_no_file_lets_a_consent_stand_for_a_registration(
+    world: World, supplier: User, users: tuple[str, ...]
+) -> None:
+    thief, meter = world.user(RemotePartyRole.SUPPLIER), world.device(supplier)
+    policies = world.house.workspace.policies
+    row = replace(policies.use_cases[ECS43], users=users)
+    roles = tuple(replace(one, enrolled=None) for one in policies.broker.user_roles)
+    policy = replace(policies.broker, user_roles=roles)
+    place = world.house.workspace.store.estate.places([meter])[meter]
+    assert place.meter_point is not None
+    given = [ConsentRecord(thief.entity, place.meter_point.digits, NOW - HOUR)]
+    history = world.house.workspace.store.registrations.histories([place.meter_point])[place.meter_point.digits]
+    facts = rules.Facts(NOW, place, history, given)
+    found = [
+        [fault.code for fault in rules.of_right(rules.Speaker(one.entity, one.role), row, facts, meter, (), policy)]
+        for one in (thief, supplier)
+    ]
+    assert found == [["broker.responsible"], []]
