@@ -37,7 +37,7 @@ class Purpose(IntEnum):
     ENCRYPTION = 4
 
 
-_PURPOSES = {cra: Purpose(cra) for cra in Cra}
+_PURPOSES = tuple(Purpose(cra) for cra in Cra)  # numbered as the flag is, from 1
 
 
 class KeyInfo(msgspec.Struct, frozen=True, gc=False):
@@ -51,7 +51,7 @@ class KeyInfo(msgspec.Struct, frozen=True, gc=False):
     @classmethod
     def of_mac(cls, header: Header) -> Self:
         """For the MAC of a message, whoever computes it: the names are those in its header."""
-        return cls(header.originator, _PURPOSES[header.cra], header.counter, header.target)
+        return cls(header.originator, _PURPOSES[header.cra - 1], header.counter, header.target)
 
     @property
     def octets(self) -> bytes:
@@ -126,21 +126,24 @@ class Agreement:
     def __init__(self, private_key: ec.EllipticCurvePrivateKey, keep: int = 0) -> None:
         self._private_key = private_key
         self._keep = keep
-        self._kept: OrderedDict[bytes, SharedSecret] = OrderedDict()
+        self._kept: OrderedDict[bytes, nullcontext[SharedSecret]] = OrderedDict()
 
     def with_peer(self, peer: ec.EllipticCurvePublicKey, name: bytes) -> AbstractContextManager[SharedSecret]:
         """The secret shared with a peer. `name` tells peers apart: their public point or certificate."""
         if not self._keep:
             return agree(self._private_key, peer)  # overwritten at the end of the caller's block
-        secret = self._kept.pop(name) if name in self._kept else agree(self._private_key, peer)
-        self._kept[name] = secret
+        secret = self._kept.get(name)
+        if secret is not None:
+            self._kept.move_to_end(name)
+            return secret
+        secret = self._kept[name] = nullcontext(agree(self._private_key, peer))
         if len(self._kept) > self._keep:
-            self._kept.popitem(last=False)[1].wipe()
-        return nullcontext(secret)
+            self._kept.popitem(last=False)[1].enter_result.wipe()
+        return secret
 
     def forget(self) -> None:
         for secret in self._kept.values():
-            secret.wipe()
+            secret.enter_result.wipe()
         self._kept.clear()
 
     def __enter__(self) -> Self:

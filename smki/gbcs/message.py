@@ -79,16 +79,12 @@ class Message:
         """The same with a signature; whatever was appended in its place before is dropped."""
         if self.protection is not Protection.NONE or len(signature) != SIGNATURE_OCTETS:
             raise _wrong("only a pre-command takes a signature, of 64 octets")
-        return self._with(signature, None)
+        return _made(self.header, self.payload, signature, None, grouped=self.grouped)
 
     def with_mac(self, mac: bytes) -> "Message":
         if self.mac is not None or self.signature is None or len(mac) != MAC_OCTETS:
             raise _wrong("a MAC of 12 octets comes once, after a signature or the null signature")
-        return self._with(self.signature, mac)
-
-    def _with(self, signature: bytes | None, mac: bytes | None) -> "Message":
-        """The same header and payload; their octets need not be put together again."""
-        return _made(self.header, self.payload, signature, mac, grouped=self.grouped)
+        return _made(self.header, self.payload, self.signature, mac, grouped=self.grouped, inner=self.inner)
 
 
 def _made(header: Header, payload: bytes, signature: bytes | None, mac: bytes | None, **octets: bytes) -> Message:

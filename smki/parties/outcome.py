@@ -1,7 +1,8 @@
 """What became of one message that was handed in."""
 
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+import msgspec
 
 from smki.pki.verdict import Fault
 
@@ -10,18 +11,21 @@ Result = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """One message, and what it is now."""
 
     reference: str
     result: Result
-    message: bytes = field(default=b"", repr=False)
+    message: bytes = b""
     faults: tuple[Fault, ...] = ()
     delivery: str = ""
     """For whom an admitted command is: the network, or a hand-held terminal at the device."""
     warnings: tuple[Fault, ...] = ()
     """What was noticed about it, and held nothing up."""
+
+    def __repr__(self) -> str:
+        """Without the message: one kind of command has a secret in it (GBCS 13.3)."""
+        return f"Outcome({self.reference!r}, {self.result!r}, faults={self.faults!r}, warnings={self.warnings!r})"
 
     def as_json(self) -> dict[str, Any]:
         told: dict[str, Any] = {"reference": self.reference, "result": self.result}

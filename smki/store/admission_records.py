@@ -49,7 +49,6 @@ class Outgoing(msgspec.Struct, frozen=True, gc=False):
     """Without its MAC."""
     local: bool
     """To be given to a hand-held terminal, not to the network."""
-    at: datetime
 
 
 class LastAdmitted(msgspec.Struct, frozen=True, gc=False):

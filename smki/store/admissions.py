@@ -23,7 +23,7 @@ _ADMISSION = (
     "number", "previous", "digest", "originator", "role", "target", "code", "counter", "at", "serial", "signature",
     "party", "party_counter",
 )  # fmt: skip
-_OUTGOING = ("number", "run", "reference", "octets", "local", "at")
+_OUTGOING = ("number", "run", "reference", "octets", "local")
 _LAST = ("target", "originator", "series", "counter", "code", "at", "number")
 _TALLY = ("level", "since", "originator", "role", "code", "area", "admitted", "held", "refused")
 _NOTHING = -1, 0, 0, 0  # no counter yet, no step, no admission
@@ -118,8 +118,8 @@ class Admissions:
             (after, *values, limit),
         ).fetchall()
         return tuple(
-            Outgoing(number, bytes(run), reference, bytes(octets), bool(local), _moment(at))
-            for number, run, reference, octets, local, at in rows
+            Outgoing(number, bytes(run), reference, bytes(octets), bool(local))
+            for number, run, reference, octets, local in rows
         )
 
     def outgoing_count(self) -> int:
@@ -160,10 +160,7 @@ class AdmissionActs(Acts):
         self._engine.insert(
             "outgoing",
             _OUTGOING,
-            [
-                (item.number, item.run, item.reference, item.octets, int(item.local), _seconds(item.at))
-                for item in outgoing
-            ],
+            [(item.number, item.run, item.reference, item.octets, int(item.local)) for item in outgoing],
         )
         self._move_counters(records, steps)
 
@@ -236,7 +233,7 @@ def _row(item: AdmissionRecord) -> tuple[Any, ...]:
         item.previous,
         item.digest,
         item.originator.octets,
-        item.role.value,
+        int(item.role),
         item.target.octets,
         item.code,
         item.counter.to_bytes(_COUNTER_OCTETS),
@@ -268,6 +265,7 @@ def _admission(row: Sequence[Any]) -> AdmissionRecord:
     )
 
 
+@lru_cache(maxsize=64)  # a chunk has one moment, and a datetime keeps its hash
 def _seconds(moment: datetime) -> int:
     return int(moment.timestamp())
 

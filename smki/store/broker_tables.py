@@ -31,7 +31,6 @@ EIGHTH: dict[str, Table] = {
     "outgoing": Table(
         {
             "number": "bigint",
-            "at": "bigint",
             "local": "smallint",
             "run": "octets",
             "octets": "octets",

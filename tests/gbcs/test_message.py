@@ -225,6 +225,6 @@ def test_secrets_are_kept_only_when_asked_and_never_more_than_said() -> None:
         assert not forgetful._kept
         assert list(keeper._kept) == [b"\x01", b"\x02"]
         with keeper.with_peer(peers[1], b"\x01") as again:
-            assert again is keeper._kept[b"\x01"]
-        kept = list(keeper._kept.values())
+            assert again is keeper._kept[b"\x01"].enter_result
+        kept = [one.enter_result for one in keeper._kept.values()]
     assert not any(secret._octets for secret in kept)

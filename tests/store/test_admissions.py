@@ -44,7 +44,7 @@ def admission(number: int, **changes: object) -> AdmissionRecord:
 
 
 def outgoing(number: int, run: bytes = RUN) -> Outgoing:
-    return Outgoing(number, run, f"ref {number}", b"octets", number % 2 == 0, NOW)
+    return Outgoing(number, run, f"ref {number}", b"octets", number % 2 == 0)
 
 
 def act() -> Act:

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NamedTuple, Protocol
+
+import msgspec
 
 from smki.authority.anomaly import Detectors
 from smki.entity import EntityId, RemotePartyRole
@@ -22,8 +23,7 @@ _NUMBERED = re.compile(r"^[0-9]+\. ")
 Outcome = Literal["admitted", "held", "refused"]
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True, gc=False):
     """One command that passed every other rule."""
 
     at: datetime

@@ -37,7 +37,7 @@ _TWICE = Fault("broker.duplicate", "it was handed in before in this run", "hand 
 _WAITS = Fault("broker.held", "it waits for a person's decision", "see `smki broker quarantine list`")
 
 
-class Told(msgspec.Struct, frozen=True):
+class Told(msgspec.Struct, frozen=True, gc=False):
     """What becomes of one command; a message goes on to get its MAC."""
 
     result: Result
@@ -258,7 +258,7 @@ class Decider:
                 party_counter=header.counter if item.through_broker else None,
             )
         )
-        decided.outgoing.append(Outgoing(number, self._run, item.reference, message.encode(), local, decided.now))
+        decided.outgoing.append(Outgoing(number, self._run, item.reference, message.encode(), local))
         return Told("admitted", message, warnings=warnings)
 
     def _floor(self, target: EntityId) -> int:

@@ -27,7 +27,7 @@ from smki.store.admission_records import ConsentRecord
 from smki.store.estate_records import Place
 
 
-class Submitted(msgspec.Struct, frozen=True):
+class Submitted(msgspec.Struct, frozen=True, gc=False):
     """One command as it came: signed itself, or asked for in a request that was signed."""
 
     reference: str
@@ -40,7 +40,7 @@ class Submitted(msgspec.Struct, frozen=True):
     """Whether the broker says it, because the device does not know the user."""
 
 
-class Judged(msgspec.Struct, frozen=True):
+class Judged(msgspec.Struct, frozen=True, gc=False):
     """A command, who speaks, and every rule it breaks."""
 
     reference: str
@@ -56,6 +56,10 @@ class Judged(msgspec.Struct, frozen=True):
     key: DeviceKey | None
     through_broker: bool
     faults: tuple[Fault, ...]
+
+
+_Signed = tuple[bytes, Signer | None, tuple[Fault, ...]]
+"""The digest of what is signed, by whose certificate it is, and what speaks against that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +87,8 @@ class _Known:
 class _Fine:
     """That nothing speaks against commands of one kind, but perhaps who is registered."""
 
-    like: tuple[object, ...]
-    """By which they are told from others."""
+    kept: tuple[Content, Signer]
+    """By where they stand in memory commands of a kind are told from others: there they stay."""
     registered: bool
     """Whether whoever is registered now has the right."""
 
@@ -126,11 +130,13 @@ class Judge:
         self.parties.begin_chunk()
         self._fine.clear()
         known = self._look_up([item.message.header.target for item in chunk if item.message is not None])
+        # Signatures by themselves: each needs more of the processor's caches than all the other rules together.
+        signed = [None if item.message is None else self._signed(item, item.message) for item in chunk]
         return [
             Unreadable(item.reference, item.faults)
-            if item.message is None
-            else self._one(item, item.message, known[item.message.header.target.octets])
-            for item in chunk
+            if item.message is None or by is None
+            else self._one(item, item.message, by, known[item.message.header.target.octets])
+            for item, by in zip(chunk, signed, strict=True)
         ]
 
     def _look_up(self, targets: Sequence[EntityId]) -> dict[bytes, _Known]:
@@ -154,10 +160,13 @@ class Judge:
             found[target.octets] = _Known(facts, keys[target], area_of(point), registered, sort)
         return found
 
-    def _one(self, item: Submitted, message: Message, known: _Known) -> Judged:
-        row = self._use_cases.get(message.header.code)
+    def _signed(self, item: Submitted, message: Message) -> _Signed:
         digest = digest_to_sign(message)
-        signer, signed = self._signer(item, message, digest)
+        return digest, *self._signer(item, message, digest)
+
+    def _one(self, item: Submitted, message: Message, by: _Signed, known: _Known) -> Judged:
+        row = self._use_cases.get(message.header.code)
+        digest, signer, signed = by
         speaker = content = None
         faults = signed
         if row is None or message.header.cra is not Cra.COMMAND or message.mac is not None:
@@ -205,23 +214,24 @@ class Judge:
         header, facts = message.header, known.facts
         if item.asker is not None or header.supplementary is not None or header.counter > MAX_SIGNED_COUNTER:
             return False
-        if known.sort is None or signer is None or speaker is None or content.faults or content.moments:
+        if known.sort is None or signer is None or speaker is None or header.target == header.originator:
             return False
-        if header.target == header.originator:
-            return False
-        like = header.code, content, signer, bool(message.signature), known.sort
-        key = header.code, id(content), id(signer), like[3], known.sort
+        key = header.code, id(content), id(signer), bool(message.signature), known.sort
         fine = self._fine.get(key)
-        if fine is None:
-            if any(self._faults(item, message, row, signer, speaker, content, facts)):
-                return False
-            alone = replace(facts, consents=())
-            registered = rules.is_registered(speaker, facts) and not any(
-                rules.of_right(speaker, row, alone, header.target, (), self._policy)
-            )
-            self._fine[key] = _Fine(like, registered)
-            return True
-        return fine.registered and rules.is_one_of(speaker, known.registered)
+        if fine is not None:
+            return fine.registered and rules.is_one_of(speaker, known.registered)
+        if (
+            content.faults
+            or content.moments
+            or any(self._faults(item, message, row, signer, speaker, content, facts))
+        ):
+            return False
+        alone = replace(facts, consents=())
+        registered = rules.is_registered(speaker, facts) and not any(
+            rules.of_right(speaker, row, alone, header.target, (), self._policy)
+        )
+        self._fine[key] = _Fine((content, signer), registered)
+        return True
 
     def _faults(
         self,

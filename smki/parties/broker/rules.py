@@ -38,7 +38,7 @@ HANDOVER = {0x0102: RemotePartyRole.SUPPLIER, 0x0103: RemotePartyRole.NETWORK_OP
 History = Sequence[tuple[int, bytes | None, bytes | None]]
 
 
-class Speaker(msgspec.Struct, frozen=True):
+class Speaker(msgspec.Struct, frozen=True, gc=False):
     """For whom a command speaks: its originator, or the user whom the broker names beside itself."""
 
     entity: EntityId

@@ -1,11 +1,11 @@
 """Commands as detectors see them, and the plainest way to count them: a list of all."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
 from hypothesis import strategies as st
+from msgspec.structs import replace as changed
 
 from smki.authority.anomaly import Detectors, HabitPolicy, Rule
 from smki.authority.policies import load_policies
@@ -46,7 +46,7 @@ def command(
 ) -> Seen:
     """One, so many seconds after AT."""
     at = AT + timedelta(seconds=after)
-    return replace(Seen(at, USERS[user], RemotePartyRole.SUPPLIER, code, home(target), area), **more)  # type: ignore[arg-type]
+    return changed(Seen(at, USERS[user], RemotePartyRole.SUPPLIER, code, home(target), area), **more)
 
 
 def counted(scope: Scope, given: Iterable[Given], now: datetime) -> int:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace as changed
 
 from smki.authority.anomaly import (
     AreaRule,
@@ -88,7 +89,7 @@ def test_a_count_lets_its_number_through_and_no_more() -> None:
 
 
 def test_a_count_is_of_each_user_or_of_all() -> None:
-    by_turns = [replace(seen, originator=USERS[place % 2]) for place, seen in enumerate(offs(6))]
+    by_turns = [changed(seen, originator=USERS[place % 2]) for place, seen in enumerate(offs(6))]
     assert not any(sent(by_turns, only(COUNT)))
     assert names(sent(by_turns, only(replace(COUNT, of="all"))))[3:] == [["count"]] * 3
     assert "4 from all users" in sent(by_turns, only(replace(COUNT, of="all")))[3][0].message
@@ -131,7 +132,7 @@ def test_a_night_and_a_weekend_are_not_a_working_day() -> None:
     saturday, night = datetime(2026, 3, 7, 10, tzinfo=UTC), AT.replace(hour=2)
     weekdays = [row for row in weeks(10) if datetime.fromtimestamp(row.since, UTC).weekday() < 5]
     for moment in (saturday, night):
-        stream = [replace(seen, at=moment + timedelta(seconds=place)) for place, seen in enumerate(offs(9))]
+        stream = [changed(seen, at=moment + timedelta(seconds=place)) for place, seen in enumerate(offs(9))]
         assert (
             next(place for place, told in enumerate(sent(stream, only(RATE), counts=Counts.load(weekdays))) if told)
             == 5
@@ -168,19 +169,19 @@ def test_what_was_held_makes_no_habit_and_what_was_released_does() -> None:
 def test_habits_follow_the_clocks_on_the_wall() -> None:
     """Work begins at 8 on the wall: 8:00 UTC in winter, 7:00 UTC from the last Sunday of March."""
     monday = datetime(2026, 3, 30, 7, 30, tzinfo=UTC)
-    stream = [replace(seen, at=monday + timedelta(seconds=place)) for place, seen in enumerate(offs(20))]
+    stream = [changed(seen, at=monday + timedelta(seconds=place)) for place, seen in enumerate(offs(20))]
     assert not any(sent(stream, only(RATE), counts=Counts.load(weeks(10, end=monday))))
-    before = [replace(seen, at=seen.at - timedelta(days=7)) for seen in stream]
+    before = [changed(seen, at=seen.at - timedelta(days=7)) for seen in stream]
     assert any(sent(before, only(RATE), counts=Counts.load(weeks(10, end=monday - timedelta(days=7)))))
 
 
 def test_an_area_is_counted_over_all_users() -> None:
-    stream = [replace(seen, originator=USERS[place % 3]) for place, seen in enumerate(offs(5))]
+    stream = [changed(seen, originator=USERS[place % 3]) for place, seen in enumerate(offs(5))]
     assert names(sent(stream, only(AREA)))[3:] == [["area"], ["area"]]
     assert "in area 12" in sent(stream, only(AREA))[3][0].message
-    spread = [replace(seen, area=10 + place) for place, seen in enumerate(stream)]
+    spread = [changed(seen, area=10 + place) for place, seen in enumerate(stream)]
     assert not any(sent(spread, only(AREA)))
-    assert not any(sent([replace(seen, area=0) for seen in stream], only(AREA)))
+    assert not any(sent([changed(seen, area=0) for seen in stream], only(AREA)))
 
 
 def test_a_share_is_of_what_one_user_sends() -> None:
@@ -273,7 +274,7 @@ def test_a_campaign_lifts_what_holds_its_own_and_no_more() -> None:
     assert found[20][0].code == "anomaly.campaign"
     mixed = sent([*tariffs[:10], *offs(5, begin=30)], policy, Limits(campaigns=(prices(20),)))
     assert [bool(told) for told in mixed[10:]] == [False] * 3 + [True] * 2
-    assert sent([replace(seen, originator=USERS[1]) for seen in tariffs], policy, Limits(campaigns=(prices(20),)))[3]
+    assert sent([changed(seen, originator=USERS[1]) for seen in tariffs], policy, Limits(campaigns=(prices(20),)))[3]
 
 
 def test_a_campaign_gives_no_room_to_what_turns_supply_off() -> None:
