@@ -18,7 +18,7 @@ _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 @click.command("stats", epilog="Example: smki broker stats --by day --since 2026-11-01T00:00:00Z")
 @click.option("--since", metavar="TIME", help="From when on; default: the last 24 hours, or 30 days.")
-@click.option("--by", type=click.Choice(["hour", "day"]), default="hour", show_default=True)
+@click.option("--by", type=click.Choice(["hour", "day"]), default="hour", show_default=True, help="A row for each.")
 @click.option("--user", metavar="EUI-64", help="Of this user alone.")
 @json_option
 @pass_session

@@ -50,7 +50,13 @@ def quarantine() -> None:
 
 
 @quarantine.command("list", epilog="Example: smki broker quarantine list --state rejected --json")
-@click.option("--state", type=click.Choice(["waiting", "released", "rejected"]), default="waiting", show_default=True)
+@click.option(
+    "--state",
+    type=click.Choice(["waiting", "released", "rejected"]),
+    default="waiting",
+    show_default=True,
+    help="What became of them.",
+)
 @click.option("--pattern", metavar="PATTERN", help="The commands of one pattern, each by itself.")
 @json_option
 @pass_session
@@ -161,7 +167,13 @@ def _print(session: Session, found: "Shown") -> None:
     " --out release.txt",
 )
 @_what
-@click.option("--decision", type=click.Choice(["release", "reject"]), default="release", show_default=True)
+@click.option(
+    "--decision",
+    type=click.Choice(["release", "reject"]),
+    default="release",
+    show_default=True,
+    help="What the officer's word is for.",
+)
 @click.option("--officer", required=True, metavar="NAME", help="Who is to sign it.")
 @click.option("--reason", required=True, help="Why; it stands in what is signed, and in the log.")
 @click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The text: a new file.")
