@@ -21,6 +21,7 @@ from smki.cli.thresholds import thresholds
 
 if TYPE_CHECKING:
     from smki.parties.broker.desk import BrokerDesk
+    from smki.pki.verdict import Fault
 
 HELD = 6
 """The exit code that wakes a person: something is held, whatever became of the rest."""
@@ -135,32 +136,41 @@ def _run(
     runs += [desk.submit(given, local=local)] if given else []
     runs += [desk.ask(data, local=local) for data in files]
     counts: dict[str, int] = {}
-    patterns: set[str] = set()
+    why: dict[str, tuple[int, str]] = {}
     with progress(len(given)) as advance:
         for outcomes in runs:
             with closing(outcomes):
                 for outcome in outcomes:
                     counts[outcome.result] = counts.get(outcome.result, 0) + 1
                     if outcome.result == "held":
-                        patterns |= {fault.message for fault in outcome.faults}
+                        _keep(why, outcome.faults)
                     lines.write(encode(outcome.as_json()) + b"\n")
                     advance()
     said = ", ".join(f"{count} {word}" for word, count in counts.items())
     click.echo(f"{sum(counts.values())} commands: {said or 'nothing to do'}", err=True)
     bad = counts.get("refused", 0) + counts.get("held", 0)
     if counts.get("held"):
-        _wake(counts["held"], patterns)
+        _wake(counts["held"], why)
         return HELD
     return exit_code(sum(counts.values()) - bad, bad)
 
 
-def _wake(count: int, why: set[str]) -> None:
+def _keep(why: dict[str, tuple[int, str]], faults: "Iterable[Fault]") -> None:
+    """Of each detector how many it holds, and what it said first: ten thousand say the same with other numbers."""
+    for fault in faults:
+        detector = fault.message.partition(":")[0]
+        count, first = why.get(detector, (0, fault.message))
+        why[detector] = count + 1, first
+
+
+def _wake(count: int, why: dict[str, tuple[int, str]]) -> None:
     """Somebody must look: a line that cannot be missed, and an event for what watches logs."""
     from smki.cli.journal import journal
 
-    journal(for_machines=True)("broker.held", level="critical", count=count, findings=sorted(why)[:10])
+    findings = [f"{number} by {first}" for number, first in why.values()][:10]
+    journal(for_machines=True)("broker.held", level="critical", count=count, findings=findings)
     click.secho(f"*** {count} COMMANDS ARE HELD: a person must look at them ***", fg="red", bold=True, err=True)
-    for text in sorted(why)[:10]:
+    for text in findings:
         click.echo(f"  {text}", err=True)
     click.echo("  hint: smki broker quarantine list", err=True)
 

@@ -1,6 +1,7 @@
 """`smki broker stats`, `smki broker watch`: what passes, and whom to wake."""
 
 import sys
+from itertools import dropwhile
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -43,7 +44,8 @@ def _print(found: "Stats") -> None:
     click.echo()
     most = max((sums.all for _, sums in found.stretches), default=0)
     blocks = (getattr(sys.stdout, "encoding", "") or "").lower().startswith("utf")
-    rows = [(utc(moment), *_counts(sums), bar(sums.all, most, blocks=blocks)) for moment, sums in found.stretches]
+    busy = dropwhile(lambda stretch: not stretch[1].all, found.stretches)  # a quiet night before it says nothing
+    rows = [(utc(moment), *_counts(sums), bar(sums.all, most, blocks=blocks)) for moment, sums in busy]
     table(["From", "Admitted", "Held", "Refused", ""], rows)
     if found.users:
         click.echo()
