@@ -137,7 +137,8 @@ class Revocations:
         """What a list holds, in the order it was revoked: revocations numbered above `after`, up to `until`.
 
         A certificate that ended before `alive`, its revocation among the first `covered`, was on a list after its
-        end, and needs no other (RFC 5280 3.3). One revoked just before its end may be recorded after the list of then.
+        end, and needs no other (RFC 5280 3.3). One revoked just before its end may be recorded after the list of
+        then.
         """
         return self._engine.stream(  # plain rows: a list may have a million
             "SELECT serial, at, reason, compromised_at FROM revocation"
