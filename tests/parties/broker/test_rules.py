@@ -12,6 +12,8 @@ from smki.entity import DeviceType, EntityId, KeyUsage, RemotePartyRole
 from smki.errors import Refused
 from smki.gbcs.header import Cra, Header, MessageCode, Supplementary
 from smki.gbcs.message import Message
+from smki.gbcs.payload.credentials import Cell, CellUsage, Control, Mode, TimeChecks, Update, UpdateCommand
+from smki.gbcs.payload.declared import DIGITAL_SIGNATURE, write_declared
 from smki.meter_point import MeterPoint
 from smki.parties.anomaly.limits import Limit, Limits
 from smki.parties.broker import consents, rules
@@ -66,6 +68,24 @@ def test_a_switch_is_not_opened_under_another_name(world: World, supplier: User)
     assert refused(world, supplier.signed(other)) == ["broker.payload-counter"]
     junk = Message(opening.header, b"\xd9\x20\x00\x00\x06\x00junk")
     assert "broker.payload" in refused(world, supplier.signed(junk))
+
+
+def test_a_mode_belongs_to_its_code(world: World, supplier: User) -> None:
+    cell = Cell(role=RemotePartyRole.SUPPLIER, key_usage=DIGITAL_SIGNATURE, cell_usage=CellUsage.MANAGEMENT)
+    control = Control(
+        mode=Mode.NETWORK_OPERATOR_BY_NETWORK_OPERATOR,
+        symmetric_key=None,
+        time_checks=TimeChecks.APPLY,
+        authorising_cell=cell,
+        originator_counter=7,
+        new_floor=None,
+        new_special_floors=None,
+        other_floors=None,
+    )
+    update = Update(control=control, replacements=[], path_certificates=[], execution_date_time=None)
+    header = Header(Cra.COMMAND, 7, supplier.entity, world.device(supplier), MessageCode(0x0102))
+    message = Message(header, write_declared(UpdateCommand(payload=update)))
+    assert "broker.mode" in refused(world, supplier.signed(message))
 
 
 def test_a_cached_payload_is_read_again_for_its_counter(world: World, supplier: User) -> None:
