@@ -161,7 +161,9 @@ def read_header(data: bytes, start: int, end: int) -> tuple[Header, int, int]:
     dates = start + _START.size
     if dated and dated != DATE_TIME_OCTETS:
         raise _wrong(f"its date-time has {dated} octets")
-    length, at = read_length(data, dates + dated)
+    at = dates + dated
+    length = data[at] if at < end else _NO_LENGTH
+    length, at = (length, at + 1) if length < _SHORT_LENGTH else read_length(data, at)
     after = at + length
     if after > end:
         raise _wrong(f"it ends at octet {end}, and {after} are announced")
@@ -172,6 +174,9 @@ def read_header(data: bytes, start: int, end: int) -> tuple[Header, int, int]:
         header = Header(cra, counter, *parties, code, extra, data[dates : dates + dated])
     else:
         header = _plain(cra, counter, *parties, code)
+    content = data[after] if after < end else _NO_LENGTH
+    if content < _SHORT_LENGTH:  # as most are
+        return header, after + 1, content
     content, at = read_length(data, after)
     return header, at, content
 
