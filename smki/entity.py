@@ -4,15 +4,14 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Self
 
-import msgspec
-
 from smki.errors import InvalidInput
 
 EUI64_OCTETS = 8
 PREFIX_DIGITS = {6, 7, 9}  # 24, 28 and 36 bits: the three sizes the IEEE assigns
 
 
-class EntityId(msgspec.Struct, frozen=True, order=True, gc=False):
+@dataclass(frozen=True, slots=True, order=True)
+class EntityId:
     """An EUI-64: the identity of a device or of an organisation's role on the network."""
 
     octets: bytes

@@ -6,11 +6,11 @@ A shared secret is shown nowhere, lives as short as its user lets it, and is ove
 import hashlib
 from collections import OrderedDict
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from enum import IntEnum
 from struct import Struct
 from typing import Self
 
-import msgspec
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -40,7 +40,8 @@ class Purpose(IntEnum):
 _PURPOSES = tuple(Purpose(cra) for cra in Cra)  # numbered as the flag is, from 1
 
 
-class KeyInfo(msgspec.Struct, frozen=True, gc=False):
+@dataclass(frozen=True, slots=True)
+class KeyInfo:
     """What tells one message key of a pair from another: never secret, and never the same twice (OtherInfo)."""
 
     originator: EntityId
