@@ -11,7 +11,7 @@ import click
 
 from smki.cli.broker_stats import stats, watch
 from smki.cli.issuing import output, progress
-from smki.cli.keys import certificates_option, own_key, own_key_options
+from smki.cli.keys import certificates_option, keep_secrets_option, own_key, own_key_options
 from smki.cli.protecting import refuse_other_than_broker
 from smki.cli.quarantine import quarantine
 from smki.cli.reading import exit_code
@@ -68,13 +68,7 @@ for _one in (quarantine, thresholds, stats, watch):
 )
 @own_key_options
 @certificates_option
-@click.option(
-    "--keep-secrets",
-    type=click.IntRange(0, 100_000),
-    default=0,
-    show_default=True,
-    help="Shared secrets to keep in memory during this run, for devices that come again.",
-)
+@keep_secrets_option
 @pass_session
 def submit(
     session: Session,

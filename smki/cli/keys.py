@@ -38,6 +38,13 @@ certificates_option = click.option(
     type=click.Path(path_type=Path, exists=True),
     help="Certificates of others, files or folders; repeat it. A workspace adds those it issued.",
 )
+keep_secrets_option = click.option(
+    "--keep-secrets",
+    type=click.IntRange(0, 100_000),
+    default=0,
+    show_default=True,
+    help="Shared secrets to keep in memory during this run, for devices that come again.",
+)
 
 
 def own_key(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from smki.cli.issuing import output, progress
-from smki.cli.keys import certificates_option, own_key, own_key_options
+from smki.cli.keys import certificates_option, keep_secrets_option, own_key, own_key_options
 from smki.cli.reading import exit_code, issued, key_ring, vocabulary_of
 from smki.cli.render import tree
 from smki.cli.session import Session, pass_session
@@ -133,13 +133,7 @@ def _tell(outcomes: Iterable[Any], total: int, lines: Any) -> int:
 @_out
 @own_key_options
 @certificates_option
-@click.option(
-    "--keep-secrets",
-    type=click.IntRange(0, 100_000),
-    default=0,
-    show_default=True,
-    help="Shared secrets to keep in memory during this run, for devices that come again.",
-)
+@keep_secrets_option
 @pass_session
 def mac(
     session: Session,
