@@ -50,6 +50,8 @@ def publish(session: Session, names: tuple[str, ...], even_if_not_due: bool, as_
 
 
 def _tell(run: "Run") -> None:
+    if not run.outcomes:
+        click.echo("no authority is active yet: there is nothing to list")
     for outcome in run.outcomes:
         name, record = outcome.authority.name, outcome.record
         if record is not None:

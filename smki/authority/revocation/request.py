@@ -49,7 +49,10 @@ class Evidence:
         """A text has a blank in it; anything else is the name of a file."""
         if " " in value.strip():
             return cls(text=_text(value.strip()))
-        data = read_bounded(Path(value), MAX_EVIDENCE_OCTETS, "evidence", "name a file, or say it in several words")
+        try:
+            data = read_bounded(Path(value), MAX_EVIDENCE_OCTETS, "evidence")
+        except InvalidInput as error:  # as often a single word as a wrong name
+            raise InvalidInput(error.code, error.message, "name a file, or say it in several words") from None
         return cls(sha256=hashlib.sha256(data).hexdigest())
 
 
