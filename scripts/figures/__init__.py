@@ -12,6 +12,6 @@ Whoever measures writes one file, and the documents follow:
     fill()
 
 `record` writes docs/figures/traffic.json: what it was given, and under `measured` where and when it was. Documents
-have blocks in the form that `blocks.py` describes; `fill` writes them anew, `scripts/fill-figures` does only that, and
-a test fails where a block is not what its file says.
+have blocks in the form that `blocks.py` describes; `fill` writes them anew, `scripts/fill-figures` does only that,
+and a test fails where a block is not what its file says.
 """
