@@ -178,68 +178,121 @@ class Detectors:
 
 
 class _Detector(Table, frozen=True, kw_only=True, tag_field="kind"):
+    """What every detector has."""
+
     name: str
+    """What a held command tells; no two the same."""
     use_cases: list[str]
+    """Names, codes, `critical`, `supply off`, or `*` for all."""
     action: Action
+    """Whether it holds, or only says so."""
     roles: list[str] | None = None
+    """Users in these roles; without it, in any."""
 
 
 class _Count(_Detector, frozen=True, kw_only=True, tag="count"):
+    """At most so many in a while."""
+
     of: Of
+    """Of each user, or of all together."""
     count: int
+    """So many pass: 0 to {MOST}."""
     window: str
+    """In any stretch of time so long: {LONGEST_WINDOW} at most."""
 
 
 class _Rate(_Detector, frozen=True, kw_only=True, tag="rate"):
+    """At most so many times what is usual."""
+
     of: Of
+    """Of each user, or of all together."""
     window: str
+    """In any stretch of time so long: {LONGEST_WINDOW} at most."""
     factor: float
+    """So many times what is usual: 1 to 100."""
     spread: float
+    """And so many times the square root of what is usual, 100 at most: what chance adds to small numbers."""
     least: int
+    """So many are never too many."""
     start: int
+    """So many may a user without history."""
 
 
 class _Area(_Detector, frozen=True, kw_only=True, tag="area"):
+    """At most so many in one area in a while; it names its use cases."""
+
     of: Of
+    """Of each user, or of all together."""
     count: int
+    """So many pass: 0 to {MOST}."""
     window: str
+    """In any stretch of time so long: {LONGEST_WINDOW} at most."""
 
 
 class _Mix(_Detector, frozen=True, kw_only=True, tag="mix"):
+    """At most such a share of all that one user sends in a while, once they are so many."""
+
     window: str
+    """In any stretch of time so long: {LONGEST_WINDOW} at most."""
     least: int
+    """Once they are so many: 1 or more."""
     share: float
+    """At most such a share: 0 to 1."""
     factor: float
+    """And so many times its usual share: 1 to 100."""
 
 
 class _Value(_Detector, frozen=True, kw_only=True, tag="value"):
+    """A number in a payload stays between two; it names its use cases."""
+
     path: str
+    """The value's path, as `smki message show` has it."""
     least: float | None = None
+    """Not below this."""
     most: float | None = None
+    """Not above this; one of the two is given."""
 
 
 class _Sequence(_Detector, frozen=True, kw_only=True, tag="sequence"):
+    """One device is not sent these one after another within a while; it names its use cases, those of the last
+    step."""
+
     after: list[list[str]]
+    """Use cases of each step before the last: {_MOST_STEPS} steps at most."""
     within: str
+    """From the first to the last: {LONGEST_WINDOW} at most."""
 
 
 class _Waiting(_Detector, frozen=True, kw_only=True, tag="waiting"):
+    """Where so many of a use case from one user wait for a person, its next of the same use case waits with
+    them."""
+
     count: int
+    """So many wait: 1 or more."""
     window: str
+    """Admitted to the quarantine within so long: {LONGEST_WINDOW} at most."""
 
 
 class _Habit(Table, frozen=True):
     history: int
+    """Days looked back: 14 to {_LONGEST_HISTORY}."""
     settle: int
+    """Days before what was admitted counts as habit: {_SHORTEST_SETTLING} or more, and 7 below `history`."""
     rank: int
+    """Not the highest day's number but the so-manieth highest: 1 to 10."""
     learning: int
+    """Days with traffic before there is a habit: 5 or more."""
 
 
 class AnomalyFile(Table, frozen=True):
-    """The file as written."""
+    """What the access control broker holds because it is too much, too quick or makes no sense. [What is
+    noticed](../anomaly-detection.md) says how each kind counts."""
 
     habit: _Habit
+    """What counts as somebody's habit."""
     detector: list[_Count | _Rate | _Area | _Mix | _Value | _Sequence | _Waiting]
+    """{_MOST_DETECTORS} at most. What turns supply off must be held at 10,000 of each user and 20,000 of all at
+    most, in a day or more; and some count must cover every use case."""
 
     def checked(self, use_cases: UseCases) -> Detectors:
         """As values, unless it leaves unguarded what nobody may leave so."""

@@ -29,29 +29,41 @@ Right = Literal["registration", "consent"]
 
 class _UserRoleTable(Table, frozen=True):
     role: str
+    """The role in the certificate."""
     by: Right
+    """How the right to a device is shown: who is registered for its meter point, or a consent."""
     fuel: Literal["electricity", "gas"] | None = None
+    """Only at meter points of this; without it, of both."""
     enrolled: list[str] | None = None
+    """Only these EUI-64s have it; without it, everybody in the role."""
 
 
 class _SpeakingTable(Table, frozen=True):
     own_name: list[str]
+    """Use cases that it asks in its own name alone."""
     sensitive: list[str]
+    """Use cases that it asks with the user's key agreement certificate, because what comes back is encrypted."""
 
 
 class _ExecutionTable(Table, frozen=True):
     paths: list[str]
+    """Where payloads of critical commands say when they take effect, by the last words of a value's path."""
 
 
 class _QuarantineTable(Table, frozen=True):
     confirmed_for: str
+    """How long an officer's word to release something counts: {_LONGEST_CONFIRMATION} at most."""
 
 
 class _OfficerTable(Table, frozen=True):
     name: str
+    """What the officer is called."""
     organisation: str
+    """Of which user."""
     ids: list[str]
+    """That user's EUI-64s, or ranges of them."""
     certificate: str
+    """The officer's infrastructure certificate: base64 of the DER."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,17 +140,28 @@ class BrokerPolicy:
 
 
 class BrokerFile(Table, frozen=True):
-    """The file as written."""
+    """What the access control broker admits."""
 
     largest_batch: int
+    """Commands in one run: 1 to 1,000,000."""
     furthest: str
+    """How far ahead of now a command may take effect: {_FURTHEST} at most."""
     repeat_for: str
+    """How long a command that was handed out is given out again, the same, to who asks again: {_LONGEST_REPEAT}
+    at most."""
     user_roles: dict[str, _UserRoleTable]
+    """Who has which user role of the DCC user interface."""
     states: dict[str, list[str]]
+    """For each status of a device the use cases it may get, by name or code, `"*"` for all; what is
+    decommissioned or withdrawn gets none whatever stands here."""
     speaking: _SpeakingTable
+    """What the broker asks for users whom a device does not know."""
     execution: _ExecutionTable
+    """When a command takes effect."""
     quarantine: _QuarantineTable
+    """What is held."""
     officer: list[_OfficerTable] = []
+    """Officers of users that were enrolled elsewhere."""
 
     def checked(self) -> BrokerPolicy:
         if not 1 <= self.largest_batch <= MOST_MESSAGES:

@@ -20,8 +20,11 @@ _FURTHEST = timedelta(days=366)
 
 class _ThresholdTable(Table, frozen=True):
     of: str
+    """`"each supplier"`, `"all"`, or one supplier by its EUI-64."""
     count: int
+    """Devices; 0 or more."""
     window: str
+    """In any stretch of time so long, such as `30m`, `24h`, `7d`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +51,16 @@ class CosPolicy:
 
 
 class CosFile(Table, frozen=True):
-    """The file as written."""
+    """What the change-of-supplier party takes, and how many homes it gives before a second person looks."""
 
     largest_request: int
+    """Homes in one request: 1 to {MOST_HOMES}."""
     oldest: str
+    """How long after it was made a request is still taken: {_LONGEST_AGE} at most."""
     furthest: str
+    """How far ahead a change may be put off: {_FURTHEST} at most."""
     threshold: list[_ThresholdTable]
+    """Each supplier is held to 20,000 at most and all together to 100,000, in an hour or more."""
 
     def checked(self) -> CosPolicy:
         if not 1 <= self.largest_request <= MOST_HOMES:

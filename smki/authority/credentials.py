@@ -26,13 +26,21 @@ an old command (GBCS 13.3)."""
 
 class _ModeTable(Table, frozen=True):
     targets: list[str]
+    """Roles whose cells it fills."""
     protections: list[str]
+    """What protects such a command: `mac`, `signature`, `signature+mac`."""
     authorising: str | None = None
+    """The cell that its authority comes from; none for the contingency."""
     floors: list[str] = []
+    """Roles that are given a floor of counters when another fills their cells."""
     unnamed: bool = False
+    """Whether the authority may be left out."""
     own_certificates: bool = False
+    """Whether it puts its originator's certificates alone; `supplierBySupplier` must say so."""
     handover: bool = False
+    """Whether the broker may put the certificates of others in the place of its own."""
     broker_elsewhere: bool = False
+    """Whether the broker's may go into the cells of others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +82,13 @@ class CredentialsPolicy:
 
 
 class CredentialsFile(Table, frozen=True):
-    """The file as written."""
+    """Which replacements of credentials are made. All of it within what devices know: a file narrows, and never
+    widens."""
 
     sets: list[list[str]]
+    """Cells that change together, with certificates of one organisation; a supplier's three are always one."""
     modes: dict[str, _ModeTable]
+    """The modes that are made here, by name; one that is not in this file is not made."""
 
     def checked(self) -> CredentialsPolicy:
         modes = [_mode(word, table) for word, table in self.modes.items()]

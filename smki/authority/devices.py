@@ -16,12 +16,15 @@ _ALWAYS = (
 
 class _DeviceTable(Table, frozen=True):
     cells: list[str]
+    """Each a role and a use (`keyCertSign`, `digitalSignature`, `keyAgreement`, `prePaymentTopUp`): the root and
+    the broker's key agreement always."""
 
 
 class DevicesFile(Table, frozen=True):
-    """The file as written."""
+    """The trust anchor cells of each kind of device."""
 
     devices: dict[str, _DeviceTable]
+    """By kind: ESME, GSME and so on."""
 
     def checked(self) -> Mapping[DeviceType, tuple[CellName, ...]]:
         return {DeviceType.parse(word): _cells(word, table.cells) for word, table in self.devices.items()}

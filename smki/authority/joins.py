@@ -16,30 +16,46 @@ Known = Literal["S", "V", "D", "R"]
 
 class _Pair(Table, frozen=True):
     method: Literal["A", "B", "C"]
+    """`A` over the network, both told; `B` over the network, one told; `C` by certificates in the commands."""
     first: str
+    """The kind of device that begins."""
     second: str
+    """The other kind: `type 2` for displays and consumer access devices."""
     known: Known
+    """How surely: `S` stated, `V` seen in published messages, `D` derived, `R` a reading of ours."""
 
 
 class _Capacity(Table, frozen=True):
     known: Known
+    """How surely."""
     ESME: int
+    """{MAX_CAPACITY} at most, as of all."""
     GSME: int
+    """Entries."""
     GPF: int
+    """Entries."""
     PPMID: int
+    """Entries."""
     HCALCS: int
+    """Entries."""
     CHF: int
+    """Devices on its whitelist."""
 
 
 class _Removed(Table, frozen=True):
     known: Known
+    """How surely."""
     kept: int
+    """Devices whose link keys it would know again: 15 at most."""
 
 
 class _Whitelist(Table, frozen=True):
     known: Known
+    """How surely."""
     not_listed: int
+    """For a device it does not list."""
     full: int
+    """Where there is no room."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +71,17 @@ class JoinsPolicy:
 
 
 class JoinsFile(Table, frozen=True):
-    """The file as written."""
+    """Which devices of a home may be joined, and how (GBCS 13.7.1.2). Rows can be taken out; a pair that the code
+    does not know is refused. Devices get these rules in their bundle."""
 
     pair: list[_Pair]
+    """The pairs that may be joined."""
     capacity: _Capacity
+    """How many entries the device log of each kind takes."""
     removed: _Removed
+    """What a hub remembers of devices taken off its whitelist."""
     whitelist: _Whitelist
+    """What a hub answers."""
 
     def checked(self) -> JoinsPolicy:
         known: dict[Pair, Known] = {}

@@ -54,21 +54,38 @@ T = TypeVar("T")
 
 class _HierarchyTable(Table, frozen=True):
     title: str
+    """What it is for, for people."""
     root_profile: str
+    """The profile of its root: a file in `profiles/`."""
     issuing_profile: str
+    """The profile of the authorities that issue."""
     link_profile: str
+    """The profile of the certificates that link a root to its successor."""
     contingency: Contingency
+    """Whether its root carries the key that can replace it after a compromise (RFC 5934 4.4)."""
     policy_oids: dict[str, list[str]]
+    """For each environment the certificate policies that every certificate asserts, critical: one at least (GBCS
+    12)."""
 
 
 class _HierarchyFile(Table, frozen=True):
+    """Which hierarchies this authority runs, which profile each tier uses, which certificate policies it
+    asserts."""
+
     environment: str
+    """Which list of `policy_oids` counts: `test`, `live`, or what you call yours."""
     hierarchies: dict[str, _HierarchyTable]
+    """Each tree of authorities, by its name."""
 
 
 class _QuorumFile(Table, frozen=True):
+    """How many officers there are, and how many of them a ceremony needs."""
+
     officers: int
+    """The size of the roll of officers."""
     approvals: int
+    """By how many different officers a ceremony is approved: {MIN_APPROVALS} at least, and no more than there
+    are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,18 +16,25 @@ _FILE = "recovery.toml"
 
 class _RecoveryTable(Table, frozen=True):
     custodians: list[str]
+    """Key custodians, by their names on the roll of officers; none named: nobody can approve."""
     approvals: int
+    """How many it takes: {LEAST_FOR_RECOVERY} at least."""
 
 
 class _ContingencyTable(Table, frozen=True):
     custodians: list[str]
+    """Key custodians, as above."""
     approvals: int
+    """How many it takes: {LEAST_FOR_CONTINGENCY} at least."""
     originator: str
+    """The EUI-64 for which the contingency key speaks."""
     first_counter: int
+    """Its counters begin here, or after the last that was used."""
 
 
 class _ApprovalTable(Table, frozen=True):
     hours: int
+    """How long an approval counts: 1 to {MOST_HOURS}."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +59,14 @@ class RecoveryPolicy:
 
 
 class RecoveryFile(Table, frozen=True):
-    """The file as written."""
+    """Who decides that the recovery key or the contingency key is used, and for how long a decision counts."""
 
     recovery: _RecoveryTable
+    """The recovery key."""
     contingency: _ContingencyTable
+    """The contingency key."""
     approval: _ApprovalTable
+    """Approvals."""
 
     def checked(self) -> RecoveryPolicy:
         contingency, hours = self.contingency, self.approval.hours

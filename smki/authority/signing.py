@@ -19,8 +19,11 @@ _LEAST_WINDOW = timedelta(hours=1)
 
 class _ThresholdTable(Table, frozen=True):
     use_cases: list[str]
+    """Names, codes, or `"*"` for all."""
     count: int
+    """So many pass; 0 or more."""
     window: str
+    """In any stretch of time so long, such as `30m`, `24h`, `7d`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +57,13 @@ class SigningPolicy:
 
 
 class SigningFile(Table, frozen=True):
-    """The file as written."""
+    """How many commands one key signs in a while before a second officer looks."""
 
     largest_batch: int
+    """Messages in one run: 1 to {MOST_MESSAGES}."""
     threshold: list[_ThresholdTable]
+    """One of them must be for `"*"`; and what turns supply off is held to {_MOST_SUPPLY_OFF} at most, in an hour
+    or more."""
 
     def checked(self) -> SigningPolicy:
         """As values; every use case must have a threshold of some size, or nobody would ever look."""

@@ -34,25 +34,38 @@ Ask = Callable[[str], str]
 
 class _StoreTable(Table, frozen=True):
     url: str = "sqlite:smki.db"
+    """`sqlite:PATH`, or `postgresql://...` without a password."""
     journal: str | None = None
+    """SQLite: a folder on another disk, with a file `smki-journal` in it; each act is there before it is done."""
 
 
 class _TokenTable(Table, frozen=True):
     hsm: str
+    """The kind of HSM: a file in `hsm/`."""
     pin: str
+    """Where its PIN comes from: `prompt`, `env:NAME` or `file:PATH` (mode 0600)."""
     label: str | None = None
+    """The label it is chosen by."""
     serial: str | None = None
+    """Or its serial number; the kind of HSM says which of the two."""
 
 
 class _AuditTable(Table, frozen=True):
     token: str
+    """The token that holds the key of the log's checkpoints."""
 
 
 class _Settings(Table, frozen=True):
+    """Where this workspace keeps its world. A relative path counts from the folder of this file."""
+
     store: _StoreTable
+    """The store."""
     audit: _AuditTable
+    """The log of all acts."""
     tokens: dict[str, _TokenTable]
+    """Each token by the name it has here."""
     kind: WorkspaceKind = "authority"
+    """A service user's workspace has no ceremonies of its own."""
 
 
 @dataclass(frozen=True, slots=True)

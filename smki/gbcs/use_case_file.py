@@ -24,24 +24,39 @@ _Category = Literal[
 
 class _Row(Table, frozen=True):
     title: str
+    """What it does."""
     category: _Category
+    """As the specification's mapping table has it."""
     critical: bool
+    """Whether it can change supply, security or money; what the code holds critical cannot be made less."""
     devices: list[str]
+    """The devices that know it: ESME, GSME, CHF, GPF, PPMID, HCALCS, SAPC."""
     name: str = ""
+    """`ECS43`, and so on."""
     command: list[_Form] = []
+    """What protects its command: several where it varies; without it there is none."""
     response: list[_Form] = []
+    """What protects its response."""
     alert: list[_Form] = []
+    """What protects its alert."""
     dated: bool = False
+    """Whether its response carries the time it was made."""
     senders: list[str] = []
+    """The roles that may send it."""
     devices_send: list[str] = []
+    """The kinds of device that send it to each other."""
     services: list[str] = []
+    """Service references of the DCC user interface."""
     users: list[str] = []
+    """User roles of the DCC user interface that may ask for it; `broker.toml` says who has them."""
 
 
 class UseCaseFile(Table, frozen=True):
-    """The file as written."""
+    """Every use case of GBCS. A critical command is always signed; only credentials read by a signer, recovery
+    and contingency go without a MAC."""
 
     use_cases: dict[str, _Row]
+    """Each use case, by its message code such as `"0x0050"`."""
 
 
 def use_cases(file: UseCaseFile) -> UseCases:

@@ -15,9 +15,11 @@ from smki.settings import Sourced, Table, read_toml
 
 
 class Description(Table, frozen=True):
-    """One file `hsm/<kind>.toml`."""
+    """A kind of HSM: how to reach one, and where it differs from the rest. A file of the same name in the
+    workspace's own `hsm/` counts instead of the shipped one."""
 
     title: str
+    """What it is, for people."""
     module: list[str]
     """Places of the PKCS#11 library; the first that exists is used."""
     environment: dict[str, str] = {}

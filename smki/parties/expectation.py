@@ -24,11 +24,18 @@ AMBIGUOUS = {"CS02b", "CS02g"}  # a mode each has its own code, and they do very
 
 
 class _Written(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a command is expected to say, beside it: a line of JSON for each, for `smki message sign --expect`."""
+
     use_case: str
+    """Its name or code."""
     target: str
+    """The device's EUI-64."""
     counter: str
+    """Decimal digits."""
     values: dict[str, str]
+    """Each value by its path, as `smki message show` has it."""
     originator: str | None = None
+    """The sender's EUI-64; without it, whoever signs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,12 +33,18 @@ _SUPPLIER_CELL = CellName(RemotePartyRole.SUPPLIER, CellUse.DIGITAL_SIGNATURE)
 
 class _Device(Table, frozen=True):
     kind: str
+    """ESME, GSME, CHF, GPF, PPMID, HCALCS, `IHD` or `CAD`."""
     id: str
+    """Its EUI-64."""
 
 
 class _HomeFile(Table, frozen=True):
+    """A home, to be planned: `smki han plan`."""
+
     device: list[_Device]
+    """Its devices: {MAX_DEVICES} at most."""
     name: str = "a home"
+    """What the picture is called."""
 
 
 @dataclass(frozen=True, slots=True)

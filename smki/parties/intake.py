@@ -30,8 +30,12 @@ class Given:
 
 
 class _Line(msgspec.Struct, frozen=True):
+    """One message: a line of JSON."""
+
     message: str
+    """Hexadecimal, or base64."""
     reference: str = ""
+    """What you call it."""
 
 
 _decode_line = msgspec.json.Decoder(_Line).decode

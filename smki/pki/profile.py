@@ -27,12 +27,23 @@ EXTENDED_USAGE = {
 
 
 class _ProfileFile(Table, frozen=True):
+    """A certificate profile: what a file may vary, inside what the code holds. Its kind fixes all that security
+    rests on: which extensions there are, which are critical, the key usage, how far an authority reaches, the
+    form of the subject."""
+
     title: str
+    """What such certificates are for, for people."""
     kind: Kind
+    """What it may be at most: no file makes an authority out of a meter."""
     extensions: list[ExtensionName]
+    """Exactly those of the kind, in the order wanted; a root may add `wrappedApexContingencyKey`."""
     longest_years: Annotated[int, Meta(ge=1)] | None = None
+    """The longest validity: 50 years at most for authorities, 10 for end entities; none for devices, whose
+    certificates do not end."""
     hardware_type: str | None = None
+    """Of devices: the hwType of RFC 4108, an OID."""
     extended_usage: list[ExtendedUsage] = []
+    """Of infrastructure: what its holders do beside what the key usage says."""
 
 
 @dataclass(frozen=True, slots=True)

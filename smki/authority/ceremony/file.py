@@ -27,39 +27,58 @@ class ContingencyTable(Table, frozen=True):
     """Where the keys that can replace this root are kept, and how its certificate hides the public one."""
 
     token: Name
+    """The token they are kept in."""
     wrap: Name
+    """The form in which the certificate hides the public key: `rfc5934`."""
 
 
 class AuthorityCeremony(Table, frozen=True, tag_field="kind", tag="authority"):
     """Make one certificate authority: its key, and its certificate."""
 
     purpose: Sentence
+    """Why, for those who approve."""
     name: Name
+    """What the authority is called."""
     hierarchy: Name
+    """In which hierarchy."""
     tier: Tier
+    """Whether it is its root or issues."""
     profile: Name
+    """The profile of its certificate."""
     subject: str
+    """Its common name, such as `Z1`."""
     valid_years: Years
+    """How long its certificate is valid; never more than the profile allows."""
     token: Name
+    """The token in which its key is made."""
     approvals: Approvals
+    """By how many officers this is approved: never fewer than `quorum.toml` says."""
     valid_from: date | None = None
+    """The first day; without it, the day it is run."""
     signed_by: Name | None = None
+    """The authority that signs it; a root signs itself."""
     succeeds: Name | None = None
+    """The authority it takes over from."""
     contingency: ContingencyTable | None = None
+    """Of a root that carries the key that can replace it."""
 
 
 class OfficerTable(Table, frozen=True):
     """One officer: a name, and the public key that checks their approvals (base64 of the DER)."""
 
     name: PersonName
+    """What the officer is called."""
     public_key: Annotated[str, Meta(max_length=400)]
+    """As `smki officer key` prints it."""
 
 
 class OfficersCeremony(Table, frozen=True, tag_field="kind", tag="officers"):
     """Set the whole roll of officers: the first one, or the one that replaces the present."""
 
     purpose: Sentence
+    """Why, for those who approve."""
     officers: Annotated[list[OfficerTable], Meta(max_length=100)]
+    """The whole roll."""
 
 
 @dataclass(frozen=True, slots=True)

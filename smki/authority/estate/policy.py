@@ -22,11 +22,14 @@ class RegistrationPolicy:
 
 
 class RegistrationFile(Table, frozen=True):
-    """The file as written."""
+    """Registration data: who supplies, and whose network serves, each meter point."""
 
     mprn_check: bool
+    """Whether the last two digits of an MPRN are checked; those of an MPAN always are."""
     enrolled_only: bool
+    """Whether whoever is registered must be enrolled here in that role."""
     largest_import: int
+    """Lines in one import: 1 to {MOST_LINES}. Everybody else waits while it is written."""
 
     def checked(self) -> RegistrationPolicy:
         _check_largest("registration.toml", self.largest_import)
@@ -45,10 +48,13 @@ class InventoryPolicy:
 
 
 class InventoryFile(Table, frozen=True):
-    """The file as written."""
+    """The inventory of devices."""
 
     largest_import: int
+    """Lines in one import: 1 to {MOST_LINES}."""
     transitions: dict[str, list[str]]
+    """For each status of a device those it may become. Whatever stands there, nothing comes back from
+    `withdrawn`, and what is `decommissioned` becomes `withdrawn` at most."""
 
     def checked(self) -> InventoryPolicy:
         _check_largest("inventory.toml", self.largest_import)

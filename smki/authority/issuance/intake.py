@@ -48,9 +48,12 @@ class Asked:
 
 
 class _Line(msgspec.Struct, frozen=True):
+    """One certificate request: a line of JSON."""
+
     request: bytes
-    """Base64 in the line."""
+    """Base64 of the DER."""
     reference: str = ""
+    """What you call it."""
 
 
 _decode_line = msgspec.json.Decoder(_Line).decode

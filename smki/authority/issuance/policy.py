@@ -24,22 +24,32 @@ _HASH_OCTETS = 32
 
 class _KindTable(Table, frozen=True):
     profile: str
+    """The profile that is issued: a file in `profiles/`."""
     hierarchy: str
+    """By the authority of which hierarchy."""
     first_status: Literal["pending", "in use"]
+    """What a new certificate is: `pending` until the network reports the device, or in use at once."""
     manifest: Literal["optional", "required"]
+    """Whether every batch must be signed by an officer of the organisation."""
     years: Annotated[int, Meta(ge=1, le=10)] | None = None
+    """How long they are valid; none for devices, and never more than the profile allows."""
     approve_roles: list[str] = []
+    """Roles whose certificates wait for an officer of the authority."""
     in_use: dict[
         str, dict[Literal["digitalSignature", "keyAgreement"], Annotated[int, Meta(ge=1, le=MAX_IN_USE)]]
     ] = {}
+    """By role and key usage: how many may be in use at a time, where one is not enough."""
 
 
 class IssuanceFile(Table, frozen=True):
-    """The file `issuance.toml`."""
+    """What is issued to whom, and when another officer is asked first."""
 
     largest_batch: Annotated[int, Meta(ge=1, le=MAX_BATCH)]
+    """Requests in one run."""
     kinds: dict[str, _KindTable]
+    """The rules for `device`, `organisation` and `infrastructure`."""
     blocked_keys: list[str] = []
+    """SHA-256 of a SubjectPublicKeyInfo each, hexadecimal: keys known to be in wrong hands."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,25 +30,40 @@ _Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 
 class _ResponderTable(Table, frozen=True):
     profile: str
+    """The profile it is issued by."""
     days: Annotated[int, Meta(ge=1)]
+    """How long it is valid: {MOST_DAYS} days at most."""
     renew: Annotated[int, Meta(ge=0)]
+    """Days before its end from which `smki ocsp appoint` makes the next; below `days`."""
 
 
 class _AnswersTable(Table, frozen=True):
     valid: str
+    """From thisUpdate to nextUpdate: {LEAST_VALID} to {MOST_VALID}."""
     refresh: str
+    """After this a kept answer is signed anew; below `valid`."""
     http_cache: str
+    """How long a cache between may keep an answer: {MOST_CACHED} at most, and so long may a revocation stay
+    unseen behind one."""
     ahead: Annotated[int, Meta(ge=0, le=100_000)]
+    """Certificates in force up to which all answers are signed ahead; with more, when asked for."""
     kept: _Count
+    """Answers kept: twice `ahead` at least."""
 
 
 class _LimitsTable(Table, frozen=True):
     request: Annotated[int, Meta(ge=256, le=65_536)]
+    """Octets of a request."""
     certificates: Annotated[int, Meta(ge=1, le=256)]
+    """Certificates in one request."""
     connections: Annotated[int, Meta(ge=1, le=100_000)]
+    """Open at a time."""
     waiting: Annotated[int, Meta(ge=1, le=100_000)]
+    """Requests that wait for the HSM; beyond, clients are told to try later."""
     patience: str
+    """For a client to send its request, and for an answer to be signed: {MOST_PATIENCE} at most."""
     idle: str
+    """For the next request on an open connection: {MOST_IDLE} at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +95,16 @@ class OcspPolicy:
 
 
 class OcspFile(Table, frozen=True):
-    """The file as written."""
+    """Whose certificates are answered for by OCSP, by whom, and within which bounds."""
 
     hierarchies: list[str]
+    """Hierarchies whose certificates are answered for."""
     responder: _ResponderTable
+    """A responder's certificate."""
     answers: _AnswersTable
+    """How long answers are good, and which are kept."""
     limits: _LimitsTable
+    """What one client, and all of them together, may ask."""
 
     def checked(self, profiles: Mapping[str, Profile], hierarchies: Collection[str]) -> OcspPolicy:
         if unknown := sorted(set(self.hierarchies) - set(hierarchies)):

@@ -48,21 +48,33 @@ class Listed(NamedTuple):
 
 class _LogTable(Table, frozen=True):
     size: _Number
+    """Entries."""
     root: _Digest
+    """The root of its Merkle tree (RFC 6962)."""
 
 
 class _AuthorityTable(Table, frozen=True):
     list: _Number
+    """The number of its newest list; 0 before the first."""
     revocations: _Number
+    """The number of the last revocation among its certificates; 0 before the first."""
 
 
 class _ManifestTable(Table, frozen=True):
+    """What was published at one moment: JSON, signed as CMS, in the public folder."""
+
     form: Literal["smki-manifest/1"]
+    """What the file is."""
     workspace: Annotated[str, Meta(pattern=r"\Asmki/[0-9a-f]{32}\Z")]
+    """Whose log it is."""
     made_at: _Moment
+    """When, in UTC."""
     log: _LogTable
+    """The log of all acts, as far as it was."""
     authorities: dict[Annotated[str, Meta(pattern=rf"\A{AUTHORITY_NAME}\Z")], _AuthorityTable]
+    """How far each authority has come."""
     files: dict[Annotated[str, Meta(pattern=rf"\A{FILE_PATH}\Z")], _Digest]
+    """SHA-256 of every file of the folder, by path."""
 
 
 @dataclass(frozen=True, slots=True)

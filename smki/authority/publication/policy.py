@@ -20,18 +20,28 @@ _SCOPES = {"root": (Scope.ALL, Scope.AUTHORITIES), "issuing": (Scope.ALL, Scope.
 
 class _RuleTable(Table, frozen=True):
     every: str
+    """A list is made again at least so often."""
     within: str
+    """And so soon after a revocation at the latest: {_MOST_WITHIN} at most."""
     valid: str
+    """From thisUpdate to nextUpdate: {_MOST_VALID} at most, and never less than `every` and `cry` together."""
     cry: str
+    """How long before a list's end its lack is an alarm."""
     contains: Literal["all", "authorities", "end-entities"]
+    """`authorities` for roots alone, `end-entities` for issuing authorities alone: then the list has a critical
+    issuing distribution point."""
     delta_every: str
+    """`off`, or how often a delta is made between complete lists: below `every`."""
 
 
 class TiersTable(Table, frozen=True):
-    """The lists of one hierarchy."""
+    """Revocation lists: for each hierarchy how often a list is made, how soon after a revocation, how long it is
+    good."""
 
     root: _RuleTable
+    """Its root's lists."""
     issuing: _RuleTable
+    """Those of its issuing authorities."""
 
 
 PublicationFile = dict[str, TiersTable]

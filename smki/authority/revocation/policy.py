@@ -46,28 +46,40 @@ _MUST_HEAR = (Requester.SUBSCRIBER, Requester.AUTHORITY)
 
 class _RequesterTable(Table, frozen=True):
     reasons: list[str]
+    """The reasons each may give: words of `smki cert revoke --reason`."""
 
 
 class _PolicyAuthorityTable(_RequesterTable, frozen=True):
     names: dict[str, str] = {}
+    """With a public key each, as `smki officer key` prints it, or `""`: then its signed requests are believed for
+    nothing."""
 
 
 class _RequestersTable(Table, frozen=True, rename="kebab"):
     subscriber: _RequesterTable
+    """A responsible officer of the organisation that the certificate was issued to."""
     authority: _RequesterTable
+    """An officer on the roll of the authority."""
     policy_authority: _PolicyAuthorityTable
+    """The policy management authority, by the names it is known under."""
 
 
 class _KindTable(Table, frozen=True):
     revocable: bool
+    """Whether it can be revoked at all; only devices may be spared."""
     signed_only: list[str] = []
+    """Reasons for which only a signed request counts, not an administrator's word; never a compromise."""
     approve_roles: list[str] = []
+    """Roles that a second officer looks at first; authorities always."""
     approve_above: int = 0
+    """So many in a day pass without a second officer: {MOST_ALONE} at most."""
 
 
 class _StandingTable(Table, frozen=True):
     unknown: Unknown
+    """What becomes of those that no list covers."""
     oldest_list: str
+    """How old a list may be before it covers nothing: {_OLDEST_LIST} at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +122,20 @@ class RevocationPolicy:
 
 
 class RevocationFile(Table, frozen=True):
-    """The file as written."""
+    """Who may have a certificate revoked, for which reasons, and when a second officer looks first. A compromised
+    key can always be reported by the subscriber and by the authority, authorities always wait for a second
+    officer, a root is never revoked."""
 
     largest_request: int
+    """Certificates in one request: 1 to {MOST_CERTIFICATES}."""
     oldest_request: str
+    """How long after it was signed a request is still taken: {_LONGEST_AGE} at most."""
     requesters: _RequestersTable
+    """Who may ask."""
     kinds: dict[str, _KindTable]
+    """Each kind of certificate: `organisation`, `device`, `infrastructure`, `issuing`, `link`."""
     standing: _StandingTable
+    """Certificates of which this workspace keeps no register."""
 
     def checked(self) -> RevocationPolicy:
         if not 1 <= self.largest_request <= MOST_CERTIFICATES:

@@ -32,26 +32,46 @@ V = TypeVar("V")
 
 class _ClassTable(Table, frozen=True):
     id: int
+    """Its number in the Blue Book."""
     name: str
-    attributes: list[str] = []  # shapes, from attribute 2 on: attribute 1 is always the logical name
-    methods: list[str] = []  # shapes, from method 1 on
+    """What it is called."""
+    attributes: list[str] = []
+    """Shapes of its attributes, from 2 on: attribute 1 is always the logical name."""
+    methods: list[str] = []
+    """Shapes of its methods, from 1 on."""
 
 
 class _ClusterTable(Table, frozen=True):
     id: int
+    """Its number."""
     name: str
+    """What it is called."""
     attributes: dict[str, str] = {}
+    """Shapes of its attributes, by number."""
     to_client: dict[str, str] = {}
+    """Commands to the client, by number."""
     to_server: dict[str, str] = {}
+    """Commands to the server, by number."""
 
 
 class _File(Table, frozen=True):
+    """What things in payloads are called: `names-cosem.toml` for DLMS COSEM, `names-zigbee.toml` for ZigBee. A
+    part is written `name`, `name: hint`, `name(part, part)`, `name[element]`, or `name[count; element]`, where
+    `hint` is a type, a table of words or a shape. What has no name is shown by its number; no name decides
+    anything."""
+
     classes: list[_ClassTable] = []
+    """COSEM interface classes."""
     objects: dict[str, str] = {}
+    """COSEM objects by logical name: `A-B:C.D.E.F`, with `*` for any of the six."""
     shapes: dict[str, str] = {}
+    """Shapes that several share, by name."""
     alerts: dict[str, str] = {}
+    """Alerts by their code."""
     clusters: list[_ClusterTable] = []
+    """ZigBee clusters."""
     words: dict[str, dict[str, str]] = {}
+    """Tables of words: what a number in a payload means."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,16 +38,27 @@ _DECIMAL = re.compile(r"0|[1-9][0-9]{0,19}")
 
 
 class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Requests for commands that are not critical, which `smki broker ask` signs: its first line."""
+
     form: Literal["smki-broker-requests/1"]
+    """What the file is."""
     user: str
+    """The user's EUI-64."""
 
 
 class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One request: a line of JSON."""
+
     use_case: str
+    """Its name or code."""
     target: str
+    """The device's EUI-64."""
     counter: str
+    """Above all that the user asked of the device before; decimal digits."""
     payload: Annotated[str, msgspec.Meta(max_length=2 * _LARGEST_PAYLOAD)]
+    """Hexadecimal."""
     reference: str = ""
+    """What you call it."""
 
 
 _decode_head = msgspec.json.Decoder(_Head).decode

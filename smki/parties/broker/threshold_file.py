@@ -33,39 +33,67 @@ Kind = Literal["own", "global", "campaign"]
 
 class _LimitTable(Table, frozen=True):
     name: str
+    """What a held command tells; no two the same."""
     use_cases: list[str]
+    """Names, codes, `critical`, `supply off`, or `*`."""
     count: int
+    """So many pass."""
     window: str
+    """In any stretch of time so long."""
     warn: int | None = None
+    """So many pass without a word: fewer than `count`."""
     roles: list[str] | None = None
+    """Of the broker's file: users in these roles."""
     of: Literal["each", "all"] = "each"
+    """Of the broker's file: each user, or all together."""
 
 
 class _ValueTable(Table, frozen=True):
     name: str
+    """As above."""
     use_cases: list[str]
+    """As above."""
     path: str
+    """The value's path, as `smki message show` has it."""
     least: float | None = None
+    """Not below this."""
     most: float | None = None
+    """Not above this."""
 
 
 class _CampaignTable(Table, frozen=True):
     name: str
+    """As above."""
     use_cases: list[str]
+    """As above."""
     count: int
+    """So many, beyond what is usual."""
     since: datetime
+    """From when on."""
     until: datetime
+    """Until when."""
 
 
 class _File(Table, frozen=True):
+    """Thresholds at the broker, which officers sign: a user's own, the broker's for everybody, or campaigns that
+    one user announces, which stand in a file of their own. {_MOST_ENTRIES} entries at most."""
+
     form: Literal["smki-broker-thresholds/1"]
+    """What the file is."""
     owner: str
+    """The user's EUI-64, or `global`."""
     serial: int
+    """Higher than that of the file it replaces."""
     since: datetime
+    """From when on it counts."""
     until: datetime
+    """Until when."""
     limit: list[_LimitTable] = []
+    """At most so many in a while."""
     value: list[_ValueTable] = []
+    """A number in a payload stays between two."""
     campaign: list[_CampaignTable] = []
+    """More than usual, announced."""
 
 
 @dataclass(frozen=True, eq=False)

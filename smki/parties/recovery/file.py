@@ -34,73 +34,107 @@ class CompromiseTable(Table, frozen=True):
     """What happened, who says so, and why they are believed."""
 
     what: Sentence
+    """The case."""
     certificates: Annotated[list[Serial], Meta(min_length=1, max_length=1000)]
+    """Serial numbers of those that are not to be believed any more."""
     notified_by: Sentence
+    """Who said so."""
     notified_at: datetime
+    """When."""
     evidence: Sentence
+    """Why they are believed."""
 
 
 class DecisionTable(Table, frozen=True):
     """Who decided that the key is used, and where that is written (SEC-G: the SMKI PMA)."""
 
     by: Sentence
+    """Who."""
     at: datetime
+    """When."""
     reference: Sentence
+    """Where it is written."""
 
 
 class SignerTable(Table, frozen=True):
     """Whose signature the commands bear. Without a token they are handed out to be signed (method 1)."""
 
     certificate: Certificate
+    """Its certificate: base64 of the DER."""
     token: Name | None = None
+    """The token of the key, for methods 2 and 3."""
     key: Annotated[str, Meta(max_length=64)] | None = None
+    """The key's label in it."""
     first_counter: Counter = 1
+    """Its counters begin here."""
 
 
 class DevicesTable(Table, frozen=True):
-    """Which devices: a file beside the plan."""
+    """Which devices: a file beside the plan. It has a line for each, ascending: EUI-64, kind, and `ROLE=EUI-64`
+    for each role that a `where` is about."""
 
     file: Annotated[str, Meta(pattern=r"\A[^/\x00-\x1f]{1,200}\Z")]
+    """Its name."""
     sha256: Digest
+    """Of all its octets."""
     count: Annotated[int, Meta(ge=1)]
+    """Its lines."""
 
 
 class PutTable(Table, frozen=True):
     """One certificate (base64 of the DER) for one cell; with `where`, in the homes of that party only."""
 
     cell: Annotated[str, Meta(max_length=60)]
+    """Such as `supplier digitalSignature`."""
     certificate: Certificate
+    """Base64 of the DER."""
     where: Annotated[str, Meta(max_length=23)] | None = None
+    """Only in homes of this party: an EUI-64."""
 
 
 class FloorTable(Table, frozen=True):
     """Where a role's counters begin."""
 
     counter: Counter
+    """No command numbered below is taken."""
     top_up: Counter | None = None
+    """Of suppliers: no top-up numbered below."""
 
 
 class _PlanTable(Table, frozen=True, kw_only=True):
+    """What a plan of either kind has."""
+
     purpose: Sentence
+    """Why, for those who approve."""
     root: Name
-    """The root that the devices hold now."""
+    """The authority that devices hold as their root now."""
     compromise: CompromiseTable
+    """What happened."""
     decision: DecisionTable
+    """Who decided."""
     devices: DevicesTable
+    """Which devices."""
     put: Annotated[list[PutTable], Meta(min_length=1, max_length=1000)]
+    """What goes into which cells."""
     path: Annotated[list[Certificate], Meta(max_length=8)] = []
+    """Certificates between what is put and the root: base64 of the DER each."""
     floors: dict[str, FloorTable] = {}
+    """Where counters begin, by role."""
     at: datetime | None = None
+    """When devices are to act; without it, at once."""
     supersedes: Digest | None = None
-    """A plan that was begun with the same key and is not to be finished: its counters are given up."""
+    """SHA-256 of a plan that was begun with the same key and is not to be finished: its counters are given up."""
     check_times: bool = True
+    """Whether devices check the times of certificates."""
 
 
 class RecoveryTable(_PlanTable, frozen=True, kw_only=True, tag_field="kind", tag="recovery"):
-    """Methods 1 to 3."""
+    """Devices get new credentials by the recovery key or another that they still believe: methods 1 to 3."""
 
     method: Literal["1", "2", "3"]
+    """Which."""
     signer: SignerTable
+    """Who signs."""
 
 
 class ContingencyTable(_PlanTable, frozen=True, kw_only=True, tag_field="kind", tag="contingency"):
