@@ -10,6 +10,7 @@ import os
 from collections import Counter, deque
 from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
 from typing import Any, Protocol
 
 from smki.authority.log import act, acts, seal
@@ -29,6 +30,7 @@ from smki.parties.keys import Certified, refuse_unless_in_use, token_key
 from smki.parties.outcome import Outcome, Result
 from smki.parties.signing_rules import PLAN_IT, Fit, Shown, Unfit, judge
 from smki.pki.verdict import Fault
+from smki.store.announcement_records import SignedRecord
 from smki.store.records import HoldRecord, SignatureRecord
 
 CHUNK = 512  # commands in one transaction and one task of a signing thread
@@ -291,10 +293,11 @@ class _Run:
     # After the key has signed
 
     def _finish(self, chunk: list[Fit], signing: "Future[list[bytes]]") -> list[Outcome]:
-        pairs = [(item.digest, signature) for item, signature in zip(chunk, signing.result(), strict=True)]
-        digest = hashlib.sha256(b"".join(signature for _, signature in pairs)).hexdigest()
-        with act(self._workspace, "message.signed", count=len(pairs), signatures_sha256=digest) as tx:
-            kept = tx.complete_signatures(self._certificate.key_hash, pairs)
+        now = self._workspace.clock()
+        made = [_made(item, signature, now) for item, signature in zip(chunk, signing.result(), strict=True)]
+        digest = hashlib.sha256(b"".join(item.signature for item in made)).hexdigest()
+        with act(self._workspace, "message.signed", count=len(made), signatures_sha256=digest) as tx:
+            kept = tx.complete_signatures(self._certificate.key_hash, made)
         return [_signed(item, signature, "signed") for item, signature in zip(chunk, kept, strict=True)]
 
 
@@ -316,7 +319,17 @@ def _code(item: Fit) -> int:
 
 
 def _signed(item: Fit, signature: bytes, result: Result) -> Outcome:
-    return Outcome(item.reference, result, item.grouped + _SIGNATURE_LENGTH + signature)
+    return Outcome(item.reference, result, _whole(item, signature))
+
+
+def _whole(item: Fit, signature: bytes) -> bytes:
+    return item.grouped + _SIGNATURE_LENGTH + signature
+
+
+def _made(item: Fit, signature: bytes, at: datetime) -> SignedRecord:
+    """What is announced of it is the digest of just what is handed to the broker."""
+    submitted = hashlib.sha256(_whole(item, signature)).digest()
+    return SignedRecord(item.digest, signature, submitted, item.reading.message.header.originator, at)
 
 
 def _not_signed(item: Fit, fault: Fault) -> Outcome:

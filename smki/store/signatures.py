@@ -4,7 +4,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from smki.errors import Refused
-from smki.store.acts import Acts, places
+from smki.store.acts import places
+from smki.store.announcement_records import SignedRecord
+from smki.store.announcements import AnnouncementActs
 from smki.store.engine import Engine
 from smki.store.records import SignatureRecord
 
@@ -47,7 +49,7 @@ class Signatures:
         return int(row[0])
 
 
-class SignatureActs(Acts):
+class SignatureActs(AnnouncementActs):
     """Changes to counters and signatures."""
 
     def reserve_counter(self, key_hash: bytes, counter: int) -> None:
@@ -78,11 +80,13 @@ class SignatureActs(Acts):
             ],
         )
 
-    def complete_signatures(self, key_hash: bytes, signatures: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
-        """What was signed: digest and signature. Where two runs signed the same, the first one counts for both."""
+    def complete_signatures(self, key_hash: bytes, signatures: Sequence[SignedRecord]) -> list[bytes]:
+        """What was signed, to be announced from now on. Where two runs signed the same, the first counts for both."""
         self.lock()
-        before = Signatures(self._engine).known(key_hash, [digest for digest, _ in signatures])
+        before = Signatures(self._engine).known(key_hash, [item.digest for item in signatures])
         kept = {digest: signature for digest, signature in before.items() if signature is not None}
-        rows = [(digest, key_hash, signature) for digest, signature in signatures if digest not in kept]
+        fresh = [item for item in signatures if item.digest not in kept]
+        rows = [(item.digest, key_hash, item.signature) for item in fresh]
         self._engine.insert("signed", ("digest", "key_hash", "signature"), rows)
-        return [kept.get(digest, signature) for digest, signature in signatures]
+        self.put_unannounced(fresh)
+        return [kept.get(item.digest, item.signature) for item in signatures]

@@ -16,6 +16,7 @@ from smki.errors import IntegrityFailure, InvalidInput, Refused
 from smki.pki.serial import Serial
 from smki.store import merkle
 from smki.store.admissions import Admissions
+from smki.store.announcements import Announcements
 from smki.store.certificates import Certificates
 from smki.store.confirmations import Confirmations
 from smki.store.crls import Crls
@@ -67,6 +68,7 @@ class Store:
         self.quarantine = Quarantine(engine)
         self.confirmations = Confirmations(engine)
         self.crls = Crls(engine)
+        self.announcements = Announcements(engine)
 
     @classmethod
     def open(cls, url: str, journal: Path | None = None) -> Self:

@@ -5,6 +5,7 @@ and small; PostgreSQL spreads certificates over hash partitions by serial number
 contain.
 """
 
+from smki.store.announcement_tables import TENTH, TENTH_INDEXES
 from smki.store.broker_tables import EIGHTH, EIGHTH_INDEXES, NINTH, NINTH_INDEXES
 from smki.store.table import Kind, Step, Table
 
@@ -307,4 +308,5 @@ STEPS = (
     Step(_SEVENTH, _SEVENTH_INDEXES),
     Step(EIGHTH, EIGHTH_INDEXES),
     Step(NINTH, NINTH_INDEXES),
+    Step(TENTH, TENTH_INDEXES),
 )
