@@ -122,6 +122,13 @@ class WaitingRule(Rule):
 
 
 @dataclass(frozen=True, slots=True)
+class UnannouncedRule(Rule):
+    """A user who announces what it signs did not announce this."""
+
+    kind: ClassVar[str] = "unannounced"
+
+
+@dataclass(frozen=True, slots=True)
 class HabitPolicy:
     """What counts as somebody's habit."""
 
@@ -170,6 +177,12 @@ class Detectors:
         """Codes that are counted by area."""
         rules = [rule for rule in self.rules if isinstance(rule, AreaRule)]
         return SUPPLY_OFF.union(*(rule.codes or () for rule in rules))
+
+    @property
+    def holds_unannounced(self) -> bool:
+        """Whether what turns supply off is held where its user announces what it signs, and did not announce it."""
+        rules = (rule for rule in self.rules if isinstance(rule, UnannouncedRule) and rule.holds)
+        return SUPPLY_OFF <= frozenset().union(*(rule.codes or () for rule in rules if rule.roles is None))
 
     def paths(self, code: int) -> frozenset[str]:
         """Values of a payload that are looked at."""
@@ -273,6 +286,10 @@ class _Waiting(_Detector, frozen=True, kw_only=True, tag="waiting"):
     """Admitted to the quarantine within so long: {LONGEST_WINDOW} at most."""
 
 
+class _Unannounced(_Detector, frozen=True, kw_only=True, tag="unannounced"):
+    """Not announced, of a user whose officers registered a key for announcements; of use cases that are signed."""
+
+
 class _Habit(Table, frozen=True):
     history: int
     """Days looked back: 14 to {_LONGEST_HISTORY}."""
@@ -290,7 +307,7 @@ class AnomalyFile(Table, frozen=True):
 
     habit: _Habit
     """What counts as somebody's habit."""
-    detector: list[_Count | _Rate | _Area | _Mix | _Value | _Sequence | _Waiting]
+    detector: list[_Count | _Rate | _Area | _Mix | _Value | _Sequence | _Waiting | _Unannounced]
     """{_MOST_DETECTORS} at most. What turns supply off must be held at 10,000 of each user and 20,000 of all at
     most, in a day or more; and some count must cover every use case."""
 
@@ -373,8 +390,20 @@ def _rule(table: _Detector, use_cases: UseCases) -> Rule:
         case _Waiting():
             _bounded(f"{table.name}: count", table.count, 1, MOST)
             return WaitingRule(*common, table.count, _window(table.window))
+        case _Unannounced():
+            _refuse_unsigned(codes, use_cases, table.name)
+            return UnannouncedRule(*common)
         case _:
             raise AssertionError(table)
+
+
+def _refuse_unsigned(codes: frozenset[int] | None, use_cases: UseCases, where: str) -> None:
+    """What its user does not sign, nobody can announce: all of it would be held."""
+    signed = {int(row.code) for row in use_cases.all if row.is_signed}
+    if codes is None or not codes <= signed:
+        raise InvalidInput(
+            "policy.anomaly", f"{_FILE}: {where}: use cases that no user signs", 'name signed ones, or "critical"'
+        )
 
 
 _Common = tuple[str, frozenset[int] | None, frozenset[RemotePartyRole] | None, bool]

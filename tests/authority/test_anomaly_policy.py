@@ -34,7 +34,9 @@ def changed(name: str, key: str, value: str) -> str:
 
 def test_what_is_shipped_has_every_kind() -> None:
     found = read(SHIPPED_TEXT)
-    assert {rule.kind for rule in found.rules} == {"count", "rate", "area", "mix", "value", "sequence", "waiting"}
+    assert {rule.kind for rule in found.rules} == {
+        "count", "rate", "area", "mix", "value", "sequence", "waiting", "unannounced",
+    }  # fmt: skip
     assert found.remembered >= {0x0050, 0x0081, 0x004F}
     assert found.by_area == {0x0050, 0x0081}
     assert found.paths(0x001C) == {"1. Execute Meter balance (Credit): update_amount"}

@@ -30,6 +30,8 @@ def judge(seen: Seen, counts: Counts, limits: Limits, detectors: Detectors) -> t
     looks = plan.values if seen.values else ()
     if plan.sequences and (seen.before or seen.target.octets in counts.recent):
         looks = (*looks, *plan.sequences)
+    if seen.announced is False:
+        looks = (*looks, *plan.unannounced)
     for look in looks:
         if told := look(seen):
             found = [*(found or ()), told]

@@ -77,6 +77,7 @@ class Campaign:
 
 
 _NOBODYS: Mapping[EntityId, tuple[Limit, ...]] = MappingProxyType({})
+_NOBODY_ANNOUNCES: Mapping[EntityId, frozenset[bytes]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +93,12 @@ class Limits:
     """The broker's."""
     values: tuple[ValueLimit, ...] = ()
     campaigns: tuple[Campaign, ...] = ()
+    announcers: Mapping[EntityId, frozenset[bytes]] = field(default_factory=lambda: _NOBODY_ANNOUNCES)
+    """Users who announce what they sign, and the public keys that their announcements hold by: SPKI in DER."""
+
+    @property
+    def are_some(self) -> bool:
+        return any((self.own, self.everyone, self.values, self.campaigns, self.announcers))
 
 
 NO_LIMITS = Limits()

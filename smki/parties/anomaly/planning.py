@@ -15,6 +15,7 @@ from smki.authority.anomaly import (
     RateRule,
     Rule,
     SequenceRule,
+    UnannouncedRule,
     ValueRule,
     WaitingRule,
 )
@@ -42,6 +43,8 @@ class Plan:
     """What is asked of each command that has values of its payload with it."""
     sequences: tuple[Look, ...]
     """What is asked of each command to a device that was sent something before."""
+    unannounced: tuple[Look, ...]
+    """What is asked of each command that its user did not announce, where the user does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,13 @@ class Planner:
         guards += [self._of_campaign(one) for one in self._running() if self.seen.code in one.codes]
         edges = [edge for one in self.limits.campaigns for edge in span(one) if edge > self.second]
         until = min([self.second - self.second % _HOUR + _HOUR, *edges])
-        return Plan(until, tuple(guards), tuple(self._values(rules)), tuple(self._sequences(rules)))
+        return Plan(
+            until,
+            tuple(guards),
+            tuple(self._values(rules)),
+            tuple(self._sequences(rules)),
+            tuple(partial(_unannounced, rule) for rule in rules if isinstance(rule, UnannouncedRule)),
+        )
 
     def _running(self) -> Iterator[Campaign]:
         for one in self.limits.campaigns:
@@ -287,6 +296,11 @@ def _waiting(rule: WaitingRule, window: Window, seen: Seen, _: int) -> Finding:
         {"waiting": window.total, "limit": rule.count, "window": window.scope.seconds, "since": window.since},
         holds=rule.holds,
     )
+
+
+def _unannounced(rule: UnannouncedRule, seen: Seen) -> Finding:
+    message = "this user announces what it signs, and did not announce this"
+    return finding(rule.name, "unannounced", seen, message, {}, holds=rule.holds)
 
 
 def _out_of_range(

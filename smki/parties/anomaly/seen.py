@@ -37,6 +37,8 @@ class Seen(msgspec.Struct, frozen=True, gc=False):
     """What `values_of` found in its payload."""
     before: tuple[tuple[int, datetime], ...] = ()
     """What was admitted to its target before, the latest last: codes that `Detectors.remembered` has, and when."""
+    announced: bool | None = None
+    """Whether its user announced it; None where the user announces nothing."""
 
 
 class TallyLike(Protocol):
