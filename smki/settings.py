@@ -57,7 +57,7 @@ def _explain(source: str, reason: str) -> InvalidInput:
         return InvalidInput(
             "settings.unknown-key",
             f"{source}: key `{key}` is not known",
-            "remove it, or correct its spelling: every key is listed in docs/reference/files.md",
+            "remove it, or correct its spelling: every key is listed in docs/reference, in policies.md and files.md",
         )
     missing = re.search(r"missing required field `(.*)`", sentence)
     if missing:
@@ -66,5 +66,5 @@ def _explain(source: str, reason: str) -> InvalidInput:
     return InvalidInput(
         "settings.value",
         f"{source}: key `{place}`: {sentence}",
-        "give a value of the kind named; docs/reference/files.md lists each key",
+        "give a value of the kind named; policies.md and files.md in docs/reference list each key",
     )

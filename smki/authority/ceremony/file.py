@@ -14,11 +14,13 @@ from smki.authority.policies import Tier
 from smki.errors import InvalidInput
 from smki.settings import MAX_FILE_OCTETS, Table, read_toml
 
-Name = Annotated[str, Meta(pattern=r"\A[a-z0-9][a-z0-9-]{0,39}\Z")]
+Name = Annotated[str, Meta(pattern=r"\A[a-z0-9][a-z0-9-]{0,39}\Z", description="name: small letters, digits, `-`")]
 # What an officer reads before approving must be what stands there: no control characters, no reversed text.
 _PLAIN = r"[^\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]"
-Sentence = Annotated[str, Meta(pattern=rf"\A{_PLAIN}{{1,400}}\Z")]
-PersonName = Annotated[str, Meta(pattern=rf"\A(?=\S)(?!.*\s\Z){_PLAIN}{{1,64}}\Z")]
+Sentence = Annotated[str, Meta(pattern=rf"\A{_PLAIN}{{1,400}}\Z", description="sentence, 400 characters at most")]
+PersonName = Annotated[
+    str, Meta(pattern=rf"\A(?=\S)(?!.*\s\Z){_PLAIN}{{1,64}}\Z", description="text, 64 characters at most")
+]
 Years = Annotated[int, Meta(ge=1, le=100)]
 Approvals = Annotated[int, Meta(ge=1, le=100)]
 

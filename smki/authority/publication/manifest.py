@@ -32,9 +32,12 @@ _MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 # A name that can stand in a path, a page and a shell's line as it is: no dot first, no way up, no way out.
 AUTHORITY_NAME = r"[a-z0-9][a-z0-9-]{0,39}"
 FILE_PATH = r"(?:[a-z]{1,20}/)?[A-Za-z0-9][A-Za-z0-9_-]{0,79}(?:\.[A-Za-z0-9]{1,10})?"
-_Number = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
-_Digest = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
-_Moment = Annotated[str, Meta(pattern=r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\Z")]
+_Number = Annotated[int, Meta(ge=0, le=(1 << 63) - 1, description="number")]
+_Digest = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z", description="64 hexadecimal digits")]
+_Moment = Annotated[
+    str,
+    Meta(pattern=r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\Z", description="`YYYY-MM-DDThh:mm:ssZ`"),
+]
 
 
 class Listed(NamedTuple):
@@ -65,7 +68,7 @@ class _ManifestTable(Table, frozen=True):
 
     form: Literal["smki-manifest/1"]
     """What the file is."""
-    workspace: Annotated[str, Meta(pattern=r"\Asmki/[0-9a-f]{32}\Z")]
+    workspace: Annotated[str, Meta(pattern=r"\Asmki/[0-9a-f]{32}\Z", description="`smki/` and 32 hexadecimal digits")]
     """Whose log it is."""
     made_at: _Moment
     """When, in UTC."""

@@ -51,8 +51,8 @@ class _RequesterTable(Table, frozen=True):
 
 class _PolicyAuthorityTable(_RequesterTable, frozen=True):
     names: dict[str, str] = {}
-    """With a public key each, as `smki officer key` prints it, or `""`: then its signed requests are believed for
-    nothing."""
+    """With a public key each, as `smki officer key` prints it: its signed requests are believed for their
+    signature. Or `""`: they are not."""
 
 
 class _RequestersTable(Table, frozen=True, rename="kebab"):

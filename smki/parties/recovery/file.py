@@ -24,9 +24,9 @@ from smki.settings import MAX_FILE_OCTETS, Table, read_toml
 
 MAX_DEVICES_OCTETS = 1 << 28  # read whole: what was counted and approved is what is run
 MAX_LINE = 400
-Digest = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
-Serial = Annotated[str, Meta(pattern=r"\A[0-9A-Fa-f]{2,40}\Z")]
-Certificate = Annotated[str, Meta(max_length=MAX_CERTIFICATE_OCTETS)]
+Digest = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z", description="64 hexadecimal digits")]
+Serial = Annotated[str, Meta(pattern=r"\A[0-9A-Fa-f]{2,40}\Z", description="serial numbers")]
+Certificate = Annotated[str, Meta(max_length=MAX_CERTIFICATE_OCTETS, description="base64")]
 Counter = Annotated[int, Meta(ge=0)]
 
 
@@ -73,7 +73,7 @@ class DevicesTable(Table, frozen=True):
     """Which devices: a file beside the plan. It has a line for each, ascending: EUI-64, kind, and `ROLE=EUI-64`
     for each role that a `where` is about."""
 
-    file: Annotated[str, Meta(pattern=r"\A[^/\x00-\x1f]{1,200}\Z")]
+    file: Annotated[str, Meta(pattern=r"\A[^/\x00-\x1f]{1,200}\Z", description="name without a `/`")]
     """Its name."""
     sha256: Digest
     """Of all its octets."""
