@@ -18,7 +18,7 @@ from smki.authority.hierarchy import certificate_of, named
 from smki.authority.log import act, seal
 from smki.authority.standing import REVOKED, Word, of_record, revoked_issuers, standing_of
 from smki.authority.workspace import Workspace
-from smki.device.bundle import FORM, MAX_COUNTER, use_cases_as_json
+from smki.device.bundle import FORM, MAX_COUNTER, SIGNERS_PURPOSE, use_cases_as_json
 from smki.device.cells import Cell, CellName, CellUse
 from smki.device.network import rules_as_json
 from smki.entity import DeviceType, EntityId, KeyUsage, RemotePartyRole
@@ -133,15 +133,25 @@ def _above(workspace: Workspace, signer: Signer) -> list[bytes]:
         Query(serial=Serial.parse(serial), status=Status.IN_USE, now=now)
     ):
         authority = issuing.get(record.issuer)
-        if record.der == der and authority is not None and authority.issuer is not None and record.not_before <= now:
+        if record.der != der or not _is_for_people(signer.certificate):
+            continue
+        if authority is not None and authority.issuer is not None and record.not_before <= now:
             _refuse_below_revoked(workspace, record)
             root = named(workspace, authority.issuer)
             return [certificate_of(workspace, authority).der, certificate_of(workspace, root).der]
     raise Refused(
         "bundle.signer",
-        f"certificate {serial} is no infrastructure certificate of ours that is in use",
+        f"certificate {serial} is no officer's of ours that is in use",
         "sign with a certificate of `smki org appoint`",
     )
+
+
+def _is_for_people(certificate: x509.Certificate) -> bool:
+    """Devices believe no bundle that a system's key has signed."""
+    for extension in certificate.extensions:
+        if isinstance(extension.value, x509.ExtendedKeyUsage):
+            return SIGNERS_PURPOSE in extension.value
+    return False
 
 
 def _refuse_below_revoked(workspace: Workspace, record: CertificateRecord) -> None:

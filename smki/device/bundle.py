@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from smki.device.cells import Cell, CellName, Cells, CellUse
 from smki.device.join_rules import JoinRules
@@ -29,6 +30,9 @@ from smki.pki.signed_data import SignedData, read_signed_data
 FORM = "smki-bundle/1"
 MAX_BUNDLE_OCTETS = 1 << 24  # the largest part is a CRL, if there is one
 MAX_COUNTER = (1 << 63) - 1  # SeqNumber of GBCS 13.3: the top bit is never used
+# What people sign is for mail protection (RFC 8551); a responder's key, and a machine's for TLS, stand open to the
+# network, and the same authority issues their certificates: they put nothing onto a device.
+SIGNERS_PURPOSE = ExtendedKeyUsageOID.EMAIL_PROTECTION
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ def _check_signer(signed: SignedData, anchors: Sequence[TrustAnchor], at: dateti
     signers = [item for item in read if (key := read_point(item.point)) is not None and signed.is_signed_by(key)]
     reasons: list[str] = []
     for signer in signers:
-        verdict = find_path(signer, anchors, read, at, Options())
+        verdict = find_path(signer, anchors, read, at, Options(extended_key_usage=SIGNERS_PURPOSE))
         if isinstance(verdict, ValidPath):
             return
         reasons += [fault.message for fault in verdict.faults]

@@ -15,7 +15,8 @@ from smki.device.cells import Cell, CellName, CellUse
 from smki.device.credentials import advance
 from smki.device.holders import apply_bundle
 from smki.device.modes import BROKER_CELL, ROOT_CELL, SUPPLIER_CELLS
-from smki.device.update import Floors, Put
+from smki.device.receive import Received
+from smki.device.update import CredentialUpdate, Floors, Put
 from smki.gbcs.header import Cra, Header, MessageCode
 from smki.gbcs.message import Message
 from smki.gbcs.payload.credentials import Mode, StatusCode
@@ -32,6 +33,7 @@ from tests.device.home import (
     PARTIES,
     RECOVERY,
     ROLE,
+    SECOND,
     SOUTH,
     Home,
     Party,
@@ -177,3 +179,41 @@ def test_a_bundle_voids_what_those_it_removes_had_put_off() -> None:
     assert home.state.pending
     home.state = apply_bundle(home.state, bundle(home, SOUTH), home.keys)
     assert not home.state.pending
+
+
+# The broker's key agreement key, which speaks to every home by its MAC alone
+
+
+def by_mac(home: Home, what: CredentialUpdate) -> Received:
+    return home.send(home.protect(what.command(BROKER.entity, METER)))
+
+
+def test_a_stolen_broker_key_takes_no_cell_of_anothers() -> None:
+    for mode, puts in (
+        (Mode.ACCESS_CONTROL_BROKER_BY_ACB, supplier_set(SOUTH)),
+        (Mode.SUPPLIER_BY_SUPPLIER, supplier_set(SOUTH)),
+        (Mode.SUPPLIER_BY_TRANS_COS, supplier_set(SOUTH)),
+        (Mode.ANY_EXCEPT_ABNORMAL_ROOT_BY_RECOVERY, supplier_set(SOUTH)),
+        (Mode.ROOT_BY_SUPPLIER, [Put.into(ROOT_CELL, authority(SECOND).root.der)]),
+    ):
+        home = Home()
+        before = home.state.cells
+        found = by_mac(home, update(mode, 1, puts, authorising=None))
+        assert not found.verdict.accepted, mode
+        assert home.state.cells == before, mode
+
+
+def test_a_stolen_broker_key_puts_nobody_unknown_in_its_place() -> None:
+    """Only what a believed authority issued to a broker: so the thief needs that authority's key too."""
+    thief = Party(BROKER.entity, ROLE.ACCESS_CONTROL_BROKER)
+    stranger = BROKER_CELL, own_root(organisation_name(thief.role, thief.entity, None), thief.key(BROKER_CELL.use))
+    for put, path in (
+        (Put.into(*stranger), ()),
+        (Put.into(BROKER_CELL, thief.certificate(BROKER_CELL.use, SECOND)), (authority(SECOND).issuing.der,)),
+        (Put.into(BROKER_CELL, NORTH.certificate(BROKER_CELL.use)), (authority(FIRST).issuing.der,)),
+    ):
+        home = Home()
+        before = home.state.cells
+        what = update(Mode.ACCESS_CONTROL_BROKER_BY_ACB, 1, [put], path=path, authorising=None)
+        assert statuses(by_mac(home, what)) != [StatusCode.SUCCESS]
+        assert home.state.cells == before
