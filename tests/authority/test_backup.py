@@ -17,8 +17,9 @@ from smki.authority.auditing import Verdict, verify_log
 from smki.authority.backup import act as backup
 from smki.authority.backup.act import prove_backup, prove_store, take
 from smki.authority.log import audit_key
+from smki.authority.ocsp.appointing import appoint
 from smki.authority.publication.manifest import MANIFEST
-from smki.errors import SmkiError
+from smki.errors import SmkiError, Unavailable
 from smki.store.note import Checkpoint, sign_checkpoint
 from smki.store.store import Store
 from tests.authority.backups import Drill, copied, make, mirror
@@ -76,6 +77,25 @@ def test_a_backup_that_is_up_to_date_says_so(drill: Drill) -> None:
     proof = prove_backup(drill.house.workspace, drill.backup, (), None)
     assert (proof.faults, proof.shortfalls) == ((), ())
     assert not list(drill.house.home.glob(".verifying-*"))
+
+
+def test_an_authority_with_a_responder_and_an_appointment_that_died_is_backed_up(drill: Drill) -> None:
+    workspace = drill.house.workspace
+    found = workspace.hsm.find(workspace.token_ref("ocsp"))
+    assert found is not None
+    assert found.folder is not None
+    elsewhere = found.folder.rename(workspace.home / "away")
+    workspace.hsm.close()
+    with pytest.raises(Unavailable):
+        appoint(workspace, "oca-issuing-1", "ocsp", anew=False)
+    elsewhere.rename(found.folder)
+    workspace.hsm.close()
+    appoint(workspace, "oca-issuing-1", "ocsp", anew=False)
+    drill.take()
+    assert prove_backup(workspace, drill.backup, (), None).faults == ()
+    with closing(sqlite3.connect(workspace.home / "smki.db")) as database, database:
+        database.execute("DELETE FROM certificate WHERE not_before = (SELECT MAX(not_before) FROM certificate)")
+    assert [fault for fault in prove_store(workspace, ()).faults if fault.startswith("certificates: ")]
 
 
 # What would be forgotten

@@ -153,6 +153,15 @@ def _set_aside_by_name(sums: _Sums, facts: dict[str, Any]) -> None:
     _each(sums.burnt, facts.get("burnt", {}).values())
 
 
+def _appointing(sums: _Sums, facts: dict[str, Any]) -> None:
+    _each(sums.drawn, (facts["serial"],))
+    _each(sums.burnt, facts["burnt"])
+
+
+def _appointed(sums: _Sums, facts: dict[str, Any]) -> None:
+    _each(sums.issued, (facts["certificate"],))
+
+
 def _burnt(sums: _Sums, facts: dict[str, Any]) -> None:
     _each(sums.burnt, facts["serials"])
 
@@ -171,6 +180,8 @@ _ACTS: dict[str, Callable[[_Sums, dict[str, Any]], None]] = {
     "serials.reserved": _set_aside,
     "ceremony.signing": _set_aside_by_name,
     "ceremony.resumed": _set_aside_by_name,
+    "ocsp.appointing": _appointing,
+    "ocsp.appointed": _appointed,
     "serials.burnt": _burnt,
     "certificate.revoked": _revoked,
     "crl.number-reserved": _listed,

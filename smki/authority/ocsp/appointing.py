@@ -7,6 +7,7 @@ number burnt, its key used.
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -127,7 +128,7 @@ def _appoint(workspace: Workspace, authority: AuthorityRecord, token: str, polic
     key = make_or_take_up(workspace.open_token(token), label, key_id)
     certificate = _issue(workspace, authority, policy, serial, validity, key.public_key())
     facts = {"authority": authority.name, "token": token, "serial": str(serial), "not_after": f"{validity.not_after}"}
-    with act(workspace, "ocsp.appointed", **facts) as tx:
+    with act(workspace, "ocsp.appointed", **facts, certificate=sha256(certificate.der).hexdigest()) as tx:
         tx.store_certificates([certificate])
     return Appointed(record, authority, certificate)
 
