@@ -1,6 +1,7 @@
 """What a hub or a device in the home tries, with good keys and certificates of its own, against a meter beside it."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -52,8 +53,13 @@ def test_a_hub_that_changes_what_it_carries_is_found_out(home: Family) -> None:
     for place in range(0, len(octets), 3):
         changed = octets[:place] + bytes((octets[place] ^ 1,)) + octets[place + 1 :]
         assert not home.give(KIND.ESME, changed).verdict.accepted, place
-    for change in ({"target": EntityId(ESME.octets[:-1] + b"\1")}, {"code": MessageCode(0x0050)}, {"counter": 1002}):
-        moved = replace(good, header=replace(good.header, **change))  # type: ignore[arg-type]
+    changes: list[dict[str, Any]] = [
+        {"target": EntityId(ESME.octets[:-1] + b"\1")},
+        {"code": MessageCode(0x0050)},
+        {"counter": 1002},
+    ]
+    for change in changes:
+        moved = replace(good, header=replace(good.header, **change))
         assert not home.give(KIND.ESME, moved.encode()).verdict.accepted, change
     assert home.give(KIND.ESME, octets).verdict.accepted, "as it was sent"
     assert home.give(KIND.ESME, octets).verdict.code == "receive.counter", "and not once more"

@@ -1,4 +1,4 @@
-"""A responder's key, which stands open to the network, in a thief's hands: what it is good for, and what it is not."""
+"""A responder's key, which stands open to the network, in a thief's hands: what it is good for, and what not."""
 
 import subprocess
 from dataclasses import replace
@@ -54,7 +54,16 @@ def test_it_issues_nothing(stolen: Stolen, tmp_path: Path) -> None:
     assert stolen.believes(stolen.leaf)
     anchor = pem(tmp_path / "root.pem", stolen.root.der)
     between = pem(tmp_path / "between.pem", stolen.issuing.der, stolen.responder.der)
-    openssl = ["openssl", "verify", "-attime", str(int(AT.timestamp())), "-CAfile", anchor, "-untrusted", between]
+    openssl: list[str | Path] = [
+        "openssl",
+        "verify",
+        "-attime",
+        str(int(AT.timestamp())),
+        "-CAfile",
+        anchor,
+        "-untrusted",
+        between,
+    ]
     assert (
         subprocess.run([*openssl, pem(tmp_path / "good.pem", stolen.leaf.der)], capture_output=True).returncode == 0
     )
@@ -98,7 +107,7 @@ def test_it_answers_for_no_other_authority(stolen: Stolen, tmp_path: Path, their
     )
     (tmp_path / "answer").write_bytes(answer.public_bytes(Encoding.DER))
     trusted = pem(tmp_path / "trusted.pem", root.der, issuing.der, stolen.root.der, stolen.issuing.der)
-    command = [
+    command: list[str | Path] = [
         "openssl", "ocsp", "-sha256", "-respin", tmp_path / "answer", "-CAfile", trusted,
         "-issuer", pem(tmp_path / "issuer.pem", issuing.der), "-cert", pem(tmp_path / "leaf.pem", leaf.der),
     ]  # fmt: skip
