@@ -1,34 +1,17 @@
-"""The commands as a person meets them: help, examples, errors, exit codes, secrets, and the time a cold one takes."""
+"""The commands as a person meets them: errors, exit codes, secrets, and the time a cold one takes."""
 
 import json
 import os
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import click
 import pytest
 
-from smki.cli.main import cli
 from tests.house import House
 
-ROOT = Path(__file__).parent.parent.parent
 SMKI = [sys.executable, "-m", "smki"]
-
-
-def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    context = click.Context(group)
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        assert command is not None
-        yield (*path, name), command
-        if isinstance(command, click.Group):
-            yield from commands(command, (*path, name))
-
-
-ALL = dict(commands(cli))
 
 
 def smki(*arguments: str | Path, home: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
@@ -36,22 +19,6 @@ def smki(*arguments: str | Path, home: Path | None = None, **more: str) -> subpr
     if home is not None:
         environment["SMKI_HOME"] = str(home)
     return subprocess.run([*SMKI, *arguments], env=environment, capture_output=True, text=True, check=False)
-
-
-@pytest.mark.parametrize("path", sorted(ALL), ids=" ".join)
-def test_every_command_has_help_an_example_and_a_place_in_the_reference(path: tuple[str, ...]) -> None:
-    command = ALL[path]
-    assert command.help
-    assert command.epilog
-    assert f"Example: smki {path[0]}" in command.epilog or f"smki {path[0]}" in command.epilog
-    reference = (ROOT / "docs" / "reference" / "commands.md").read_text(encoding="utf-8")
-    assert f"`smki {' '.join(path)}" in reference
-    if isinstance(command, click.Group):
-        return
-    for parameter in command.params:
-        if isinstance(parameter, click.Option):
-            assert parameter.help, parameter.name
-            assert parameter.opts[-1] in reference, parameter.name
 
 
 def test_completion_speaks_every_shell() -> None:
@@ -178,11 +145,3 @@ def test_a_cold_tree_is_quick(house: House) -> None:
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         times.append(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
     assert min(times) < 0.4
-
-
-def test_the_reference_is_what_the_commands_say() -> None:
-    script = {"__name__": "reference", "__file__": str(ROOT / "scripts" / "reference")}
-    exec((ROOT / "scripts" / "reference").read_text(encoding="utf-8"), script)  # noqa: S102 - our own script
-    page = script["page"]
-    assert callable(page)
-    assert (ROOT / "docs" / "reference" / "commands.md").read_text(encoding="utf-8") == page()

@@ -1,0 +1,23 @@
+"""Which pages there are, and what writes each."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from scripts.references import commands, files
+
+DOCS = Path(__file__).parent.parent.parent / "docs"
+PAGES: dict[str, Callable[[], str]] = {
+    "reference/commands.md": commands.page,
+    "reference/policies.md": files.policies_page,
+    "reference/files.md": files.files_page,
+}
+
+
+def pages() -> dict[str, str]:
+    """Every page by its path below docs/."""
+    return {path: write() for path, write in PAGES.items()}
+
+
+def stale_files() -> list[Path]:
+    """Manuals of commands that are no more."""
+    return []
