@@ -182,7 +182,7 @@ class Detectors:
     def holds_unannounced(self) -> bool:
         """Whether what turns supply off is held where its user announces what it signs, and did not announce it."""
         rules = (rule for rule in self.rules if isinstance(rule, UnannouncedRule) and rule.holds)
-        return SUPPLY_OFF <= frozenset().union(*(rule.codes or () for rule in rules if rule.roles is None))
+        return frozenset().union(*(rule.codes or () for rule in rules if rule.roles is None)) >= SUPPLY_OFF
 
     def paths(self, code: int) -> frozenset[str]:
         """Values of a payload that are looked at."""

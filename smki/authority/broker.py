@@ -1,7 +1,6 @@
 """What the access control broker admits (broker.toml): user roles and their rights, states of devices, limits."""
 
 import base64
-import binascii
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -19,6 +18,7 @@ _FILE = "broker.toml"
 _EVERY = "*"
 _FURTHEST = timedelta(days=3660)
 _LONGEST_REPEAT = timedelta(days=31)
+_LONGEST_KEPT = timedelta(days=31)
 _LONGEST_CONFIRMATION = timedelta(days=7)  # what was meant a week ago may not be meant now
 _NOT_THERE = {DeviceStatus.DECOMMISSIONED, DeviceStatus.WITHDRAWN}
 # Whose right to a home is in the registration data alone: no consent replaces it for what turns supply off or costs.
@@ -53,6 +53,11 @@ class _ExecutionTable(Table, frozen=True):
 class _QuarantineTable(Table, frozen=True):
     confirmed_for: str
     """How long an officer's word to release something counts: {_LONGEST_CONFIRMATION} at most."""
+
+
+class _AnnouncementsTable(Table, frozen=True):
+    kept: str = "7d"
+    """How long after it was taken an announcement lets its commands through: {_LONGEST_KEPT} at most."""
 
 
 class _OfficerTable(Table, frozen=True):
@@ -112,6 +117,8 @@ class BrokerPolicy:
     execution_paths: frozenset[str]
     confirmed_for: timedelta
     """How long an officer's word to release something counts."""
+    announced_for: timedelta
+    """How long an announcement counts."""
     officers: tuple[ForeignOfficer, ...]
 
     def allows(self, status: DeviceStatus, row: UseCase) -> bool:
@@ -160,6 +167,8 @@ class BrokerFile(Table, frozen=True):
     """When a command takes effect."""
     quarantine: _QuarantineTable
     """What is held."""
+    announcements: _AnnouncementsTable = _AnnouncementsTable()
+    """What users announce."""
     officer: list[_OfficerTable] = []
     """Officers of users that were enrolled elsewhere."""
 
@@ -180,6 +189,7 @@ class BrokerFile(Table, frozen=True):
             sensitive=frozenset(self.speaking.sensitive),
             execution_paths=frozenset(self.execution.paths),
             confirmed_for=_within("confirmed_for", self.quarantine.confirmed_for, _LONGEST_CONFIRMATION),
+            announced_for=_within("announcements.kept", self.announcements.kept, _LONGEST_KEPT),
             officers=tuple(_officer(table) for table in self.officer),
         )
 
@@ -201,7 +211,7 @@ def _user_role(name: str, table: _UserRoleTable) -> UserRole:
 def _officer(table: _OfficerTable) -> ForeignOfficer:
     try:
         certificate = base64.b64decode(table.certificate, validate=True)
-    except binascii.Error:
+    except ValueError:  # also of what is not ASCII
         raise InvalidInput(
             "policy.broker", f"{_FILE}: the certificate of {table.name[:40]!r} is not base64", "copy the PEM's lines"
         ) from None

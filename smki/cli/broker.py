@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from smki.cli.announcing import announced
 from smki.cli.broker_stats import stats, watch
 from smki.cli.issuing import output, progress
 from smki.cli.keys import certificates_option, keep_secrets_option, own_key, own_key_options
@@ -37,7 +38,7 @@ def command() -> None:
     """Admit commands, hold what is too much, add the MAC that devices obey."""
 
 
-for _one in (quarantine, thresholds, stats, watch):
+for _one in (quarantine, thresholds, stats, watch, announced):
     command.add_command(_one)
 
 

@@ -32,7 +32,7 @@ _COMMANDS = {
     "device": ("smki.cli.device", "Requests and certificates of devices; a device on the desk."),
     "han": ("smki.cli.han", "Plan a home; join and part its devices, list them, read their logs, top up."),
     "inventory": ("smki.cli.inventory", "Keep the inventory of devices: state, place, trust anchor cells; audit it."),
-    "message": ("smki.cli.message", "Show, verify, sign and decrypt messages; add MACs; run vectors."),
+    "message": ("smki.cli.message", "Show, verify, sign, announce and decrypt messages; add MACs; run vectors."),
     "hsm": ("smki.cli.hsm", "See HSMs and tokens, and test what they can do."),
     "init": ("smki.cli.init", "Make a workspace, or fill in what one lacks."),
     "ocsp": ("smki.cli.ocsp", "Appoint responders; answer by OCSP whether certificates are revoked."),

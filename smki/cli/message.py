@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from smki.cli.announcing import announce, announcing_key
 from smki.cli.keys import certificates_option, own_key, own_key_options
 from smki.cli.protecting import mac, sign
 from smki.cli.reading import NONE, SOME, exit_code, issued, key_ring, vocabulary_of
@@ -23,7 +24,7 @@ _places = click.argument("places", nargs=-1, required=True, metavar="FILE...")
 
 @click.group("message", epilog="Example: smki message show command.hex")
 def command() -> None:
-    """Show, verify, sign and decrypt messages; add MACs; run vectors.
+    """Show, verify, sign, announce and decrypt messages; add MACs; run vectors.
 
     A message is given as octets, hexadecimal or base64: in a file, one a line, in a folder, or - for a pipe; or in
     JSON lines {"reference": ..., "message": ...}.
@@ -233,3 +234,5 @@ def check(session: Session, vectors: tuple[Path, ...], keys: Path, as_json: bool
 
 command.add_command(sign)
 command.add_command(mac)
+command.add_command(announce)
+command.add_command(announcing_key)

@@ -1,5 +1,6 @@
 """`smki broker thresholds`: how much of what, by whose word."""
 
+import base64
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -61,6 +62,7 @@ def show(session: Session, user: str | None, as_json: bool) -> None:
     }
     rows = [(one.key, str(one.serial), *_limit_row(limit)) for one in files for limit in one.limits]
     rows += [(one.key, str(one.serial), *_value_row(value)) for one in files for value in one.values]
+    rows += [(one.key, str(one.serial), *_key_row(key)) for one in files for key in sorted(one.announcing_keys)]
     rows += [(f"{one.originator} campaign", "", *_campaign_row(one)) for one in running]
     rows += [
         ("anomaly.toml", "", one.name, _text(one.codes), f"{one.count} in {one.window}", one.of, "") for one in rules
@@ -112,6 +114,7 @@ def _file_json(one: "Thresholds") -> dict[str, Any]:
             }
             for value in one.values
         ],
+        "announcing_keys": sorted(base64.b64encode(key).decode() for key in one.announcing_keys),
     }
 
 
@@ -135,6 +138,10 @@ def _limit_row(one: "Limit") -> tuple[str, ...]:
 def _value_row(one: "ValueLimit") -> tuple[str, ...]:
     bounds = " to ".join("" if bound is None else f"{bound:g}" for bound in (one.least, one.most))
     return one.name, _text(one.codes), f"{one.path}: {bounds}", "", ""
+
+
+def _key_row(key: bytes) -> tuple[str, ...]:
+    return "announcing key", "", base64.b64encode(key).decode(), "", ""
 
 
 def _campaign_row(one: "Campaign") -> tuple[str, ...]:

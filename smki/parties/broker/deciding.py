@@ -14,6 +14,7 @@ from smki.gbcs.message import Message
 from smki.parties.anomaly.detectors import held
 from smki.parties.anomaly.explain import Finding
 from smki.parties.anomaly.seen import Seen
+from smki.parties.broker.announced import Announced, announces, as_submitted
 from smki.parties.broker.judgement import Judged, Unreadable
 from smki.parties.broker.releases import Releases
 from smki.parties.broker.speaking import Speaking
@@ -60,6 +61,8 @@ class Decided:
     released: list[QuarantineRecord] = field(default_factory=list)
     by: set[bytes] = field(default_factory=set)
     """The confirmations that released them."""
+    announced: list[tuple[EntityId, bytes]] = field(default_factory=list)
+    """What of it was admitted was announced, by whom."""
     refused: int = 0
 
     @property
@@ -102,6 +105,8 @@ class _Past:
     """Those that officers of both sides released, and by which words."""
     last: dict[Series, LastAdmitted]
     steps: dict[bytes, list[tuple[int, datetime]]]
+    announced: frozenset[bytes]
+    """Those that their user announced, by the digest of what was submitted."""
 
 
 class Decider:
@@ -118,6 +123,7 @@ class Decider:
         self._had: set[bytes] = set()
         self._person = workspace.person.name
         self._releases = Releases(workspace)
+        self._announced = Announced()
 
     def repeated(self, judged: Sequence[Judged | Unreadable]) -> Decided | None:
         """The same submission again: nothing is to be written, and nobody is kept waiting."""
@@ -144,6 +150,7 @@ class Decider:
             decided.told.append(told)
         tx.put_admissions(decided.admitted, decided.outgoing, self._watch.steps)
         tx.put_quarantine(decided.quarantined)
+        tx.use_announced(decided.announced)
         tx.close_quarantine([item.digest for item in decided.released], "released")
         self._watch.write(tx)
         return decided
@@ -156,7 +163,10 @@ class Decider:
         states = tx.quarantine.states(digests)
         held = tx.quarantine.known([digest for digest, state in states.items() if state == "waiting"])
         releases = self._releases.released(tx.confirmations, held.values(), now) if held else {}
-        return _Past(_known(tx.admissions, fit, last), states, held, releases, last, steps)
+        keys = self._watch.announcers
+        signed = {as_submitted(item): item for item in fit if announces(item, keys)}
+        announced = self._announced.among(tx.announcements, signed, keys, now)
+        return _Past(_known(tx.admissions, fit, last), states, held, releases, last, steps, announced)
 
     def _one(self, item: Judged | Unreadable, past: _Past, decided: Decided, local: bool) -> Told:
         if isinstance(item, Unreadable):
@@ -258,6 +268,8 @@ class Decider:
                 party_counter=header.counter if item.through_broker else None,
             )
         )
+        if self._is_announced(item, past):
+            decided.announced.append((header.originator, as_submitted(item)))
         decided.outgoing.append(Outgoing(number, self._run, item.reference, message.encode(), local))
         return Told("admitted", message, warnings=warnings)
 
@@ -265,6 +277,10 @@ class Decider:
         """No command of the broker numbered below it is taken by the device."""
         device = self._store.estate.device(target)
         return -1 if device is None else device.counters.get(RemotePartyRole.ACCESS_CONTROL_BROKER, -1)
+
+    def _is_announced(self, item: Judged, past: _Past) -> bool | None:
+        """None: its user announces nothing."""
+        return as_submitted(item) in past.announced if announces(item, self._watch.announcers) else None
 
     def _refused(self, item: Judged, decided: Decided, *faults: Fault) -> Told:
         """Counted where somebody known really sent it: nobody makes a name for another.
@@ -289,6 +305,7 @@ class Decider:
             area=item.area,
             values=() if item.content is None else item.content.numbers,
             before=steps,
+            announced=None if past is None else self._is_announced(item, past),
         )
 
 

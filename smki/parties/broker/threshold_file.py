@@ -4,7 +4,8 @@ Three kinds: a user's own, the broker's for everybody, and a campaign that one u
 to.
 """
 
-from collections.abc import Iterable
+import base64
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -17,12 +18,13 @@ from smki.entity import EntityId, RemotePartyRole
 from smki.errors import InvalidInput, Refused
 from smki.gbcs.use_case import UseCases
 from smki.parties.anomaly.limits import Campaign, Limit, ValueLimit
+from smki.pki.public_key import read_spki
 from smki.settings import Table, read_toml
 
 FORM = "smki-broker-thresholds/1"
 MAX_OCTETS = 1 << 18
 GLOBAL = "global"
-_MOST_ENTRIES, _MOST_NAME = 500, 80
+_MOST_ENTRIES, _MOST_NAME, _MOST_KEYS = 500, 80, 8
 _LARGEST_SERIAL = 1 << 53
 _FIRST_YEAR, _LAST_YEAR = 2000, 2999
 _LONGEST_PATH = 400
@@ -74,6 +76,14 @@ class _CampaignTable(Table, frozen=True):
     """Until when."""
 
 
+class _AnnouncementsTable(Table, frozen=True):
+    """That a user announces what it signs: what turns supply off and was not announced is held."""
+
+    keys: list[str]
+    """Public keys that its announcements hold by, as `smki message announcing-key` tells: base64 of the DER,
+    {_MOST_KEYS} at most."""
+
+
 class _File(Table, frozen=True):
     """Thresholds at the broker, which officers sign: a user's own, the broker's for everybody, or campaigns that
     one user announces, which stand in a file of their own. {_MOST_ENTRIES} entries at most."""
@@ -94,6 +104,8 @@ class _File(Table, frozen=True):
     """A number in a payload stays between two."""
     campaign: list[_CampaignTable] = []
     """More than usual, announced."""
+    announcements: _AnnouncementsTable | None = None
+    """Of a user's own file: the user announces what it signs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +121,8 @@ class Thresholds:
     limits: tuple[Limit, ...] = ()
     values: tuple[ValueLimit, ...] = ()
     campaigns: tuple[Campaign, ...] = ()
+    announcing_keys: frozenset[bytes] = frozenset()
+    """Public keys (SPKI in DER) of a user who announces what it signs."""
 
     @cached_property
     def key(self) -> str:
@@ -130,7 +144,7 @@ def read_thresholds(content: bytes, use_cases: UseCases) -> Thresholds:
     tables: tuple[list[_LimitTable] | list[_ValueTable] | list[_CampaignTable], ...]
     tables = (file.limit, file.value, file.campaign)
     names = [one.name for entries in tables for one in entries]
-    if not 1 <= len(names) <= _MOST_ENTRIES or len(set(names)) != len(names):
+    if not (names or file.announcements) or len(names) > _MOST_ENTRIES or len(set(names)) != len(names):
         raise _form(f"{len(names)} entries, {len(set(names))} names")
     for name in names:
         if not 1 <= len(name) <= _MOST_NAME or not name.isprintable():
@@ -139,6 +153,8 @@ def read_thresholds(content: bytes, use_cases: UseCases) -> Thresholds:
     kind: Kind = "campaign" if file.campaign else "global" if owner is None else "own"
     if file.campaign and (owner is None or file.limit or file.value):
         raise _form("campaigns stand in a file of their own, of one user")
+    if file.announcements and kind != "own":
+        raise _form("announcements are of one user, in its own file")
     since, until = _utc(file.since), _utc(file.until)
     if since >= until:
         raise _form("it ends before it begins")
@@ -151,7 +167,23 @@ def read_thresholds(content: bytes, use_cases: UseCases) -> Thresholds:
         limits=tuple(_limit(one, kind, use_cases) for one in file.limit),
         values=tuple(_value(one, use_cases) for one in file.value),
         campaigns=tuple(_campaign(one, owner, use_cases) for one in file.campaign if owner is not None),
+        announcing_keys=frozenset() if file.announcements is None else _keys(file.announcements.keys),
     )
+
+
+def _keys(texts: Sequence[str]) -> frozenset[bytes]:
+    if not 1 <= len(texts) <= _MOST_KEYS:
+        raise _form(f"{len(texts)} announcing keys: give 1 to {_MOST_KEYS}")
+    found = set()
+    for text in texts:
+        try:
+            spki = base64.b64decode(text, validate=True)
+        except ValueError:  # also of what is not ASCII
+            spki = b""
+        if read_spki(spki) is None:
+            raise _form(f"{text[:40]!r} is no public key on P-256")
+        found.add(spki)
+    return frozenset(found)
 
 
 def _limit(table: _LimitTable, kind: Kind, use_cases: UseCases) -> Limit:
@@ -245,6 +277,10 @@ name = "everything critical in an hour"
 use_cases = ["critical"]
 count = 2000
 window = "1h"
+
+# A key that is not the one commands are signed with: what you did not announce is held then (smki message announce).
+# [announcements]
+# keys = ["MFkw..."]              # as `smki message announcing-key` tells
 """,
     "global": """\
 # The broker's thresholds for everybody, signed by an officer on the roll; to loosen them, by two.

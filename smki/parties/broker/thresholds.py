@@ -132,6 +132,18 @@ def campaigns(known: Iterable[Known], now: datetime) -> tuple[Campaign, ...]:
     return tuple(one for one in latest.values() if now < one.until + _REMEMBERED)
 
 
+def announcers(known: Iterable[Known], now: datetime) -> dict[EntityId, frozenset[bytes]]:
+    """Who announces, and by which keys. One that stands in the store without the signatures it needs is no key."""
+    known = list(known)
+    believed = {id(one.thresholds) for one in known if one.believed}
+    found: dict[EntityId, frozenset[bytes]] = {}
+    for one in in_force(known, now):
+        if one.owner is not None and one.announcing_keys:
+            keys = one.announcing_keys if id(one) in believed else frozenset()
+            found[one.owner] = found.get(one.owner, frozenset()) | keys
+    return found
+
+
 class InForce:
     """The limits of this moment: the same value while nothing changed, asked for before each chunk."""
 
@@ -165,8 +177,9 @@ class InForce:
             everyone=tuple(limit for one in current if one.owner is None for limit in one.limits),
             values=tuple(value for one in current for value in one.values),
             campaigns=campaigns(self._known, now),
+            announcers=announcers(self._known, now),
         )
-        return limits if limits.own or limits.everyone or limits.values or limits.campaigns else NO_LIMITS
+        return limits if limits.are_some else NO_LIMITS
 
 
 def set_thresholds(workspace: Workspace, files: Sequence[bytes]) -> Set:
@@ -202,6 +215,7 @@ def set_thresholds(workspace: Workspace, files: Sequence[bytes]) -> Set:
         looser = tuple(_loosened(workspace.clock(), known, thresholds))
         _check_signers(workspace, thresholds, voices, looser)
         _check_stricter(workspace, record, thresholds)
+        _check_announcements(workspace, thresholds)
         for file in files:
             name = hashlib.sha256(file).digest()
             tx.put_threshold(ThresholdRecord(thresholds.key, workspace.clock(), name, file))
@@ -284,6 +298,8 @@ def _loosened(now: datetime, known: Sequence[Known], new: Thresholds) -> Iterabl
         for value in old.values:
             if not any(_bounds(one, value) for one in new.values):
                 yield f"{value.name!r} of serial {old.serial}"
+        if old.announcing_keys and not frozenset() < new.announcing_keys <= old.announcing_keys:
+            yield f"the announcing keys of serial {old.serial}"
 
 
 def _covers(new: Limit, old: Limit) -> bool:
@@ -301,6 +317,16 @@ def _bounds(new: ValueLimit, old: ValueLimit) -> bool:
     least = old.least is None or (new.least is not None and new.least >= old.least)
     most = old.most is None or (new.most is not None and new.most <= old.most)
     return old.codes <= new.codes and new.path == old.path and least and most
+
+
+def _check_announcements(workspace: Workspace, thresholds: Thresholds) -> None:
+    """Nobody relies on announcements where nothing would be held for want of one."""
+    if thresholds.announcing_keys and not workspace.policies.anomaly.holds_unannounced:
+        raise Refused(
+            "thresholds.announcements",
+            'no detector of kind "unannounced" in anomaly.toml holds what turns supply off, of users in every role',
+            "add the one that is shipped",
+        )
 
 
 def _check_stricter(workspace: Workspace, known: Iterable[Known], thresholds: Thresholds) -> None:

@@ -1,9 +1,10 @@
 """The counts that detectors look at, as all brokers on one store share them: exact, because each holds the lock."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
 from smki.authority.workspace import Workspace
+from smki.entity import EntityId
 from smki.parties.anomaly.counts import Counts
 from smki.parties.anomaly.detectors import judge
 from smki.parties.anomaly.explain import Finding
@@ -30,6 +31,11 @@ class Watch:
     def steps(self) -> frozenset[int]:
         """Codes that sequences are made of."""
         return self._detectors.remembered
+
+    @property
+    def announcers(self) -> Mapping[EntityId, frozenset[bytes]]:
+        """Who announces what they sign, and by which keys."""
+        return self._in_force.announcers
 
     def before(
         self,
