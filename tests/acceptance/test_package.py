@@ -1,4 +1,4 @@
-"""What is given out: built the same twice, installed where nothing else is, run from anywhere; services that exist."""
+"""What is given out: built the same twice, installed where nothing else is, run anywhere; services that exist."""
 
 import os
 import shlex

@@ -1,0 +1,73 @@
+"""Record scripts/demo in a terminal and draw chapters of it: python -m scripts.stories [RECORDING]"""
+
+import argparse
+import os
+import pty
+import re
+import tempfile
+from pathlib import Path
+
+from scripts.stories.svg import WIDTH, Frame, draw
+
+ROOT = Path(__file__).parent.parent.parent
+# The demo's chapter, what of it to leave out before its first line, and how many lines to show at most.
+CHAPTERS = {
+    "5.": r"smki ceremony run .*1-root-oca",
+    "6.": "",
+    "12.": r"time smki device issue",
+    "14.": r"sed -n 2p",
+    "15.": "",
+    "26.": r"broker submit",
+    "27.": r"smki cert revoke",
+    "31.": "",
+}
+LINES = 30
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="scripts/story")
+    parser.add_argument("recording", nargs="?", type=Path)
+    recording = parser.parse_args().recording or record()
+    said = recording.read_text(encoding="utf-8", errors="replace").replace("\r\n", "\n")
+    picture = ROOT / "docs" / "pictures" / "story.svg"
+    picture.write_text(draw(frames(said)), encoding="utf-8")
+    print(f"{picture.relative_to(ROOT)} written")
+
+
+def record() -> Path:
+    """The demo's output as a terminal had it."""
+    folder = Path(tempfile.mkdtemp(prefix="smki-story-"))
+    recording = folder / "typescript"
+    os.environ["COLUMNS"] = str(WIDTH)
+    with recording.open("wb") as file:
+
+        def keep(descriptor: int) -> bytes:
+            octets = os.read(descriptor, 65536)
+            file.write(octets)
+            return octets
+
+        command = f"stty cols {WIDTH}; exec {ROOT}/scripts/demo {folder}/demo"
+        status = pty.spawn(["bash", "-c", command], keep)
+    if status:
+        raise SystemExit("story: the demo failed")
+    return recording
+
+
+def frames(said: str) -> list[Frame]:
+    """Of each chapter that is shown, its title and its lines."""
+    told = {}
+    for part in re.split(r"\n\x1b\[1m(?=\d+\. )", said)[1:]:
+        title, _, text = part.partition("\x1b[0m\n")
+        told[title.split(" ")[0]] = (title, text)
+    shown = []
+    for number, begin in CHAPTERS.items():
+        title, text = told[number]
+        lines = text.split("\n")
+        first = next(place for place, line in enumerate(lines) if re.search(begin, line))
+        lines = [line for line in lines[first:] if line.strip()]
+        shown.append(Frame(re.sub(r"\s+", " ", title), tuple(lines[:LINES])))
+    return shown
+
+
+if __name__ == "__main__":
+    main()
