@@ -27,6 +27,7 @@ def names_used(tree: ast.Module) -> Iterator[str]:
             yield node.func.id
 
 
+@pytest.mark.requirement("R-E2E-5", "R-TIM-1")
 @pytest.mark.parametrize("room", PURE)
 def test_what_is_pure_reads_no_clock_and_opens_nothing(room: str) -> None:
     """Time is an argument: or a verdict would be another one tomorrow, and no record could be judged again."""

@@ -95,6 +95,7 @@ FORBIDDEN = {
 }
 
 
+@pytest.mark.requirement("R-CRT-5")
 @pytest.mark.parametrize("case", FORBIDDEN)
 def test_a_file_that_guards_too_little_or_is_not_understood_is_refused(case: str) -> None:
     with pytest.raises(SmkiError) as refused:
@@ -113,6 +114,7 @@ def campaign(codes: frozenset[int], hours: float, count: int = 10) -> Campaign:
     return Campaign("prices", USERS[0], codes, AT, AT + timedelta(hours=hours), count)
 
 
+@pytest.mark.requirement("R-CRT-5")
 def test_nothing_that_turns_supply_off_is_a_campaign_and_none_lasts() -> None:
     assert campaign(frozenset({TARIFF}), 168).count == 10
     for codes, hours, count in (

@@ -48,6 +48,7 @@ def use(drill: Drill, url: str) -> None:
     drill.house.workspace.__dict__.pop("_settings", None)
 
 
+@pytest.mark.requirement("R-REC-6")
 def test_the_drill(drill: Drill, url: str) -> None:
     """Backed up, lost, restored: it goes on above every number, and what was revoked is."""
     before = drill.publish()
@@ -110,6 +111,7 @@ def test_a_backup_without_the_last_act_is_refused(drill: Drill) -> None:
     assert "3 entries would be forgotten" in error.message
 
 
+@pytest.mark.requirement("R-REC-6")
 def test_a_backup_without_the_last_revocation_is_refused_by_name(drill: Drill) -> None:
     drill.take()
     serial = drill.issue()
@@ -283,6 +285,7 @@ def test_a_backup_of_another_workspace_is_refused(drill: Drill, tmp_path: Path) 
 # What was tampered with
 
 
+@pytest.mark.requirement("R-AUD-5")
 @pytest.mark.parametrize(
     ("change", "fault"),
     [

@@ -32,6 +32,7 @@ def drill(tmp_path: Path, journal: Path) -> Iterator[Drill]:
     made.house.workspace.close()
 
 
+@pytest.mark.requirement("R-REC-6")
 def test_with_a_journal_no_act_of_any_kind_is_forgotten(drill: Drill, journal: Path) -> None:
     """Issued, revoked, listed after the backup; and the journal is pruned by what a backup has, not by its age."""
     drill.issue()

@@ -26,6 +26,7 @@ def drill(tmp_path: Path) -> Iterator[Drill]:
     made.house.workspace.close()
 
 
+@pytest.mark.requirement("R-NTK-6")
 def test_neither_backup_nor_journal_holds_a_key_or_a_pin(drill: Drill, tmp_path: Path) -> None:
     house = drill.house
     serial = drill.issue()

@@ -33,6 +33,7 @@ from tests.authority.desk import (
 from tests.house import OFFICERS, WORKS
 
 
+@pytest.mark.requirement("R-SPC-5")
 def test_more_than_agreed_waits_for_an_officer(desk: Desk) -> None:
     enrolment = Enrolment("Tiny Works", (), (Kind.DEVICE,), (EntityRange.parse("00-DB-99"),), 2)
     enrol(desk.workspace, enrolment)
@@ -53,6 +54,7 @@ def test_more_than_agreed_waits_for_an_officer(desk: Desk) -> None:
     assert code == "approve.decided"
 
 
+@pytest.mark.requirement("R-SPC-5")
 def test_keys_that_reach_every_home_wait_for_an_officer_and_a_no_is_final(desk: Desk) -> None:
     desk.enrol("The Broker", RemotePartyRole.ACCESS_CONTROL_BROKER)
     wanted = desk.order(Kind.ORGANISATION, "The Broker")
@@ -78,6 +80,7 @@ def test_a_batch_let_in_under_other_policies_is_looked_at_again(desk: Desk) -> N
     assert code_of(lambda: desk.issue(desk.order(Kind.ORGANISATION, "The Broker"), der)) == "approve.needed"
 
 
+@pytest.mark.requirement("R-SPC-7")
 def test_a_grant_is_believed_for_its_signature(desk: Desk) -> None:
     """Somebody who can write to the database says that alice granted it."""
     desk.enrol("The Broker", RemotePartyRole.ACCESS_CONTROL_BROKER)

@@ -46,6 +46,7 @@ def test_founding_again_harms_nothing(house: House) -> None:
     assert before == {path: path.stat().st_mtime_ns for path in (house.home / "policies").rglob("*.toml")}
 
 
+@pytest.mark.requirement("R-NTK-2")
 @pytest.mark.parametrize(
     ("name", "mode"),
     [
@@ -88,6 +89,7 @@ def test_every_hierarchy_stands_and_strangers_accept_it(house: House, tmp_path: 
     assert (house.home / "published" / "ca" / "oca-root.pem").is_file()
 
 
+@pytest.mark.requirement("R-NTK-6")
 def test_the_roots_contingency_keys_can_be_used(house: House) -> None:
     house.hold(house.shipped("1"))
     told = rehearse(house.workspace, "oca-root")
@@ -122,6 +124,7 @@ def test_no_authority_takes_the_place_of_anothers_files(house: House, name: str)
     assert any("under published/" in obstacle for obstacle in checked.obstacles)
 
 
+@pytest.mark.requirement("R-DIS-3")
 def test_a_root_succeeds_another_with_a_link_each_way(house: House, tmp_path: Path) -> None:
     house.hold(house.shipped("3"))
     house.hold(house.shipped("4"))
@@ -146,6 +149,7 @@ def test_a_root_succeeds_another_with_a_link_each_way(house: House, tmp_path: Pa
         assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.requirement("R-SPC-1")
 def test_too_few_approvals_or_a_changed_file_are_refused(house: House) -> None:
     path = house.shipped("1")
     assert code_of(lambda: house.run(path)) == "ceremony.quorum"
@@ -177,6 +181,7 @@ def test_an_approval_serves_one_workspace_only(house: House, tmp_path: Path) -> 
     assert code_of(lambda: house.run(path)) == "ceremony.quorum"
 
 
+@pytest.mark.requirement("R-LAY-4")
 def test_a_file_cannot_ask_for_fewer_approvals_than_policy(house: House) -> None:
     path = house.write("few.toml", "1", approvals=1)
     house.approve(path, "alice")
@@ -228,6 +233,7 @@ def test_a_root_token_taken_away_is_asked_for_and_only_when_needed(house: House,
     assert house.run(second)
 
 
+@pytest.mark.requirement("R-SPC-1")
 def test_the_first_roll_needs_every_member_and_the_next_a_quorum(empty: House) -> None:
     path = empty.home / "ceremonies" / "roll.toml"
     path.write_text(roll(["alice", "bob", "carol"]))

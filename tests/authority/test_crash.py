@@ -186,6 +186,7 @@ def outputs_equal_the_store(home: Path, results: list[Path]) -> None:
     house.workspace.close()
 
 
+@pytest.mark.requirement("R-SUB-7", "R-UID-3")
 @pytest.mark.slow(30)
 def test_a_hundred_kills_lose_nothing(on_sqlite: Path, prefork: Prefork) -> None:
     killed_and_run_again(on_sqlite, prefork, 100)

@@ -59,6 +59,7 @@ WIDER = {
 }
 
 
+@pytest.mark.requirement("R-LAY-4", "R-ROL-5")
 @pytest.mark.parametrize("case", WIDER)
 def test_a_file_that_widens_is_refused(case: str) -> None:
     with pytest.raises(Refused) as refusal:

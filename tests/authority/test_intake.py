@@ -63,6 +63,7 @@ def test_every_form_of_batch_holds_the_same_requests(desk: Desk, tmp_path: Path)
     assert len(digests) == 1, "a batch is its requests, not their wrapping"
 
 
+@pytest.mark.requirement("R-LAY-2")
 def test_more_than_the_largest_batch_is_refused_while_reading(desk: Desk, tmp_path: Path) -> None:
     ders = [desk.device_csr(EntityId.parse(f"00-DB-12-00-00-00-00-{n:02X}")) for n in range(3)]
     for _, path in forms(ders, tmp_path):
@@ -96,6 +97,7 @@ def test_rubbish_is_refused_or_becomes_requests_that_are(data: bytes, desk: Desk
         assert all(outcome.faults for outcome in outcomes)
 
 
+@pytest.mark.requirement("R-LAY-2")
 def test_a_bomb_in_an_archive_is_read_no_further_than_a_request_goes(desk: Desk, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("bomb", bytes(50_000_000))

@@ -34,6 +34,7 @@ from tests.house import NOW, WORKS
 # Form
 
 
+@pytest.mark.requirement("R-SUB-6", "R-UID-2")
 @pytest.mark.parametrize("usage", KeyUsage)
 def test_a_device_certificate_is_what_strangers_accept(desk: Desk, tmp_path: Path, usage: KeyUsage) -> None:
     (outcome,) = desk.issue(desk.order(), desk.device_csr(usage=usage))
@@ -92,6 +93,7 @@ def verified_by_openssl(desk: Desk, folder: Path, hierarchy: str, der: bytes) ->
 # Rules
 
 
+@pytest.mark.requirement("R-SUB-3", "R-SUB-4", "R-UID-1")
 def test_what_breaks_a_rule_is_refused_with_every_code(desk: Desk) -> None:
     key = new_key()
     outcomes = desk.issue(
@@ -129,6 +131,7 @@ def _hash(spki: bytes) -> bytes:
     return key_hash(spki)
 
 
+@pytest.mark.requirement("R-SUB-3")
 def test_role_kind_and_standing_of_the_subscriber_count(desk: Desk) -> None:
     desk.enrol("North Supply", RemotePartyRole.SUPPLIER)
     wanted = desk.order(Kind.ORGANISATION, "North Supply")
@@ -147,6 +150,7 @@ def test_role_kind_and_standing_of_the_subscriber_count(desk: Desk) -> None:
     assert outcome.result == "issued"
 
 
+@pytest.mark.requirement("R-SUB-5")
 def test_one_certificate_in_use_for_each_usage_but_two_for_a_suppliers_agreement(desk: Desk) -> None:
     desk.enrol("North Supply", RemotePartyRole.SUPPLIER)
     wanted = desk.order(Kind.ORGANISATION, "North Supply")
@@ -164,6 +168,7 @@ def test_one_certificate_in_use_for_each_usage_but_two_for_a_suppliers_agreement
     assert codes(late) == {"entity.in-use"}
 
 
+@pytest.mark.requirement("R-SUB-4")
 def test_a_request_answered_before_gets_the_same_certificate(desk: Desk) -> None:
     der = desk.device_csr()
     (first,) = desk.issue(desk.order(), der)
@@ -207,6 +212,7 @@ def while_signing(desk: Desk, wanted: Order, happens: Callable[[], object], *der
     return list(run.outcomes(Asked(f"no. {number}", der) for number, der in enumerate(ders)))
 
 
+@pytest.mark.requirement("R-SUB-3")
 def test_a_suspension_while_signing_holds(desk: Desk) -> None:
     """Judged before, signed, and suspended meanwhile: not stored, its number burnt."""
     suspend = partial(set_active, desk.workspace, WORKS, False, "caught")
@@ -235,6 +241,7 @@ def test_the_same_request_answered_by_another_meanwhile_is_handed_out_once(desk:
     assert [item.burnt for item in desk.workspace.store.certificates.reservations()] == [True]
 
 
+@pytest.mark.requirement("R-SUB-5")
 def test_an_eui_64_has_its_certificates_in_each_of_its_roles(desk: Desk) -> None:
     desk.enrol("North Supply", RemotePartyRole.SUPPLIER, RemotePartyRole.XML_SIGN)
     wanted = desk.order(Kind.ORGANISATION, "North Supply")

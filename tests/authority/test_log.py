@@ -2,11 +2,14 @@
 
 import json
 
+import pytest
+
 from smki.authority.log import act
 from tests.authority.desk import Desk
 from tests.house import NOW
 
 
+@pytest.mark.requirement("R-AUD-2")
 def test_every_entry_says_what_was_done_by_whom_when_and_under_which_policies(desk: Desk) -> None:
     desk.issue(desk.order(), desk.device_csr())
     entries = [json.loads(entry.body) for entry in desk.workspace.store.audit_entries()]
@@ -18,6 +21,7 @@ def test_every_entry_says_what_was_done_by_whom_when_and_under_which_policies(de
         assert len(entry["facts"]["policies"]) == 64
 
 
+@pytest.mark.requirement("R-AUD-2")
 def test_a_policy_that_changed_is_in_the_log_before_the_first_act_under_it(desk: Desk) -> None:
     workspace = desk.workspace
     before = workspace.policies.digest

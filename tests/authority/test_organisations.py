@@ -20,6 +20,7 @@ from tests.authority.desk import Desk, code_of, officer_of
 from tests.house import WORKS
 
 
+@pytest.mark.requirement("R-UID-1")
 def test_identifiers_belong_to_one_organisation(desk: Desk) -> None:
     for text in ("00-DB-12", "00-DB-12-00-00-00-00-01", "00-DB-11-00-00-00-00-00..00-DB-13-00-00-00-00-00"):
         enrolment = Enrolment("Another", (), (Kind.DEVICE,), (EntityRange.parse(text),), 10)
@@ -53,6 +54,7 @@ def test_an_officer_needs_an_officers_certificate(desk: Desk) -> None:
     assert code_of(lambda: dismiss(desk.workspace, WORKS, "nobody")) == "org.no-officer"
 
 
+@pytest.mark.requirement("R-LEA-7")
 def test_an_officer_of_one_organisation_is_none_of_another(desk: Desk, tmp_path: Path) -> None:
     desk.enrol("North Supply", RemotePartyRole.SUPPLIER)
     officer_of(desk, tmp_path, "Ann Ash")

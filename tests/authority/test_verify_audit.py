@@ -94,6 +94,7 @@ SQL = {
 }
 
 
+@pytest.mark.requirement("R-AUD-3")
 @pytest.mark.parametrize("how", SQL)
 def test_a_falsified_database_is_caught_by_it_and_by_us(how: str, sealed: House) -> None:
     sealed.workspace.close()

@@ -112,6 +112,7 @@ def _no_secret_shows(home: Path, tmp_path: Path) -> None:
         assert not any(secret in data for secret in secrets), path
 
 
+@pytest.mark.requirement("R-NTK-1")
 def test_no_pin_shows_in_the_process_list_or_in_output(house: House) -> None:
     house.workspace.close()
     pins = [path.read_text().strip() for path in (house.home / "pins").iterdir()]

@@ -98,6 +98,7 @@ def state_of(smki: Type, bundle: Path) -> None:
     good(smki("device", "state", "new", "--bundle", bundle, "--anchor", "anchor.pem", *keys, "--state", "state"))
 
 
+@pytest.mark.requirement("R-E2E-6")
 def test_a_device_from_bundle_to_command(smki: Type, bundle: Callable[..., Path]) -> None:
     first = bundle("first.bundle")
     opened = ["openssl", "cms", "-verify", "-inform", "DER", "-in", str(first), "-CAfile", "anchor.pem"]
@@ -131,6 +132,7 @@ def test_a_device_from_bundle_to_command(smki: Type, bundle: Callable[..., Path]
     assert (code, "bundle.older" in err) == (3, True)
 
 
+@pytest.mark.requirement("R-E2E-6")
 def test_bundles_that_are_not_believed(smki: Type, bundle: Callable[..., Path], tmp_path: Path) -> None:
     octets = bundle("good.bundle").read_bytes()
     good(smki("ca", "export", "oca-root", "--out", "other.pem"))
@@ -163,6 +165,7 @@ def test_plain_files_for_firmware(bundle: Callable[..., Path]) -> None:
     assert {path.name for path in (folder / "own").iterdir()} == {"digitalSignature.der", "keyAgreement.der"}
 
 
+@pytest.mark.requirement("R-CTR-1")
 @pytest.mark.slow(6)
 def test_a_device_killed_at_any_moment_has_its_old_state_or_its_new(
     smki: Type, bundle: Callable[..., Path], prefork: Prefork

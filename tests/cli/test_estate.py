@@ -160,6 +160,7 @@ def test_a_device_proves_what_is_in_its_cells(smki: Type, key: ec.EllipticCurveP
     assert read(smki("inventory", "cells", str(DEVICE), "--json"))["cells"][str(DS)]["holds"] == str(SOUTH)
 
 
+@pytest.mark.requirement("R-E2E-4")
 def test_what_anybody_could_have_said_is_not_taken(
     smki: Type, key: ec.EllipticCurvePrivateKey, tmp_path: Path
 ) -> None:

@@ -115,6 +115,7 @@ def test_signing_from_a_pipe_with_what_was_asked_for(smki: Type, tmp_path: Path)
     assert json.loads(out)["faults"][0]["code"] == "sign.expectation"
 
 
+@pytest.mark.requirement("R-E2E-3")
 def test_nothing_is_signed_unseen(smki: Type) -> None:
     code, out, _ = smki("message", "sign", "--from", "-", *signing(), typed=arming(1000).encode())
     assert code == 3

@@ -24,6 +24,7 @@ def opened(made: list[Made]) -> None:
     open_bundle(make_signed_data(b"{}", certificate, signer.key, AT, certificates=beside), [anchor], AT)
 
 
+@pytest.mark.requirement("R-LEA-6")
 @pytest.mark.parametrize("profile", ["ocsp-responder", "system", "tls-client"])
 def test_no_machines_key_signs_a_bundle(profile: str) -> None:
     """A responder's stands open to the network: whoever has it installs no root."""
@@ -38,6 +39,7 @@ def test_no_partys_key_signs_a_bundle() -> None:
     assert refused.value.code == "bundle.signer"
 
 
+@pytest.mark.requirement("R-LEA-6")
 def test_an_officers_is_read() -> None:
     with pytest.raises(InvalidInput) as refused:
         opened(chain("infrastructure", "officer"))

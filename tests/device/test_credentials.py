@@ -75,6 +75,7 @@ def statuses(found: Received) -> list[StatusCode]:
     return [StatusCode(enumerated_value(one.status_code)) for one in outcome.replacements]
 
 
+@pytest.mark.requirement("R-REP-1")
 def test_from_the_change_of_supplier_on_the_old_one_is_refused_and_the_new_one_obeyed() -> None:
     home = Home()
     assert home.command(NORTH, 500).verdict.accepted
@@ -90,6 +91,7 @@ def test_from_the_change_of_supplier_on_the_old_one_is_refused_and_the_new_one_o
     assert home.command(SOUTH, 1).verdict.code == rules.REPLAY.code
 
 
+@pytest.mark.requirement("R-CTR-2")
 def test_a_supplier_who_comes_back_goes_on_above_all_that_was_heard() -> None:
     home = Home()
     assert home.command(NORTH, 500).verdict.accepted
@@ -114,6 +116,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.requirement("R-ROL-5")
 @pytest.mark.parametrize("what", REFUSED.values(), ids=REFUSED)
 def test_nothing_is_done_of_an_order_that_goes_too_far(what: CredentialUpdate) -> None:
     home = Home()
@@ -122,6 +125,7 @@ def test_nothing_is_done_of_an_order_that_goes_too_far(what: CredentialUpdate) -
     assert (found.verdict.code, found.state.cells) == (rules.CREDENTIALS.code, before)
 
 
+@pytest.mark.requirement("R-VER-3")
 def test_a_payload_says_what_its_header_says() -> None:
     for said in (change_of_supplier(2), update(Mode.TRANS_COS_BY_TRANS_COS, 1, supplier_set(SOUTH))):
         home = Home()
@@ -130,6 +134,7 @@ def test_a_payload_says_what_its_header_says() -> None:
         assert home.send(home.protect(message)).verdict.code == rules.CREDENTIALS.code
 
 
+@pytest.mark.requirement("R-E2E-1")
 def test_only_the_one_in_the_cell_may_order_it() -> None:
     stranger = Party(EntityId.parse("90-B3-D5-1F-30-00-00-44"), ROLE.TRANSITIONAL_COS)
     for who, code in ((stranger, rules.ORIGINATOR), (NORTH, rules.ROLE), (OPERATOR, rules.ROLE)):
@@ -139,6 +144,7 @@ def test_only_the_one_in_the_cell_may_order_it() -> None:
     assert Home().order(COS, change_of_supplier(1), mac=False).verdict.code == rules.PROTECTION.code
 
 
+@pytest.mark.requirement("R-REP-4", "R-TIM-2")
 def test_each_certificate_is_judged_for_itself() -> None:
     good, other = operator_set(OTHER_OPERATOR)
     elsewhere = OTHER_OPERATOR.certificate(CellUse.KEY_AGREEMENT, SECOND)
@@ -170,6 +176,7 @@ def test_each_certificate_is_judged_for_itself() -> None:
     assert statuses(Home().order(OPERATOR, disapplied)) == [StatusCode.SUCCESS] * 2
 
 
+@pytest.mark.requirement("R-REP-3")
 def test_a_home_is_never_of_two_suppliers() -> None:
     whole = supplier_set(SOUTH)
     for puts in (whole[:1], whole[:2], (*whole[:2], supplier_set(NORTH)[2])):
@@ -187,6 +194,7 @@ def test_a_home_is_never_of_two_suppliers() -> None:
 # The root
 
 
+@pytest.mark.requirement("R-SPC-3")
 def test_a_root_follows_the_one_that_signed_it_and_no_other() -> None:
     put = Put.into(ROOT_CELL, authority(SECOND).root.der)
     for who, mode, mac in (
@@ -214,6 +222,7 @@ def everything_under(name: str) -> list[Put]:
     return [Put.into(ROOT_CELL, authority(name).root.der), *found]
 
 
+@pytest.mark.requirement("R-REC-2")
 def test_the_contingency_replaces_everything_under_another_root() -> None:
     home = Home()
     first, second = authority(FIRST), authority(SECOND)
@@ -249,6 +258,7 @@ def test_the_contingency_takes_nothing_from_the_old_root() -> None:
 # Handover and recovery
 
 
+@pytest.mark.requirement("R-REC-1")
 def test_recovery_has_the_broker_stand_in_and_the_broker_hands_over() -> None:
     home = Home()
     stand_in = tuple(Put.into(name, BROKER.certificate(name.use)) for name in SUPPLIER_CELLS)
@@ -274,6 +284,7 @@ def test_the_broker_replaces_its_own_by_a_mac_alone() -> None:
 # Later
 
 
+@pytest.mark.requirement("R-REP-5")
 def test_what_is_put_off_happens_at_its_time_and_is_told() -> None:
     home = Home()
     found = home.order(COS, change_of_supplier(1, at=MIDNIGHT))
@@ -304,6 +315,7 @@ def test_what_fails_when_it_is_due_is_told_so() -> None:
     assert {told.state.cells[name].entity for name in SUPPLIER_CELLS} == {NORTH.entity}
 
 
+@pytest.mark.requirement("R-REP-5")
 def test_what_is_put_off_is_taken_back_replaced_and_void_with_its_authority() -> None:
     home = Home()
     home.order(COS, change_of_supplier(1, at=MIDNIGHT))

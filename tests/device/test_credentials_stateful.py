@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -33,6 +34,8 @@ from tests.device.home import (
     names,
     update,
 )
+
+pytestmark = pytest.mark.requirement("R-REP-3")
 
 WEST = Party(EntityId.parse("90-B3-D5-1F-30-05-00-00"), RemotePartyRole.SUPPLIER)
 EVERYONE = (RECOVERY, BROKER, COS, NORTH, SOUTH, WEST, OPERATOR, OTHER_OPERATOR)

@@ -67,6 +67,7 @@ def own_root(name: x509.Name, key: ec.EllipticCurvePrivateKey) -> bytes:
     )
 
 
+@pytest.mark.requirement("R-SPC-3")
 @pytest.mark.parametrize("name", ["a party's", "a root's"])
 def test_no_party_makes_itself_the_root(name: str) -> None:
     """Its certificate below the root is no link, whatever name the root it made itself has."""
@@ -85,6 +86,7 @@ def test_no_party_makes_itself_the_root(name: str) -> None:
         assert home.state.cells[ROOT_CELL].certificate == authority(FIRST).root.der
 
 
+@pytest.mark.requirement("R-SPC-3")
 def test_no_issuing_authority_makes_itself_the_root() -> None:
     issuing = authority(FIRST).issuing
     for subject in (issuing.name, authority_name(ROLE.ROOT, FIRST)):
@@ -109,6 +111,7 @@ def test_a_stolen_broker_key_has_put_off_nothing_that_outlives_it() -> None:
     assert home.state.cells[BROKER_CELL].certificate == renewed.certificate(CellUse.KEY_AGREEMENT)
 
 
+@pytest.mark.requirement("R-ROL-5")
 def test_a_mode_is_ordered_in_its_role_and_in_no_other_of_the_same_party() -> None:
     """A broker with a cell for its signatures may not speak for a supplier whose cells it is not in."""
     home = Home()
@@ -118,6 +121,7 @@ def test_a_mode_is_ordered_in_its_role_and_in_no_other_of_the_same_party() -> No
     assert found.verdict.code == rules.ROLE.code
 
 
+@pytest.mark.requirement("R-CTR-2")
 def test_the_broker_has_one_counter_in_all_its_roles() -> None:
     """While it stands in for a supplier, and after, nothing that it sent before is obeyed again."""
     home = Home()
@@ -159,6 +163,7 @@ def bundle(home: Home, supplier: Party) -> Bundle:
     )
 
 
+@pytest.mark.requirement("R-CTR-2")
 def test_a_bundle_takes_no_counter_back() -> None:
     first = authority(FIRST)
     home = Home()
@@ -188,6 +193,7 @@ def by_mac(home: Home, what: CredentialUpdate) -> Received:
     return home.send(home.protect(what.command(BROKER.entity, METER)))
 
 
+@pytest.mark.requirement("R-SPC-4")
 def test_a_stolen_broker_key_takes_no_cell_of_anothers() -> None:
     for mode, puts in (
         (Mode.ACCESS_CONTROL_BROKER_BY_ACB, supplier_set(SOUTH)),
@@ -203,6 +209,7 @@ def test_a_stolen_broker_key_takes_no_cell_of_anothers() -> None:
         assert home.state.cells == before, mode
 
 
+@pytest.mark.requirement("R-SPC-4")
 def test_a_stolen_broker_key_puts_nobody_unknown_in_its_place() -> None:
     """Only what a believed authority issued to a broker: so the thief needs that authority's key too."""
     thief = Party(BROKER.entity, ROLE.ACCESS_CONTROL_BROKER)

@@ -46,6 +46,7 @@ def test_a_neighbours_good_keys_command_no_meter(home: Family, kind: KIND) -> No
     assert (after.counters, after.cells) == (before.counters, before.cells)
 
 
+@pytest.mark.requirement("R-E2E-2")
 def test_a_hub_that_changes_what_it_carries_is_found_out(home: Family) -> None:
     """Any octet of a command, and what it is for: another home's meter, another use case, another number."""
     good = home.command(KIND.ESME, MessageCode(0x0051), arming(1001, target=ESME).payload, signed=True)

@@ -67,6 +67,7 @@ def test_a_command_is_obeyed_once(home: Family) -> None:
     assert (alert.header.cra, alert.header.target) == (Cra.ALERT, SUPPLIER)
 
 
+@pytest.mark.requirement("R-CTR-6")
 def test_a_token_pays_once_whoever_brings_it(home: Family) -> None:
     token = home.token(7)
     assert home.give(KIND.GSME, hand_in(home, token).encode()).verdict.accepted

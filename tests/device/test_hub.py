@@ -86,6 +86,7 @@ def test_one_that_is_listed_stays_as_it_was(home: Family) -> None:
     assert home.states[KIND.CHF].network.hub.listed[0].code_hash == before.listed[0].code_hash
 
 
+@pytest.mark.requirement("R-NTK-5")
 def test_neither_code_nor_key_is_in_the_file(home: Family) -> None:
     listing(home)
     state, keys = home.states[KIND.CHF], home.keys[KIND.CHF]

@@ -44,6 +44,7 @@ def test_both_ends_of_method_c_hold_the_same_secret_and_nobody_else(home: Family
         assert none is None
 
 
+@pytest.mark.requirement("R-NTK-5")
 def test_no_secret_is_in_the_file_or_in_words(home: Family) -> None:
     home.join_gas()
     state, keys = home.states[KIND.GSME], home.keys[KIND.GSME]
@@ -65,6 +66,7 @@ def test_leaving_ends_the_secret_on_both_sides(home: Family) -> None:
     assert home.unjoin(KIND.GSME, C, DEVICES[KIND.PPMID]) is UnjoinCode.NOT_IN_DEVICE_LOG
 
 
+@pytest.mark.requirement("R-NTK-5")
 def test_a_secret_is_overwritten_when_its_join_ends(home: Family) -> None:
     home.join_gas()
     with shared_with(home.states[KIND.GSME], home.keys[KIND.GSME], DEVICES[KIND.PPMID]) as secret:

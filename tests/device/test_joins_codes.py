@@ -153,6 +153,7 @@ def test_the_code_of_another_method(home: Family) -> None:
     assert home.join(KIND.GSME, B, KIND.GPF, code=CS03C) is JoinCode.INVALID_MESSAGE_CODE
 
 
+@pytest.mark.requirement("R-ROL-7")
 @pytest.mark.parametrize(
     ("kind", "method", "other"),
     [
@@ -228,6 +229,7 @@ def test_a_device_without_rules_joins_nobody(home: Family) -> None:
     assert home.join(KIND.GSME, C, KIND.PPMID) is JoinCode.INVALID_METHOD_AND_ROLE
 
 
+@pytest.mark.requirement("R-ROL-7")
 def test_no_rule_goes_beyond_the_limit() -> None:
     assert JoinRules(LIMIT)
     for method in Method:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -15,6 +16,8 @@ from smki.errors import Refused
 from smki.gbcs.message import Message
 from smki.gbcs.payload.joins import JOIN_CODES, JoinCode, JoinMethod, UnjoinCode
 from tests.device.family import DEVICES, NAMED, Family
+
+pytestmark = pytest.mark.requirement("R-ROL-7")
 
 _C = JoinMethod.C
 KINDS = [kind for kind in DEVICES if kind is not DeviceType.CHF]

@@ -1,5 +1,6 @@
 """A device changes its own keys: asked, certified, installed, read back; and nothing else gets in."""
 
+import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from smki.device.cells import CellUse
@@ -44,6 +45,7 @@ def install(home: Home, counter: int, certificate: bytes) -> InstallCode:
     return InstallCode(read_message(found.answer).payload[-1])
 
 
+@pytest.mark.requirement("R-REP-6", "R-UID-4")
 def test_a_device_changes_its_own_key_when_its_certificate_has_come() -> None:
     from cryptography import x509
 
@@ -86,6 +88,7 @@ def test_a_device_makes_no_pair_for_another_use() -> None:
         assert not home.keys.asked
 
 
+@pytest.mark.requirement("R-REP-6")
 def test_a_new_pair_gives_up_the_one_before() -> None:
     home = Home()
     home.send(home.protect(own_key(0x000A, 1, wanted(KEY_AGREEMENT))))

@@ -51,6 +51,7 @@ def expected_codes(case: dict[str, Any]) -> set[str] | None:
     return {ACCEPTED, *_NOT_HERE}
 
 
+@pytest.mark.requirement("R-VER-5")
 def test_every_command_gets_the_verdict_its_notes_say(world: TestWorld) -> None:
     judged, everything = 0, cases()
     for case in everything:

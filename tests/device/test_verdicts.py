@@ -163,6 +163,7 @@ def test_the_table_and_the_cases_are_the_same() -> None:
     assert sorted(row["name"] for row in rows()) == sorted(CASES)
 
 
+@pytest.mark.requirement("R-LAY-1", "R-E2E-1", "R-CRT-2", "R-ROL-1", "R-UID-4", "R-CTR-1", "R-VER-1")
 @pytest.mark.parametrize("row", rows(), ids=lambda row: row["name"])
 def test_the_verdict(row: dict[str, Any]) -> None:
     desk = Desk()
@@ -208,6 +209,7 @@ def _check_answer(found: Received, alert: str | None) -> None:
         assert bytes.fromhex(alert) in told.payload
 
 
+@pytest.mark.requirement("R-CTR-1")
 def test_a_counter_is_used_up_even_when_the_act_fails() -> None:
     desk = Desk()
     assert desk.receive(new_firmware(desk)).verdict.code == "receive.not-done"
@@ -215,6 +217,7 @@ def test_a_counter_is_used_up_even_when_the_act_fails() -> None:
     assert desk.receive(command(1001)).verdict.accepted
 
 
+@pytest.mark.requirement("R-CTR-2")
 def test_roles_count_apart_and_so_do_tokens() -> None:
     desk = Desk()
     assert desk.receive(command(1000)).verdict.accepted
@@ -264,6 +267,7 @@ def test_credentials_are_answered_from_the_cells() -> None:
     assert (absent.cells, bytes(absent.status_code.data)) == (None, bytes((25,)))
 
 
+@pytest.mark.requirement("R-VER-4")
 def test_a_state_survives_its_file_and_nothing_else_does() -> None:
     desk = Desk()
     desk.receive(command())
@@ -297,6 +301,7 @@ def _plain(state: DeviceState) -> Any:
     ]
 
 
+@pytest.mark.requirement("R-LAY-3")
 @settings(max_examples=300)
 @given(st.data())
 def test_whatever_comes_in_ends_in_a_verdict(data: st.DataObject) -> None:
@@ -314,6 +319,7 @@ def test_whatever_comes_in_ends_in_a_verdict(data: st.DataObject) -> None:
     assert desk.receive(command()).verdict.accepted
 
 
+@pytest.mark.requirement("R-E2E-5")
 def test_it_needs_nothing_but_cryptography() -> None:
     """In a fresh interpreter: no HSM, terminal, database, or other package that a device has not."""
     script = (

@@ -71,6 +71,7 @@ def read_or_none(octets: bytes) -> Message | None:
         return None
 
 
+@pytest.mark.requirement("R-VER-2")
 @given(messages())
 def test_reading_is_the_inverse_of_writing(message: Message) -> None:
     octets = message.encode()
@@ -91,12 +92,14 @@ def test_a_message_cut_or_continued_is_no_message_of_the_same_protection(
         assert found is None or (found.grouped == message.grouped and found.mac is None)
 
 
+@pytest.mark.requirement("R-LAY-3")
 @given(st.binary(max_size=300))
 def test_random_octets_raise_nothing_but_the_documented_error(octets: bytes) -> None:
     for start in (b"", b"\xdd", b"\xdf", bytes.fromhex("dd000000000000"), bytes.fromhex("df0901")):
         read_or_none(start + octets)
 
 
+@pytest.mark.requirement("R-E2E-2")
 def test_every_bit_of_a_protected_message_counts() -> None:
     with agree(BROKER, DEVICE.public_key()) as secret:
         whole = add_mac(sign(command(), SIGNER), secret).encode()
@@ -110,6 +113,7 @@ def test_every_bit_of_a_protected_message_counts() -> None:
             assert not (signature_holds(found, SIGNER.public_key()) and mac_holds(found, secret)), bit
 
 
+@pytest.mark.requirement("R-NTK-3")
 def test_every_bit_of_an_encrypted_part_counts() -> None:
     header = Header(Cra.RESPONSE, 7, METER, SUPPLIER, MessageCode(0x0027))
     with agree(DEVICE, SIGNER.public_key()) as secret:
@@ -157,6 +161,7 @@ def test_only_a_pre_command_is_signed_and_only_once() -> None:
         signed.with_mac(bytes(11))
 
 
+@pytest.mark.requirement("R-LAY-2")
 def test_what_is_too_large_is_refused_before_it_is_read() -> None:
     with pytest.raises(InvalidInput, match="most there can be"):
         read_message(b"\xdf" + bytes(MAX_MESSAGE_OCTETS))
@@ -166,6 +171,7 @@ def test_what_is_too_large_is_refused_before_it_is_read() -> None:
     assert read_message(large.encode()) == large
 
 
+@pytest.mark.requirement("R-VER-2")
 @given(st.integers(0, 0xFFFF))
 def test_lengths_have_one_form(length: int) -> None:
     octets = encode_length(length)

@@ -43,6 +43,7 @@ def test_a_token_says_what_it_was_made_for(top_up: TopUp, distance: int) -> None
         assert utrn_holds(utrn, read, checked)
 
 
+@pytest.mark.requirement("R-CTR-6")
 @given(top_ups, st.integers(0, 18), st.integers(1, 9))
 def test_one_digit_wrong_is_noticed(top_up: TopUp, place: int, by: int) -> None:
     with agree(OURS, THEIRS.public_key()) as secret:

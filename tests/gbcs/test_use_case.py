@@ -21,6 +21,7 @@ def altered(old: str, new: str) -> bytes:
     return text.replace(old, new, 1).encode()
 
 
+@pytest.mark.requirement("R-CRT-1")
 def test_the_shipped_table_is_whole() -> None:
     table = read_use_cases(TABLE.read_bytes(), "use-cases.toml").value
     assert {row.code for row in table.all if row.critical} == CRITICAL
@@ -44,6 +45,7 @@ EMERGENCY = (
 )
 
 
+@pytest.mark.requirement("R-LAY-4", "R-CRT-1")
 @pytest.mark.parametrize(
     ("old", "new"),
     [

@@ -38,6 +38,7 @@ def code_of(work: Callable[[], object]) -> str:
     return refusal.value.code
 
 
+@pytest.mark.requirement("R-LEA-1")
 def test_a_key_signs_and_cannot_leave(token: Token) -> None:
     key = token.generate_key("ca", b"id", "sign")
     for algorithm, data in ((hashes.SHA256(), b"data"), (Prehashed(hashes.SHA256()), DIGEST)):
@@ -308,6 +309,7 @@ def test_the_self_test_speaks_and_leaves_nothing(hsm: Hsm, token: Token) -> None
     assert token.key_pairs() == []
 
 
+@pytest.mark.requirement("R-NTK-1")
 @pytest.mark.parametrize("text", ["", "file:", "secret", "env:", "prompt:x"])
 def test_a_pin_written_in_place_of_its_source_is_not_repeated(text: str) -> None:
     with pytest.raises(InvalidInput) as refusal:
@@ -315,6 +317,7 @@ def test_a_pin_written_in_place_of_its_source_is_not_repeated(text: str) -> None
     assert "secret" not in f"{refusal.value!r}"
 
 
+@pytest.mark.requirement("R-NTK-1")
 def test_pins_come_from_private_places_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def ask(_: str) -> str:
         return "typed"

@@ -63,6 +63,7 @@ def faults(user: User, message: Message) -> set[str]:
     return {fault.code for fault in found.faults} if isinstance(found, Unfit) else set()
 
 
+@pytest.mark.requirement("R-ROL-6")
 def test_nobody_speaks_for_others_but_the_broker(user: User) -> None:
     extra = Supplementary(SUPPLIER, 5)
     message = replace(arming(1), header=replace(arming(1).header, supplementary=extra))
@@ -72,6 +73,7 @@ def test_nobody_speaks_for_others_but_the_broker(user: User) -> None:
     assert values != read(arming(1), VOCABULARY).values
 
 
+@pytest.mark.requirement("R-E2E-3")
 def test_nothing_hidden_is_signed(user: User) -> None:
     block = bytes.fromhex("3100000000") + bytes(30)
     payload = bytes.fromhex("010901 03 0705 0028 00 00 01 0008 0023".replace(" ", "")) + block
@@ -93,6 +95,7 @@ def test_what_asks_nothing_is_not_signed(user: User, payload: bytes, code: int) 
     assert faults(user, with_payload(payload, code)) & {"sign.payload-kind", "sign.payload"}
 
 
+@pytest.mark.requirement("R-CRT-3")
 @pytest.mark.parametrize(
     ("payload", "code"),
     [
@@ -109,6 +112,7 @@ def test_supply_is_switched_under_its_own_name_only(user: User, payload: bytes, 
     assert "sign.operation" in faults(user, with_payload(payload, code))
 
 
+@pytest.mark.requirement("R-VER-3")
 def test_a_mode_belongs_to_its_code(user: User) -> None:
     cell = Cell(role=RemotePartyRole.SUPPLIER, key_usage=DIGITAL_SIGNATURE, cell_usage=CellUsage.MANAGEMENT)
     control = Control(
@@ -132,6 +136,7 @@ def test_the_order_of_what_is_asked_is_part_of_what_is_compared() -> None:
     assert first != second
 
 
+@pytest.mark.requirement("R-E2E-3")
 @settings(max_examples=400, deadline=None)
 @given(st.data())
 def test_no_octet_of_a_command_can_change_unseen(data: st.DataObject) -> None:
@@ -158,6 +163,7 @@ def test_no_octet_of_a_command_can_change_unseen(data: st.DataObject) -> None:
     assert changed == payload or after.fault is not None or after.values != before.values
 
 
+@pytest.mark.requirement("R-ROL-2")
 def test_a_certificate_counts_when_an_authority_we_believe_made_it(user: User) -> None:
     workspace = user.house.workspace
     for path in (user.house.home / "anchors").iterdir():
@@ -203,6 +209,7 @@ def _register(user: User, one: Any) -> None:
         tx.store_certificates([record])
 
 
+@pytest.mark.requirement("R-LEA-3")
 @pytest.mark.parametrize("mode", [Mode.ANY_EXCEPT_ABNORMAL_ROOT_BY_RECOVERY, Mode.ANY_BY_CONTINGENCY])
 @pytest.mark.parametrize("role", [RemotePartyRole.RECOVERY, RemotePartyRole.ROOT, RemotePartyRole.SUPPLIER])
 def test_nobody_signs_a_recovery_alone(user: User, mode: Mode, role: RemotePartyRole) -> None:
@@ -221,12 +228,14 @@ def test_nobody_signs_a_recovery_alone(user: User, mode: Mode, role: RemoteParty
     assert isinstance(approved, Fit) or "sign.quorum" not in {fault.code for fault in approved.faults}
 
 
+@pytest.mark.requirement("R-LEA-3")
 def test_the_recovery_key_sits_at_no_desk(house: House) -> None:
     one = User(house, RemotePartyRole.RECOVERY, EntityId.parse("90-B3-D5-1F-30-00-00-01"))
     with pytest.raises(Refused, match=r"sign\.quorum"):
         assert one.desk
 
 
+@pytest.mark.requirement("R-CTR-5")
 def test_counters_cannot_be_used_up(user: User) -> None:
     (outcome,) = signed(user.desk, [handed_in(arming((1 << 64) - 1))])
     assert "sign.counter-range" in codes(outcome)
@@ -234,6 +243,7 @@ def test_counters_cannot_be_used_up(user: User) -> None:
     assert outcome.result == "signed"
 
 
+@pytest.mark.requirement("R-SPC-6")
 def test_what_was_refused_stays_refused_in_smaller_company(house: House, user: User) -> None:
     house.enrol()
     many = [handed_in(arming(number, code=ECS43)) for number in range(1, 121)]
@@ -316,6 +326,7 @@ def test_two_runs_of_the_same_batch_hand_out_one_signature_each(user: User) -> N
     assert threading.active_count() < 50
 
 
+@pytest.mark.requirement("R-CRT-5")
 @pytest.mark.parametrize(
     ("old", "new"),
     [

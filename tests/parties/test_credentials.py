@@ -45,6 +45,7 @@ def world(house: House) -> House:
     return house
 
 
+@pytest.mark.requirement("R-REP-7")
 def test_a_rotation_from_command_to_belief(world: House) -> None:
     meter = Meter()
     in_inventory(world, meter.state)
@@ -63,6 +64,7 @@ def test_a_rotation_from_command_to_belief(world: House) -> None:
     assert world.workspace.store.orders.counts(BATCH) == {"done": 1}
 
 
+@pytest.mark.requirement("R-REP-7")
 def test_belief_waits_for_the_device(world: House) -> None:
     meter = Meter()
     in_inventory(world, meter.state)

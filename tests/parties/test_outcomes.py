@@ -58,6 +58,7 @@ def forged(answer: bytes) -> bytes:
     return sign(replace(message, signature=None), ec.generate_private_key(ec.SECP256R1())).encode()
 
 
+@pytest.mark.requirement("R-E2E-4")
 def test_an_answer_that_the_device_did_not_sign(world: House) -> None:
     meter = Meter()
     in_inventory(world, meter.state)
@@ -70,6 +71,7 @@ def test_an_answer_that_the_device_did_not_sign(world: House) -> None:
     assert world.workspace.store.audit_size() == size
 
 
+@pytest.mark.requirement("R-E2E-4")
 def test_an_answer_to_nothing_that_was_asked(world: House) -> None:
     meter = Meter()
     believe_nothing = rotation()
@@ -132,6 +134,7 @@ LIES = {
 }
 
 
+@pytest.mark.requirement("R-CTR-5")
 @pytest.mark.parametrize("lie", LIES)
 def test_counters_that_nobody_ordered_are_not_believed(world: House, lie: str) -> None:
     """One meter could otherwise use up all numbers of a party that speaks to every home."""
@@ -222,6 +225,7 @@ def test_what_was_taken_back_does_not_wait_again(world: House) -> None:
     assert (faster.state, holder_of(world)) == ("done", OTHER)
 
 
+@pytest.mark.requirement("R-TIM-3")
 @pytest.mark.parametrize("year", [1, 9999])
 def test_a_devices_clock_does_not_date_what_is_believed(world: House, year: int) -> None:
     """What is believed since a time to come could be proven by no later answer."""
@@ -361,6 +365,7 @@ def test_a_certificate_that_nobody_issued(world: House) -> None:
     assert (answer.state, "not issued" in answer.words) == ("failed", True)
 
 
+@pytest.mark.requirement("R-REP-6")
 def test_a_request_by_another_device(world: House) -> None:
     response = Meter().obey(asked(world, request_key(SUPPLIER, METER, 1000, KeyUsage.DIGITAL_SIGNATURE)))
     message = read_message(response)

@@ -57,12 +57,14 @@ def made(role: RemotePartyRole | None, usage: KeyUsage, key: Any = KEY) -> Certi
     return certificate(key.public_key(), METER if role is None else SUPPLIER, role, usage)
 
 
+@pytest.mark.requirement("R-REV-1")
 def test_nobody_signs_with_it(user: User) -> None:
     assert user.desk
     revoke(user.house.workspace, user.certificate)
     assert code_of(lambda: user.desk) == REVOKED
 
 
+@pytest.mark.requirement("R-REV-1")
 def test_a_run_of_signing_stops_when_it_is_revoked(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was signed before is on record and handed out; nothing is signed after."""
     monkeypatch.setattr(supplier, "CHUNK", 8)
@@ -92,6 +94,7 @@ def test_a_plan_of_recovery_stops_when_its_key_is_revoked(user: User) -> None:
     assert code_of(lambda: list(run.outcomes())) == REVOKED
 
 
+@pytest.mark.requirement("R-REV-5")
 def test_an_authority_above_it_that_is_revoked_takes_it_along(user: User) -> None:
     serial = load_certificate(issuing().der, "it").serial_number
     take_in(user.house.workspace, made_list(serial, signer=root()))
@@ -117,6 +120,7 @@ def mac_desk(house: House, broker: Certified, *known: Certified) -> MacDesk:
     return MacDesk(vocabulary(house.workspace), Agreement(key), ring.of, Doubts(house.workspace), watch)
 
 
+@pytest.mark.requirement("R-REV-1")
 def test_the_broker_lets_nothing_of_a_revoked_originator_pass(house: House, user: User, broker: Certified) -> None:
     key = house.workspace.open_token("keys").find_key(label="ds", public_key=user.certificate.holder.public_key)
     agrees, meter = made(RemotePartyRole.SUPPLIER, KeyUsage.KEY_AGREEMENT), made(None, KeyUsage.KEY_AGREEMENT)
@@ -172,6 +176,7 @@ def test_a_signature_of_a_revoked_certificate_does_not_hold(house: House, user: 
     assert (signature.answer, signature.fault and signature.fault.code) == ("fails", REVOKED)
 
 
+@pytest.mark.requirement("R-REV-1")
 def test_what_a_revoked_device_answers_is_not_believed(house: House, user: User) -> None:
     meter = Meter()
     in_inventory(house, meter.state)
@@ -197,6 +202,7 @@ def test_what_a_revoked_device_answers_is_not_believed(house: House, user: User)
 # What is to go onto devices
 
 
+@pytest.mark.requirement("R-REV-1")
 def test_no_revoked_certificate_goes_onto_a_device(house: House, user: User) -> None:
     one = made(RemotePartyRole.SUPPLIER, KeyUsage.DIGITAL_SIGNATURE)
     place = Place(CellName.parse("supplier digitalSignature"), one.octets)
@@ -288,6 +294,7 @@ def test_no_home_changes_hands_by_a_revoked_certificate(party: Party) -> None:
 # What is not known
 
 
+@pytest.mark.requirement("R-REV-6")
 def test_a_policy_says_what_is_taken_without_a_list(user: User) -> None:
     path = user.house.home / "policies" / "revocation.toml"
     path.write_text(path.read_text().replace('unknown = "take"', 'unknown = "refuse"'))

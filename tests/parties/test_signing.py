@@ -60,6 +60,7 @@ def expectations(folder: Path, *items: dict[str, Any]) -> Expectations:
     return read_expectations(path)
 
 
+@pytest.mark.requirement("R-AUD-6")
 def test_a_command_is_signed_and_the_signature_is_on_record(user: User, tmp_path: Path) -> None:
     message = arming(1000)
     expected = expectations(tmp_path, asked_for(user, message))
@@ -99,6 +100,7 @@ def test_the_same_again_is_handed_out_and_nothing_is_signed_twice(user: User) ->
     assert len(entries(user.house, "message.signing")) == 4
 
 
+@pytest.mark.requirement("R-CTR-3")
 def test_counters_only_go_up(user: User) -> None:
     signed(user.desk, [given(arming(100))])
     other = EntityId.parse("00-DB-12-34-56-78-90-A7")
@@ -129,6 +131,7 @@ RULES: list[tuple[str, Any]] = [
 ]
 
 
+@pytest.mark.requirement("R-LAY-1", "R-E2E-3", "R-ROL-1", "R-UID-4", "R-VER-1")
 @pytest.mark.parametrize(("code", "message"), RULES)
 def test_each_rule_has_its_code(user: User, code: str, message: Message | Given) -> None:
     item = message if isinstance(message, Given) else given(message)
@@ -145,6 +148,7 @@ def test_all_broken_rules_are_told_not_the_first(user: User) -> None:
     assert {"sign.originator", "sign.target", "sign.not-critical"} <= set(codes(outcome))
 
 
+@pytest.mark.requirement("R-E2E-3")
 def test_a_difference_in_anything_asked_is_refused(user: User, tmp_path: Path) -> None:
     message = arming(1000)
     right = asked_for(user, message)
@@ -178,6 +182,7 @@ def test_what_is_no_expectation_is_refused(tmp_path: Path, user: User) -> None:
     assert len(read_expectations(tmp_path / "asked.json")._items) == 2
 
 
+@pytest.mark.requirement("R-CRT-4")
 def test_above_a_threshold_everything_waits_for_a_second_officer(house: House, user: User) -> None:
     house.enrol()
     many = [given(arming(number, code=ECS43)) for number in range(1, 121)]
@@ -198,6 +203,7 @@ def test_above_a_threshold_everything_waits_for_a_second_officer(house: House, u
     assert other.result == "signed", "another use case has room"
 
 
+@pytest.mark.requirement("R-CRT-4")
 def test_small_runs_add_up_and_the_window_moves_on(tmp_path: Path) -> None:
     now = [NOW]
     with founded(tmp_path / "user", lambda: now[0], kind="user") as house:
@@ -223,6 +229,7 @@ def test_what_an_officer_refused_is_never_signed(house: House, user: User) -> No
         decide_hold(house.workspace, hold, "alice", OFFICERS["alice"], True, "")
 
 
+@pytest.mark.requirement("R-SPC-7")
 def test_a_grant_that_nobody_signed_grants_nothing(house: House, user: User) -> None:
     """Whoever can write to the database cannot let commands be signed."""
     house.enrol()
@@ -263,6 +270,7 @@ def store_url(request: pytest.FixtureRequest) -> str | None:
     return None if request.param == "sqlite" else shared().fresh()
 
 
+@pytest.mark.requirement("R-CTR-3", "R-AUD-6")
 @pytest.mark.slow(10)
 def test_killed_anywhere_it_signs_nothing_twice_and_loses_nothing(
     tmp_path: Path, store_url: str | None, prefork: Prefork

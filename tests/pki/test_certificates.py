@@ -55,12 +55,14 @@ def files(made: list[Made], folder: Path) -> list[str]:
     return [str(path) for path in paths]
 
 
+@pytest.mark.requirement("R-SUB-6")
 @each_chain
 def test_linters_find_no_fault(made: list[Made]) -> None:
     for item in made:
         assert [f for f in lint(item.der, item.profile) if f.severity >= Severity.WARNING] == []
 
 
+@pytest.mark.requirement("R-SUB-6")
 @each_chain
 def test_openssl_accepts_the_chain_strictly_and_with_policies(made: list[Made], tmp_path: Path) -> None:
     root, issuing, leaf = files(made, tmp_path)
@@ -179,6 +181,7 @@ def _urandom(octets: int) -> bytes:
     return os.urandom(octets)
 
 
+@pytest.mark.requirement("R-SUB-6")
 @pytest.mark.vectors
 def test_real_certificates_are_rebuilt_octet_for_octet() -> None:
     cases = read_json("certificates", "certificates.json")["certificates"]

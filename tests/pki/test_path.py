@@ -102,6 +102,7 @@ def test_every_broken_rule_is_told_at_once() -> None:
     assert judged(path) == {"path.expired", "path.issuer-not-ca", "path.critical-extension"}
 
 
+@pytest.mark.requirement("R-TIM-2")
 def test_time_is_whole_seconds_with_both_ends_and_can_be_disapplied() -> None:
     path = [GOOD[0], ISSUING.certify(LEAF, end=AT, start=AT)]
     assert judged(path, at=AT) == set()

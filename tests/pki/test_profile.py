@@ -13,6 +13,7 @@ OFFICER = (FOLDER / "officer.toml").read_text(encoding="utf-8")
 ROOT = (FOLDER / "root-oca.toml").read_text(encoding="utf-8")
 
 
+@pytest.mark.requirement("R-LAY-4")
 @pytest.mark.parametrize(
     ("text", "code"),
     [

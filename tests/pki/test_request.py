@@ -119,6 +119,7 @@ ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 OTHER_TYPE = x509.ObjectIdentifier("1.2.3.4")
 
 
+@pytest.mark.requirement("R-LEA-1", "R-SUB-1", "R-SUB-2", "R-SUB-4", "R-UID-2")
 @pytest.mark.parametrize(
     ("make", "code"),
     [
@@ -181,12 +182,14 @@ def test_every_broken_rule_is_told_not_the_first_only() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.requirement("R-SUB-2")
 def test_attributes_beyond_the_profile_are_refused() -> None:
     builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
     builder = builder.add_attribute(x509.oid.AttributeOID.CHALLENGE_PASSWORD, b"secret")
     assert "request.attributes" in codes(builder.sign(KEY, hashes.SHA256()).public_bytes(Encoding.DER))
 
 
+@pytest.mark.requirement("R-SUB-4")
 def test_a_blocked_key_is_refused() -> None:
     spki = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200") + point_of(KEY.public_key())
     reader = RequestReader(DEVICE, frozenset({key_hash(spki)}))
@@ -233,6 +236,7 @@ def _unique(octets: bytes) -> x509.NameAttribute[bytes]:
     return x509.NameAttribute(NameOID.X500_UNIQUE_IDENTIFIER, octets, _ASN1Type.BitString)
 
 
+@pytest.mark.requirement("R-UID-2")
 @pytest.mark.parametrize(
     ("subject", "code"),
     [
@@ -289,6 +293,7 @@ SEEDS = [
 READERS = [READER, READER, RequestReader(ORGANISATION, frozenset())]
 
 
+@pytest.mark.requirement("R-LAY-3")
 @pytest.mark.slow(11)
 @settings(max_examples=10_000, deadline=None)
 @given(st.data())

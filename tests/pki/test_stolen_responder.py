@@ -50,6 +50,7 @@ def pem(path: Path, *ders: bytes) -> Path:
     return path
 
 
+@pytest.mark.requirement("R-LEA-5")
 def test_it_issues_nothing(stolen: Stolen, tmp_path: Path) -> None:
     assert stolen.believes(stolen.leaf)
     anchor = pem(tmp_path / "root.pem", stolen.root.der)
@@ -74,6 +75,7 @@ def test_it_issues_nothing(stolen: Stolen, tmp_path: Path) -> None:
         assert done.returncode != 0
 
 
+@pytest.mark.requirement("R-LEA-5")
 def test_it_makes_no_list_on_which_a_stolen_key_is_good_again(stolen: Stolen) -> None:
     serial = x509.load_der_x509_certificate(stolen.leaf.der).serial_number
     since, until = AT - timedelta(hours=1), AT + timedelta(days=1)
@@ -90,6 +92,7 @@ def test_it_makes_no_list_on_which_a_stolen_key_is_good_again(stolen: Stolen) ->
         assert not stolen.believes(stolen.leaf, above, forged), "it vouches for nobody"
 
 
+@pytest.mark.requirement("R-LEA-5")
 @pytest.mark.parametrize("theirs", [False, True])
 def test_it_answers_for_no_other_authority(stolen: Stolen, tmp_path: Path, theirs: bool) -> None:
     now = datetime.now(UTC)

@@ -24,6 +24,7 @@ KEYS = [ec.generate_private_key(ec.SECP256R1()).public_key() for _ in range(8)]
 SERIALS = st.binary(min_size=15, max_size=15).map(lambda tail: Serial(b"\x01" + tail))
 
 
+@pytest.mark.requirement("R-SUB-2")
 @pytest.mark.parametrize("name", sorted(TEMPLATES))
 @given(serial=SERIALS, entity=st.binary(min_size=8, max_size=8), key=st.sampled_from(KEYS))
 @settings(max_examples=15, deadline=None)
@@ -96,6 +97,7 @@ def test_a_longer_life_than_the_profile_allows_is_refused() -> None:
     assert refusal.value.code == "profile.lifetime"
 
 
+@pytest.mark.requirement("R-SPC-8")
 @pytest.mark.parametrize("wrong", [b"", b"\x30\x06\x02\x01\x01\x02\x01\x01", b"junk" * 16])
 def test_what_an_hsm_returns_is_not_believed(wrong: bytes) -> None:
     with pytest.raises(IntegrityFailure):
@@ -118,6 +120,7 @@ def test_serials_drawn_from_poor_entropy_are_drawn_again() -> None:
     assert Serial.from_entropy(lambda _: next(draws)).octets == b"\x7f" + b"\xff" * 15
 
 
+@pytest.mark.requirement("R-UID-3")
 def test_a_drawn_serial_number_begins_with_its_time_and_is_else_random() -> None:
     at = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
     first, second = Serial.draw(os.urandom, at), Serial.draw(os.urandom, at + timedelta(seconds=4))

@@ -34,6 +34,7 @@ def test_a_change_is_told(tmp_path: Path, statement: str, word: str) -> None:
     assert word in "; ".join(verify_log(store).faults)
 
 
+@pytest.mark.requirement("R-AUD-4")
 def test_a_history_rewritten_whole_contradicts_what_was_published(tmp_path: Path) -> None:
     """Entries, tree and checkpoints all made anew: no key is needed for it, until someone kept a checkpoint."""
     store = make(tmp_path)

@@ -113,6 +113,7 @@ def indexes_of(engine: Engine) -> set[str]:
     return {row[0] for row in rows}
 
 
+@pytest.mark.requirement("R-VER-4")
 @pytest.mark.parametrize("schema", range(1, len(STEPS) + 1))
 def test_a_backup_of_an_older_schema_comes_forward(schema: int, url: str, tmp_path: Path) -> None:
     """Whatever a step does to the schema, a backup has all of it and a restored store is like one that was made."""
@@ -196,6 +197,7 @@ class Untold(io.BytesIO):
         return super().read(size)
 
 
+@pytest.mark.requirement("R-LAY-2")
 def test_no_more_is_read_at_once_than_a_block_may_have() -> None:
     for length in (0, MAX_BLOCK_OCTETS + 1, (1 << 32) - 1):
         file = Untold(MAGIC + length.to_bytes(4) + bytes(1000))

@@ -293,6 +293,7 @@ while True:
 """
 
 
+@pytest.mark.requirement("R-REC-6")
 def test_kills_lose_no_act_that_was_told(kept: Kept, tmp_path: Path) -> None:
     """Two write at once, each is killed in the middle; what any of them told is restored without the database."""
     told: list[str] = []

@@ -70,6 +70,7 @@ def test_opening_again_finds_the_same(store: Store, url: str) -> None:
     again.close()
 
 
+@pytest.mark.requirement("R-AUD-1")
 def test_an_act_that_fails_leaves_neither_change_nor_entry(store: Store) -> None:
     def fail() -> None:
         with store.act(act()) as tx:
@@ -82,6 +83,7 @@ def test_an_act_that_fails_leaves_neither_change_nor_entry(store: Store) -> None
     assert store.audit_size() == 0
 
 
+@pytest.mark.requirement("R-AUD-1")
 def test_an_act_that_cannot_be_logged_does_not_happen(store: Store) -> None:
     with pytest.raises(InvalidInput) as refusal, store.act(Act("big", "t", NOW, {"x": "y" * (1 << 17)})) as tx:
         tx.put_token(TokenRecord("a", "softhsm", "a", "1234"))
@@ -110,6 +112,7 @@ def test_tree_and_proofs_agree_with_the_entries(store: Store) -> None:
     assert [entry.seq for entry in store.audit_entries(4, 6)] == [4, 5]
 
 
+@pytest.mark.requirement("R-UID-3")
 def test_a_serial_number_is_reserved_used_once_or_burnt_for_ever(store: Store) -> None:
     with store.act(act()) as tx:
         tx.reserve_serials(1, [SERIAL], "test")
@@ -137,6 +140,7 @@ def test_a_serial_number_is_reserved_used_once_or_burnt_for_ever(store: Store) -
         tx.burn_serials(1, [other])
 
 
+@pytest.mark.requirement("R-SUB-7")
 def test_a_certificate_without_reservation_is_refused(store: Store) -> None:
     with pytest.raises(IntegrityFailure) as refusal, store.act(act()) as tx:
         tx.store_certificates([certificate()])
@@ -202,6 +206,7 @@ def test_roll_contingency_and_marks(store: Store) -> None:
     assert (store.audit_key, store.policies_digest) == (b"spki", "abc")
 
 
+@pytest.mark.requirement("R-VER-4")
 def test_a_newer_schema_is_refused(store: Store, url: str) -> None:
     with store._engine.transaction():
         store._set_meta("schema", b"999")

@@ -97,6 +97,7 @@ SHIFT = (
 )
 
 
+@pytest.mark.requirement("R-AUD-3")
 @pytest.mark.parametrize(
     ("statements", "word"),
     [
@@ -134,6 +135,7 @@ def test_what_was_done_to_the_database_is_told(
     assert (code, word in said) == (1, True), said
 
 
+@pytest.mark.requirement("R-AUD-3")
 @pytest.mark.parametrize(
     "tamper",
     [
@@ -161,6 +163,7 @@ def test_what_was_done_to_the_export_is_told(
     assert "FAULT" in said
 
 
+@pytest.mark.requirement("R-AUD-4")
 def test_a_log_cut_back_or_forked_does_not_hold_a_kept_checkpoint(tmp_path: Path) -> None:
     """Both ends are signed by the right key: only what an auditor kept tells."""
     for name in ("one", "two"):
@@ -256,6 +259,7 @@ def test_any_folder_will_do(tmp_path: Path) -> None:
     assert verify(folder / "smki.db")[0] == 0
 
 
+@pytest.mark.requirement("R-AUD-3")
 def test_the_verifier_imports_nothing_of_ours() -> None:
     assert "smki" not in {line.split()[1].split(".")[0] for line in SCRIPT.read_text(encoding="utf-8").splitlines()
                           if line.startswith(("import ", "from "))}  # fmt: skip

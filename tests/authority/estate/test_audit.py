@@ -58,6 +58,7 @@ def test_an_estate_as_registered_has_no_findings(workspace: Workspace) -> None:
     assert audit(workspace, meter(1), meter(2), meter(3, type="GSME")) == []
 
 
+@pytest.mark.requirement("R-REP-7")
 def test_a_wrong_supplier_is_told_cell_by_cell_and_mended_by_cos(workspace: Workspace) -> None:
     found = audit(workspace, meter(1), at="2026-12-01")
     assert cells_of(found) == [(str(name), "cell.wrong-supplier", "supplierByTransCoS") for name in SUPPLIER]

@@ -35,6 +35,7 @@ def test_openssl_is_told(served: Served, issuer: str, what: str, status: str, di
     assert ("Reason: keyCompromise" in said) == (status == "revoked")
 
 
+@pytest.mark.requirement("R-REV-7")
 @pytest.mark.parametrize("issuer", [OCA, INFRASTRUCTURE])
 def test_what_was_never_issued_is_unknown(served: Served, issuer: str) -> None:
     assert "0x4D00: unknown" in openssl(served, issuer, "-serial", "0x4D00")
@@ -69,6 +70,7 @@ def test_gnutls_is_told(served: Served, issuer: str, what: str, status: str, non
     assert "Verifying OCSP Response: Success." in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.requirement("R-REV-7")
 def test_a_revocation_is_seen_within_a_second(served: Served) -> None:
     octets = served.request("revoked later")
     assert served.ask(octets).response.certificate_status.name == "GOOD"

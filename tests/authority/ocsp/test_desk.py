@@ -267,6 +267,7 @@ def test_a_responder_that_ends_with_its_authority_is_not_made_anew_each_day(answ
     assert not appoint(answering.workspace, OCA, "ocsp", anew=False).made
 
 
+@pytest.mark.requirement("R-LEA-5")
 @pytest.mark.parametrize(
     ("authority", "token", "code"),
     [
@@ -285,6 +286,7 @@ def test_who_is_not_appointed(answering: House, authority: str, token: str, code
     assert answering.workspace.store.audit_size() == before
 
 
+@pytest.mark.requirement("R-LEA-5")
 def test_another_name_of_a_token_that_issues_is_seen_through(answering: House) -> None:
     settings = answering.home / "smki.toml"
     settings.write_text(

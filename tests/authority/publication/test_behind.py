@@ -29,6 +29,7 @@ def put_back(drill: Drill, old: Path) -> None:
     (drill.house.home / "smki.db").chmod(0o600)
 
 
+@pytest.mark.requirement("R-DIS-2")
 @pytest.mark.parametrize("gone", ["audit/checkpoint", "manifest", None])
 def test_an_old_database_that_was_put_back_makes_no_list(drill: Drill, tmp_path: Path, gone: str | None) -> None:
     """It would tell the world, under a higher number, that a stolen key is good again."""
@@ -49,6 +50,7 @@ def test_an_old_database_that_was_put_back_makes_no_list(drill: Drill, tmp_path:
     assert drill.house.workspace.store.audit_size() == size, "no number was set aside"
 
 
+@pytest.mark.requirement("R-DIS-2")
 def test_a_published_checkpoint_never_goes_back(drill: Drill, monkeypatch: pytest.MonkeyPatch) -> None:
     """One signs, another signs a longer log and publishes it, then the first comes to publish."""
     workspace = drill.house.workspace

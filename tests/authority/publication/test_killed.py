@@ -146,6 +146,7 @@ def on_postgresql(home: Path, url: str) -> Path:
     return home
 
 
+@pytest.mark.requirement("R-DIS-4")
 @pytest.mark.slow(35)
 def test_fifty_kills_tear_nothing(complete: Path, tmp_path: Path, prefork: Prefork, open_house: Open) -> None:
     house = open_house(copy_of(complete, tmp_path / "authority"))
@@ -165,6 +166,7 @@ def test_kills_on_postgresql_tear_nothing(server: Server, tmp_path: Path, prefor
     account(house, watcher)
 
 
+@pytest.mark.requirement("R-DIS-4")
 @pytest.mark.postgresql
 def test_two_publishers_give_no_number_twice(
     server: Server, tmp_path: Path, prefork: Prefork, open_house: Open

@@ -84,6 +84,7 @@ def desk(complete: Path, tmp_path: Path) -> Iterator[Desk]:
 # When
 
 
+@pytest.mark.requirement("R-REV-3")
 def test_every_authority_gets_its_list_and_is_left_alone_until_the_next_is_due(desk: Desk) -> None:
     run = desk.publish(*(one.name for one in desk.house.workspace.store.authorities()))
     assert run.faults == ()
@@ -98,6 +99,7 @@ def test_every_authority_gets_its_list_and_is_left_alone_until_the_next_is_due(d
     assert desk.made().number == 2
 
 
+@pytest.mark.requirement("R-REV-3")
 def test_a_revocation_is_on_a_list_at_the_next_look(desk: Desk) -> None:
     desk.made()
     desk.now += timedelta(minutes=5)
@@ -155,6 +157,7 @@ def test_a_token_that_is_away_is_told_and_stops_nobody_else(desk: Desk) -> None:
 # Numbers and clock
 
 
+@pytest.mark.requirement("R-TIM-3")
 def test_no_list_is_made_before_the_one_it_follows(desk: Desk) -> None:
     desk.made()
     before = desk.file().read_bytes()
@@ -180,6 +183,7 @@ def test_a_number_set_aside_by_a_run_that_died_is_spent(desk: Desk) -> None:
     assert [one.number for one in held(workspace, named(workspace, NAME))] == [3]
 
 
+@pytest.mark.requirement("R-DIS-2")
 def test_a_store_put_back_to_an_earlier_day_gives_no_number_again(desk: Desk, tmp_path: Path) -> None:
     desk.made()
     desk.house.workspace.close()
@@ -318,6 +322,7 @@ def test_a_complete_and_a_delta_are_never_of_one_moment(desk: Desk) -> None:
 # The policy
 
 
+@pytest.mark.requirement("R-REV-3")
 def test_every_revocation_is_to_be_out_within_the_hour(desk: Desk) -> None:
     """Also of an issuing authority, on its root's list."""
     standings = schedule(desk.house.workspace)
@@ -325,6 +330,7 @@ def test_every_revocation_is_to_be_out_within_the_hour(desk: Desk) -> None:
     assert {one.rule.within for one in standings} == {HOUR}
 
 
+@pytest.mark.requirement("R-LAY-4")
 @pytest.mark.parametrize(
     ("old", "new"),
     [

@@ -93,6 +93,7 @@ def changed(**changes: object) -> str:
     return json.dumps({**json.loads(MANIFEST.text()), **changes}, indent=1, sort_keys=True) + "\n"
 
 
+@pytest.mark.requirement("R-VER-4")
 @pytest.mark.parametrize(
     "text",
     [

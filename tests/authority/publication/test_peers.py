@@ -226,6 +226,7 @@ def authority_revoked(publisher: Publisher, leaf: Leaf) -> None:
     revoke_serials(publisher.house, leaf.names[1], serial_of(leaf.issuing), reason=Reason.CA_COMPROMISE)
 
 
+@pytest.mark.requirement("R-REV-8")
 @pytest.mark.parametrize("narrow", [False, True], ids=["all", "with distribution points"])
 @each_hierarchy
 def test_all_agree_on_good_and_revoked(publisher: Publisher, hierarchy: str, narrow: bool, tmp_path: Path) -> None:
@@ -272,6 +273,7 @@ def test_gnutls_verifies_every_list(publisher: Publisher, hierarchy: str, tmp_pa
         assert not gnutls(broken, issuer, tmp_path)
 
 
+@pytest.mark.requirement("R-TIM-4")
 @each_hierarchy
 def test_a_list_that_ended_vouches_for_nobody(publisher: Publisher, hierarchy: str) -> None:
     leaf = read_leaves(publisher.house, publisher.house.home / "leaves.json")[hierarchy]

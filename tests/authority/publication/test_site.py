@@ -107,6 +107,7 @@ def test_bundles_hold_who_is_in_force(publisher: House) -> None:
     assert {line.partition(":")[0] for line in faults_of(publisher)} == {"list.lapsed"}
 
 
+@pytest.mark.requirement("R-DIS-3")
 def test_links_between_roots_are_published_and_believed(publisher: House) -> None:
     publisher.hold(publisher.write("next.toml", "3", name="dca-root-2", subject="DB", succeeds="dca-root"))
     folder = folder_of(publisher)

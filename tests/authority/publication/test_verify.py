@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import HealthCheck, given, settings
@@ -63,6 +64,7 @@ def test_lists_that_lapsed_are_told(mirror: Path, issued: Path) -> None:
     assert codes(judged(mirror, issued, NOW - timedelta(minutes=1))) == {"list.lapsed"}
 
 
+@pytest.mark.requirement("R-DIS-1")
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(data=st.data())
 def test_no_octet_of_any_file_can_change(mirror: Path, issued: Path, data: st.DataObject) -> None:
@@ -80,6 +82,7 @@ def test_no_octet_of_any_file_can_change(mirror: Path, issued: Path, data: st.Da
         path.write_bytes(kept)
 
 
+@pytest.mark.requirement("R-DIS-1")
 def test_what_is_missing_added_or_no_plain_file_is_told(mirror: Path, issued: Path, tmp_path: Path) -> None:
     (mirror / "ca" / "oca-root.pem").unlink()
     assert codes(judged(mirror, issued)) == {"file.missing"}

@@ -100,6 +100,7 @@ def test_it_cries_before_a_list_lapses_whose_token_is_away(watched: Watched) -> 
     assert ("crl.lapsed", ROOT) in watched.look(timedelta(days=21))
 
 
+@pytest.mark.requirement("R-TIM-3")
 def test_a_clock_that_went_back_stops_a_list_and_is_told(watched: Watched) -> None:
     watched.look()
     watched.now -= timedelta(hours=1)
@@ -147,6 +148,7 @@ def _until(path: Path, event: str, authority: str | None, count: int) -> list[di
     raise AssertionError(path.read_text())
 
 
+@pytest.mark.requirement("R-REV-3")
 def test_the_service_publishes_within_seconds_survives_kills_and_ends_cleanly(complete: Path, tmp_path: Path) -> None:
     home = copy_of(complete, tmp_path / "authority")
     house = opened(home, lambda: datetime.now(UTC))

@@ -26,6 +26,7 @@ def take_away(world: World, hierarchy: str) -> None:
     assert len(world.revoke(authority, reason=Reason.CA_COMPROMISE)) == 1
 
 
+@pytest.mark.requirement("R-REV-5")
 def test_no_officer_speaks_and_no_bundle_is_signed(world: World) -> None:
     record, officer = world.organisation(), world.officer("Ann Ash")
 

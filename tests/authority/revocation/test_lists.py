@@ -74,6 +74,7 @@ def test_many_questions_are_answered_as_few_are(user: House) -> None:
         assert not any(one.entry(serial + 1) for serial in (*others, nested, 7, SERIAL))
 
 
+@pytest.mark.requirement("R-REV-6")
 def test_numbers_and_time_only_go_forward(user: House) -> None:
     second = made_list(SERIAL, number=2)
     assert take_in(user.workspace, second).is_new
@@ -118,6 +119,7 @@ def test_a_list_covers_what_it_is_about(user: House) -> None:
     assert code_of(lambda: take_in(user.workspace, indirect)) == "path.crl-scope"
 
 
+@pytest.mark.requirement("R-TIM-4")
 def test_a_list_in_the_past_or_to_come_says_nothing_good(user: House) -> None:
     take_in(user.workspace, made_list())
     for moment in (NOW + 2 * DAY, NOW - 2 * DAY):
@@ -130,6 +132,7 @@ def test_a_list_older_than_the_policy_likes_says_nothing_good(user: House) -> No
     assert word(user) is Word.UNKNOWN
 
 
+@pytest.mark.requirement("R-REV-6")
 def test_nobody_else_makes_a_list(user: House) -> None:
     stranger = make("issuing-oca", make("root-oca", None))
     for octets in (made_list(SERIAL, signer=stranger), made_list(SERIAL, signer=make("root-oca", None))):

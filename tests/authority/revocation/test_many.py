@@ -43,6 +43,7 @@ def found(house: House, serials: list[Serial]) -> None:
     assert not verify_log(store).faults
 
 
+@pytest.mark.requirement("R-REV-2")
 @pytest.mark.parametrize("seed", [1, 2])
 def test_whatever_happens_a_revoked_one_never_comes_back(world: World, seed: int) -> None:
     allow_devices(world.desk.house)

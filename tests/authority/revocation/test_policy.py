@@ -29,6 +29,7 @@ def test_the_shipped_file_is_inside_the_limits() -> None:
     assert Reason.PRIVILEGE_WITHDRAWN not in policy.reasons[Requester.SUBSCRIBER]
 
 
+@pytest.mark.requirement("R-LAY-4")
 @pytest.mark.parametrize(
     ("old", "new", "code"),
     [

@@ -28,6 +28,7 @@ from tests.house import NOW, OFFICERS
 HOUR = timedelta(hours=1)
 
 
+@pytest.mark.requirement("R-REV-4")
 def test_a_revocation_is_on_record_and_in_the_log_with_its_reason(world: World) -> None:
     record = world.organisation()
     world.at(NOW + 2 * HOUR)
@@ -62,6 +63,7 @@ def test_revoking_twice_is_told_and_changes_nothing(world: World) -> None:
     assert len(entries(world, "certificate.revoked")) == len(entries(world, "revocation.asked")) == 1
 
 
+@pytest.mark.requirement("R-REV-2")
 def test_nothing_comes_back(world: World) -> None:
     record = world.organisation()
     world.revoke(record)
@@ -75,6 +77,7 @@ def test_nothing_comes_back(world: World) -> None:
 # Who may ask
 
 
+@pytest.mark.requirement("R-REV-4")
 def test_whoever_asks_is_on_record_or_not_heard(world: World) -> None:
     record, device_officer = world.organisation(), "mallory"
     assert code_of(lambda: world.revoke(record, requested_by=device_officer)) == "revoke.requester"
@@ -85,6 +88,7 @@ def test_whoever_asks_is_on_record_or_not_heard(world: World) -> None:
     assert status_of(world, record.serial) is Status.IN_USE
 
 
+@pytest.mark.requirement("R-REV-4")
 def test_an_officer_of_the_subscriber_asks_for_the_reasons_that_are_its_own(world: World) -> None:
     record = world.organisation()
     world.officer("Ann Ash")
@@ -95,6 +99,7 @@ def test_an_officer_of_the_subscriber_asks_for_the_reasons_that_are_its_own(worl
     assert len(world.revoke(record, requested_by="Ann Ash")) == 1
 
 
+@pytest.mark.requirement("R-LEA-7")
 def test_one_officer_does_not_ask_for_two_organisations(world: World) -> None:
     ours, theirs = world.organisation(), world.device()
     world.officer("Ann Ash")
@@ -140,6 +145,7 @@ def test_what_is_not_known_or_not_revocable_stops_all_of_it(world: World) -> Non
     assert status_of(world, device.serial) is Status.REVOKED
 
 
+@pytest.mark.requirement("R-REV-5")
 def test_a_root_is_never_revoked(world: World) -> None:
     root = next(one for one in world.workspace.store.authorities() if one.tier == "root")
     serial = root.serial
@@ -194,6 +200,7 @@ def test_a_burnt_number_can_be_revoked_once(world: World) -> None:
 # The second officer
 
 
+@pytest.mark.requirement("R-SPC-5")
 def test_what_reaches_every_home_waits_for_a_second_officer(world: World) -> None:
     csr = organisation_csr(RemotePartyRole.ACCESS_CONTROL_BROKER, BROKER)
     order = world.desk.order(Kind.ORGANISATION, BROKERS)
@@ -214,6 +221,7 @@ def test_what_reaches_every_home_waits_for_a_second_officer(world: World) -> Non
     assert world.workspace.store.revocations.ground(done.ground)["granted"]
 
 
+@pytest.mark.requirement("R-REV-5")
 def test_an_authority_waits_for_a_second_officer_and_takes_all_below_it_away(world: World) -> None:
     record, authority = world.organisation(), world.authority("organisation")
     assert code_of(lambda: world.revoke(authority, reason=Reason.CA_COMPROMISE)) == "approve.needed"

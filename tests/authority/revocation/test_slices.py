@@ -56,6 +56,7 @@ def test_a_profile_file_makes_no_root_and_no_authority_of_less(world: World) -> 
     assert world.plan(issuing).held_for == ("1 of kind issuing",)
 
 
+@pytest.mark.requirement("R-SPC-6")
 def test_one_person_is_not_two_by_another_name(world: World) -> None:
     world.policy("approve_above = 10\n", "approve_above = 0\n")
     record = world.organisation()

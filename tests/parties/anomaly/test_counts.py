@@ -57,6 +57,7 @@ def test_a_window_counts_what_a_list_of_all_would(stream: list[Given], asked: li
             assert Counts.load(counts.rows()).window(scope).at(counts.second(now)) == counted(scope, stream, now)
 
 
+@pytest.mark.requirement("R-ANO-5")
 @settings(max_examples=50)
 @given(streams(30), st.lists(st.integers(0, 2), min_size=60, max_size=60), st.lists(scopes(), min_size=1, max_size=3))
 def test_several_that_exchange_what_is_new_count_as_one(
@@ -104,6 +105,7 @@ def test_up_to_an_hour_is_counted_in_seconds_and_more_in_minutes() -> None:
     assert counts.within(Scope(timedelta(hours=2)), AT + timedelta(seconds=7200 + 60)) == 0
 
 
+@pytest.mark.requirement("R-TIM-3")
 def test_a_clock_a_little_behind_counts_with_the_latest_and_one_far_behind_stops() -> None:
     counts = put(Counts(), [(command(100), "admitted"), (command(40), "admitted")])
     assert {row.since for row in counts.rows() if row.level == SECONDS} == {int(AT.timestamp()) + 100}
@@ -142,6 +144,7 @@ def test_what_no_window_reaches_is_let_go() -> None:
     assert all(since >= 91 * 86_400 - KEPT[level] for level, since in left)
 
 
+@pytest.mark.requirement("R-ANO-1")
 def test_roles_are_counted_apart() -> None:
     operator = RemotePartyRole.NETWORK_OPERATOR
     counts = put(Counts(), [(command(), "admitted"), (command(role=operator), "admitted")])

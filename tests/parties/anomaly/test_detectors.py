@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace as changed
@@ -77,6 +78,7 @@ def weeks(per_hour: int, *, user: int = 0, code: int = OFF, days: int = 70, end:
     ]
 
 
+@pytest.mark.requirement("R-ANO-1")
 def test_a_count_lets_its_number_through_and_no_more() -> None:
     found = sent(offs(5), only(COUNT))
     assert names(found) == [[], [], [], ["count"], ["count"]]
@@ -88,6 +90,7 @@ def test_a_count_lets_its_number_through_and_no_more() -> None:
     assert told.as_json()["numbers"] == {"count": 4, "limit": 3, "window": 3600, "since": int(AT.timestamp())}
 
 
+@pytest.mark.requirement("R-ANO-1")
 def test_a_count_is_of_each_user_or_of_all() -> None:
     by_turns = [changed(seen, originator=USERS[place % 2]) for place, seen in enumerate(offs(6))]
     assert not any(sent(by_turns, only(COUNT)))
@@ -193,6 +196,7 @@ def test_a_share_is_of_what_one_user_sends() -> None:
     assert not any(sent([*reads, *offs(20, begin=20)], only(MIX), counts=habit))
 
 
+@pytest.mark.requirement("R-ANO-2")
 def test_a_value_stays_between_two() -> None:
     amounts = [(("amount", -5.0),), (("amount", 5.0),), (("amount", 5.1),), (("amount", -6.0),), (("other", 99.0),)]
     found = sent([command(place, BALANCE, values=values) for place, values in enumerate(amounts)], only(VALUE))
@@ -208,6 +212,7 @@ def test_numbers_are_found_by_their_paths() -> None:
     )
 
 
+@pytest.mark.requirement("R-ANO-2")
 def test_a_value_is_found_whatever_is_done_before_it() -> None:
     rule = replace(VALUE, path="1. Set price")
     assert numbers({"2. Set price": "7"}, frozenset({rule.path})) == (("2. Set price", 7.0),)

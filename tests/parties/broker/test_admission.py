@@ -40,6 +40,7 @@ def test_local_delivery_is_said_and_the_command_is_the_same(world: World, suppli
     assert local.message == again.message
 
 
+@pytest.mark.requirement("R-CTR-4")
 def test_the_same_again_gives_the_same_and_counts_once(world: World, supplier: User) -> None:
     meters = world.devices(3, supplier)
     given = [supplier.arming(7, meter) for meter in meters]
@@ -71,6 +72,7 @@ def test_a_long_series_is_found_again_from_anywhere(world: World, supplier: User
     assert codes(world.submit(stranger)[0]) == ["broker.counter"], "of the other's numbers none counts"
 
 
+@pytest.mark.requirement("R-CTR-4")
 def test_counters_go_on_and_nothing_comes_twice_in_a_run(world: World, supplier: User) -> None:
     meter, other = world.devices(2, supplier)
     done = world.submit(

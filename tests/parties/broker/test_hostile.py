@@ -83,6 +83,7 @@ def test_another_signature_over_the_same_is_no_other_command(world: World, suppl
     assert [(row.admitted, row.held, row.refused) for row in tallies] == [(1, 0, 0)]
 
 
+@pytest.mark.requirement("R-LAY-2")
 def test_a_file_of_line_ends_is_no_large_file_of_requests(world: World, supplier: User) -> None:
     one = supplier.certificate.certificate
     for end in (b"\n", b"\r", b"\r\n"):
@@ -94,6 +95,7 @@ def test_a_file_of_line_ends_is_no_large_file_of_requests(world: World, supplier
         assert told.value.code == "message.count", end
 
 
+@pytest.mark.requirement("R-ROL-2")
 def test_a_forged_certificate_makes_no_name_for_another(world: World, supplier: User) -> None:
     key, real = ec.generate_private_key(ec.SECP256R1()), supplier.certificate.certificate
     builder = x509.CertificateBuilder(
@@ -179,6 +181,7 @@ def test_a_request_is_released_by_the_key_that_signed_it(world: World) -> None:
     assert done.result == "admitted"
 
 
+@pytest.mark.requirement("R-ROL-3")
 def test_what_is_done_at_once_is_not_judged_by_a_later_date_beside_it(world: World, supplier: User) -> None:
     after = world.user(RemotePartyRole.SUPPLIER)
     meter = world.device(supplier)
@@ -203,6 +206,7 @@ def test_what_is_done_at_once_is_not_judged_by_a_later_date_beside_it(world: Wor
     assert refused(world, tariff(6, later, never)) == ["broker.responsible"]
 
 
+@pytest.mark.requirement("R-CRT-3")
 def test_nobody_asks_unsigned_for_what_is_critical_under_another_name(world: World, supplier: User) -> None:
     meter = world.device(supplier)
     balance = "d920000005000103007000001" + "30a00ff01010580000000"
@@ -277,6 +281,7 @@ def replace_signature(octets: bytes) -> bytes:
     return octets[:-1] + bytes((octets[-1] ^ 1,))
 
 
+@pytest.mark.requirement("R-NTK-4")
 @pytest.mark.parametrize("users", [(), ("ES",), ("IS", "ES")])
 def test_no_file_lets_a_consent_stand_for_a_registration(
     world: World, supplier: User, users: tuple[str, ...]

@@ -139,6 +139,7 @@ def opening(message: Message, words: Vocabulary) -> dict[str, str]:
     return open_message(message, checks, ring, SUPPLIER, words).values
 
 
+@pytest.mark.requirement("R-NTK-3")
 def test_encrypted_parts_open_for_whom_they_are_and_only_when_proven(house: House) -> None:
     words = vocabulary(house.workspace)
     whole = response(SUPPLIER_KEY, mac_by=METER_KEY)
@@ -160,6 +161,7 @@ def test_encrypted_parts_open_for_whom_they_are_and_only_when_proven(house: Hous
             open_message(message, checks, ring, SUPPLIER, words)
 
 
+@pytest.mark.requirement("R-NTK-6", "R-CTR-6")
 def test_tokens_have_numbers_that_are_used_once(house: House) -> None:
     workspace = house.workspace
     ten = (10, ValueClass.POUNDS)

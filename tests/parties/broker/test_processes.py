@@ -35,6 +35,7 @@ def admitted(house: House) -> int:
     return int(str(rows(house, "SELECT COALESCE(SUM(admitted), 0) FROM tally WHERE level = 0")[0][0]))
 
 
+@pytest.mark.requirement("R-ANO-5")
 @pytest.mark.slow(4)
 def test_brokers_together_let_no_more_through_than_one(
     tmp_path: Path, store_url: str | None, prefork: Prefork
@@ -67,6 +68,7 @@ def test_brokers_together_let_no_more_through_than_one(
     house.workspace.close()
 
 
+@pytest.mark.requirement("R-CTR-4")
 @pytest.mark.slow(12)
 def test_killed_anywhere_each_command_is_admitted_once_and_lost_never(
     tmp_path: Path, store_url: str | None, prefork: Prefork

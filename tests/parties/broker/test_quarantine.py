@@ -85,6 +85,7 @@ def code_of(work: Callable[[], object]) -> str:
 # The way
 
 
+@pytest.mark.requirement("R-ANO-4")
 def test_two_words_of_two_sides_let_it_go_once(world: World, supplier: User, ann: Officer) -> None:
     workspace = world.house.workspace
     held = hold(world, supplier, 3)
@@ -147,6 +148,7 @@ def test_the_same_word_again_changes_nothing(world: World, supplier: User, ann: 
     assert hand_out(world) == [], "and counts once"
 
 
+@pytest.mark.requirement("R-ANO-4")
 def test_one_of_either_side_rejects_for_good(world: World, supplier: User, ann: Officer) -> None:
     workspace = world.house.workspace
     held = hold(world, supplier, 2)
@@ -210,6 +212,7 @@ def _register(world: World, user: User, status: Status = Status.IN_USE) -> None:
         tx.store_certificates([record])
 
 
+@pytest.mark.requirement("R-LEA-7")
 def test_only_officers_of_those_it_is_from_or_on_the_roll(world: World, supplier: User, ann: Officer) -> None:
     workspace = world.house.workspace
     other = world.user(RemotePartyRole.SUPPLIER)
@@ -247,6 +250,7 @@ def test_who_is_an_officer_no_more_releases_nothing(world: World, supplier: User
     assert [one.result for one in hand_out(world)] == ["admitted"]
 
 
+@pytest.mark.requirement("R-SPC-6")
 def test_one_person_is_not_two(world: World, supplier: User) -> None:
     workspace = world.house.workspace
     owner = organisation(workspace, supplier.role, supplier.entity)
@@ -307,6 +311,7 @@ def test_a_word_expires(world: World, supplier: User, ann: Officer) -> None:
     assert [one.result for one in hand_out(world)] == ["admitted"]
 
 
+@pytest.mark.requirement("R-VER-4")
 def test_texts_of_another_form_are_not_signed_and_not_read(world: World, supplier: User, ann: Officer) -> None:
     workspace = world.house.workspace
     (held,) = hold(world, supplier)
@@ -398,6 +403,7 @@ def test_one_name_written_twice_is_one_person(world: World, supplier: User) -> N
 # At release every other rule is asked again
 
 
+@pytest.mark.requirement("R-ANO-4")
 def test_what_changed_since_is_seen_at_release(world: World, supplier: User, ann: Officer) -> None:
     workspace = world.house.workspace
     withdrawn, overtaken, fine = held = hold(world, supplier, 3)
@@ -436,6 +442,7 @@ def test_the_signing_key_s_revocation_is_seen_at_release(world: World, supplier:
     assert state(world, held[0]) == "waiting"
 
 
+@pytest.mark.requirement("R-SPC-7")
 def test_a_forged_state_in_the_store_releases_nothing(world: World, supplier: User) -> None:
     """Words are believed for their signatures: not because a row says released, or names an officer."""
     workspace = world.house.workspace
@@ -486,6 +493,7 @@ def endless(world: World, supplier: User, ann: Officer) -> tuple[World, User, Of
     return world, supplier, ann
 
 
+@pytest.mark.requirement("R-ANO-4")
 @pytest.mark.slow(8)
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @drawn(_STEPS)

@@ -64,6 +64,7 @@ def test_the_broker_speaks_for_whom_the_device_does_not_know(world: World, suppl
     assert {key[0]: one.counter for key, one in record.items()} == {BROKER.octets: 1, supplier.entity.octets: 501}
 
 
+@pytest.mark.requirement("R-NTK-4")
 def test_an_other_user_needs_a_consent_and_its_key(world: World, supplier: User) -> None:
     other = world.user(RemotePartyRole.OTHER)
     meter, second = world.device(supplier, point=POINT), world.device(supplier)
@@ -99,6 +100,7 @@ def test_what_is_encrypted_is_asked_with_the_user_s_certificate(world: World, su
         assert world.holds_for_device(done.message)
 
 
+@pytest.mark.requirement("R-CRT-3")
 def test_a_critical_command_is_not_made_of_a_request(world: World, supplier: User) -> None:
     (done,) = world.ask(supplier.asking([asked(world.device(supplier), 5, "ECS44")]))
     assert codes(done) == ["broker.protection"]
@@ -120,6 +122,7 @@ def test_each_line_is_judged_for_itself(world: World, supplier: User) -> None:
     assert [codes(one) for one in done[1:]] == [["broker.form"]] * 6
 
 
+@pytest.mark.requirement("R-ROL-6")
 def test_a_file_is_its_signer_s_own(world: World, supplier: User) -> None:
     other = world.user(RemotePartyRole.SUPPLIER)
     with pytest.raises(Refused, match=r"broker\.signer"):

@@ -48,6 +48,7 @@ def test_only_commands_without_a_mac_are_taken(world: World, supplier: User) -> 
     assert "broker.kind" in refused(world, Given("response", response.encode()))
 
 
+@pytest.mark.requirement("R-LAY-1", "R-VER-1")
 def test_nobody_s_command_is_nobody_s(world: World, supplier: User) -> None:
     meter = world.device(supplier)
     bare = arming(5, target=meter, originator=supplier.entity)
@@ -59,6 +60,7 @@ def test_nobody_s_command_is_nobody_s(world: World, supplier: User) -> None:
     assert refused(world, unknown) == ["broker.use-case"]
 
 
+@pytest.mark.requirement("R-CRT-3")
 def test_a_switch_is_not_opened_under_another_name(world: World, supplier: User) -> None:
     meter = world.device(supplier)
     opening = arming(6, code=ECS43, target=meter, originator=supplier.entity)
@@ -70,6 +72,7 @@ def test_a_switch_is_not_opened_under_another_name(world: World, supplier: User)
     assert "broker.payload" in refused(world, supplier.signed(junk))
 
 
+@pytest.mark.requirement("R-VER-3")
 def test_a_mode_belongs_to_its_code(world: World, supplier: User) -> None:
     cell = Cell(role=RemotePartyRole.SUPPLIER, key_usage=DIGITAL_SIGNATURE, cell_usage=CellUsage.MANAGEMENT)
     control = Control(
@@ -101,6 +104,7 @@ def test_a_cached_payload_is_read_again_for_its_counter(world: World, supplier: 
 # Who says it
 
 
+@pytest.mark.requirement("R-ROL-2")
 def test_a_stranger_is_not_believed(world: World, supplier: User) -> None:
     meter = world.device(supplier)
     stranger = world.user(RemotePartyRole.SUPPLIER)
@@ -116,11 +120,13 @@ def test_a_certificate_must_be_valid_and_of_an_authority(world: World, supplier:
     assert refused(world, late.arming(5, meter)) == ["broker.expired"]
 
 
+@pytest.mark.requirement("R-ROL-1")
 def test_a_role_sends_what_is_its_own(world: World, supplier: User, operator: User) -> None:
     meter = world.device(supplier, operator)
     assert "broker.role" in refused(world, operator.arming(5, meter))
 
 
+@pytest.mark.requirement("R-ROL-6")
 def test_nobody_but_the_broker_speaks_for_others(world: World, supplier: User) -> None:
     meter = world.device(supplier)
     plain = arming(5, target=meter, originator=supplier.entity)
@@ -128,10 +134,12 @@ def test_nobody_but_the_broker_speaks_for_others(world: World, supplier: User) -
     assert "broker.supplementary" in refused(world, supplier.signed(named))
 
 
+@pytest.mark.requirement("R-CTR-5")
 def test_counters_are_not_used_up(world: World, supplier: User) -> None:
     assert "broker.counter-range" in refused(world, supplier.arming((1 << 64) - 1, world.device(supplier)))
 
 
+@pytest.mark.requirement("R-LEA-4")
 def test_the_broker_signs_only_where_a_device_knows_nobody_else(world: World, supplier: User) -> None:
     broker = world.broker_signs
     assert "broker.own" in refused(world, broker.arming(5, world.device(supplier)))
@@ -140,6 +148,7 @@ def test_the_broker_signs_only_where_a_device_knows_nobody_else(world: World, su
 # Where it goes
 
 
+@pytest.mark.requirement("R-ROL-4")
 def test_a_target_is_in_the_inventory_and_of_the_right_kind(world: World, supplier: User) -> None:
     absent = EntityId.parse("00-DB-12-99-99-99-99-99")
     assert refused(world, supplier.arming(5, absent)) == ["broker.device-key", "broker.target"]
@@ -149,6 +158,7 @@ def test_a_target_is_in_the_inventory_and_of_the_right_kind(world: World, suppli
     assert "broker.target" in refused(world, supplier.arming(5, group))
 
 
+@pytest.mark.requirement("R-ROL-4")
 @pytest.mark.parametrize("status", [one for one in DeviceStatus if not one.is_installed] + [DeviceStatus.SUSPENDED])
 def test_a_state_allows_what_the_policy_says(world: World, supplier: User, status: DeviceStatus) -> None:
     assert refused(world, supplier.arming(5, world.device(supplier, status=status))) == ["broker.device-state"]
@@ -162,6 +172,7 @@ def test_a_device_has_one_key(world: World, supplier: User) -> None:
 # Whose it is
 
 
+@pytest.mark.requirement("R-ROL-3")
 def test_only_who_is_registered_commands_a_device(world: World, supplier: User) -> None:
     other = world.user(RemotePartyRole.SUPPLIER)
     meter = world.device(supplier)
@@ -178,6 +189,7 @@ def _register(world: World, meter: EntityId, *rows: tuple[datetime, User]) -> No
         tx.put_registrations([(place, Registered(user.entity, None, since)) for since, user in rows])
 
 
+@pytest.mark.requirement("R-ROL-3")
 def test_the_one_who_was_registered_is_no_more(world: World, supplier: User) -> None:
     other = world.user(RemotePartyRole.SUPPLIER)
     meter = world.device(supplier)
@@ -201,6 +213,7 @@ def _activation(counter: int, at: str | None) -> bytes:
     return b"\x30" + bytes((len(inner),)) + inner
 
 
+@pytest.mark.requirement("R-ROL-3")
 def test_what_counts_is_who_is_registered_when_it_takes_effect(world: World, supplier: User) -> None:
     other = world.user(RemotePartyRole.SUPPLIER)
     meter = world.device(supplier)
@@ -259,6 +272,7 @@ def test_a_certificate_that_is_not_in_use_admits_nothing(
     assert refused(world, supplier.arming(5, meter)) == [code]
 
 
+@pytest.mark.requirement("R-REV-1")
 def test_a_revocation_in_the_middle_of_a_run_stops_the_rest_of_it(world: World, supplier: User) -> None:
     meters = world.devices(2, supplier)
     given = iter([supplier.arming(number, meter) for number, meter in enumerate(meters, 1)])
@@ -273,6 +287,7 @@ def test_a_revocation_in_the_middle_of_a_run_stops_the_rest_of_it(world: World, 
     assert (done[0].result, codes(done[-1])) == ("admitted", ["broker.revoked"])
 
 
+@pytest.mark.requirement("R-ROL-2")
 def test_a_certificate_of_an_authority_that_nobody_believes_admits_nothing(
     world: World, supplier: User, tmp_path: Path
 ) -> None:
@@ -289,6 +304,7 @@ def test_a_certificate_of_an_authority_that_nobody_believes_admits_nothing(
 # Whose right is a consent, and what the broker signs
 
 
+@pytest.mark.requirement("R-NTK-4")
 def test_a_load_controller_needs_a_consent(world: World, supplier: User) -> None:
     controller = world.user(RemotePartyRole.LOAD_CONTROLLER)
     meter = world.device(supplier, kind=DeviceType.SAPC)
@@ -311,6 +327,7 @@ def _facts(
     return rules.Facts(NOW, place, holders=holders)
 
 
+@pytest.mark.requirement("R-LEA-4")
 @pytest.mark.parametrize(
     ("code", "holders", "for_user", "may"),
     [
@@ -342,6 +359,7 @@ def test_the_broker_signs_handovers_and_joins_of_devices_that_know_no_supplier(
 # What a person has decided
 
 
+@pytest.mark.requirement("R-ANO-1")
 def test_what_is_held_waits_and_what_was_decided_holds(world: World, supplier: User) -> None:
     world.limits = Limits(own={supplier.entity: (Limit("mine", frozenset({0x0051}), 2, timedelta(hours=1)),)})
     meters = world.devices(5, supplier)

@@ -16,6 +16,7 @@ COUNT, METERS = 10_000, 100
 AGAIN = timedelta(minutes=5)
 
 
+@pytest.mark.requirement("R-ANO-6")
 @pytest.mark.slow(12)
 def test_ten_thousand_disconnections_by_a_stolen_key_do_not_reach_the_meters(world: World, supplier: User) -> None:
     """The supplier's own meters, a key in use: a few pass, the others wait in one pattern, and a person is told."""

@@ -100,6 +100,7 @@ def _submit(world: World, user: User, number: int) -> list[Outcome]:
     return run(desk, lambda desk: desk.submit(sent))
 
 
+@pytest.mark.requirement("R-ANO-3")
 def test_who_may_sign_what(workspace: Workspace, supplier: User, ann: Officer, world: World) -> None:
     other = world.user(RemotePartyRole.SUPPLIER)
     neighbour = officer_of(workspace, organisation(workspace, other.role, other.entity), "Neil Orr")
@@ -127,6 +128,7 @@ def test_files_of_one_set_say_the_same(workspace: Workspace, supplier: User, ann
     assert code_of(lambda: put(workspace, over, ann)) == "thresholds.over"
 
 
+@pytest.mark.requirement("R-ANO-3")
 def test_an_older_file_does_not_come_back(workspace: Workspace, supplier: User, ann: Officer) -> None:
     put(workspace, text(supplier.entity, 7, limit(count=5)), ann)
     for serial in (1, 7):
@@ -135,6 +137,7 @@ def test_an_older_file_does_not_come_back(workspace: Workspace, supplier: User, 
     put(workspace, text(supplier.entity, 8, limit(count=4), until=NOW + timedelta(days=91)), ann)
 
 
+@pytest.mark.requirement("R-ANO-3")
 @pytest.mark.parametrize(
     ("after", "looser"),
     [
@@ -172,6 +175,7 @@ def test_ending_earlier_is_holding_less(workspace: Workspace, supplier: User, an
     assert "ends" in reason
 
 
+@pytest.mark.requirement("R-ANO-3")
 def test_the_broker_s_own_are_the_roll_s(world: World, workspace: Workspace, supplier: User) -> None:
     in_force = InForce(workspace)
     before = in_force()
@@ -217,6 +221,7 @@ def test_a_campaign_lifts_a_habit_for_a_while(world: World, workspace: Workspace
     assert not any(item.originator == supplier.entity for item in in_force().campaigns)
 
 
+@pytest.mark.requirement("R-ANO-2")
 def test_a_value_limit_is_asked_of_payloads(world: World, workspace: Workspace, supplier: User) -> None:
     ann = officer_of(workspace, organisation(workspace, supplier.role, supplier.entity))
     path = "1. Execute Supply state script table (Script table): execute"
@@ -309,6 +314,7 @@ def _ends(workspace: Workspace, supplier: User) -> list[int]:
     return sorted(one.count for one in InForce(workspace)().own.get(supplier.entity, ()))
 
 
+@pytest.mark.requirement("R-SPC-7")
 def test_what_was_written_into_the_store_by_hand_loosens_nothing(
     workspace: Workspace, supplier: User, ann: Officer
 ) -> None:

@@ -57,6 +57,7 @@ def came_out(item: dict[str, Any], outcome: Outcome) -> bool:
 
 
 # Takes a few seconds: the set numbers many commands alike, and each of those needs a run of its own.
+@pytest.mark.requirement("R-VER-5")
 @pytest.mark.slow(6)
 def test_the_reference_test_data_set_passes_or_is_refused_for_its_reason(tmp_path: Path) -> None:
     vectors = read_json("gbcs", "rtds.json")["vectors"]

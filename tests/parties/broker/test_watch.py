@@ -32,6 +32,7 @@ from tests.parties.broker.world import User, World
 AGAIN = timedelta(minutes=5)
 
 
+@pytest.mark.requirement("R-ANO-6")
 def test_it_tells_what_is_new_what_grows_and_what_nobody_knows(world: World, supplier: User) -> None:
     workspace, alarm = world.house.workspace, Alarm(AGAIN)
     put_roll(workspace)

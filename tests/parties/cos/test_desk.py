@@ -64,6 +64,7 @@ def test_what_is_signed_is_what_was_asked(party: Party) -> None:
     }
 
 
+@pytest.mark.requirement("R-AUD-6")
 def test_each_signature_is_on_record_with_its_request(party: Party) -> None:
     request = south.request(home())
     judgement = party.judge(request)
@@ -116,6 +117,7 @@ def test_an_old_request_does_not_bring_a_home_back(party: Party) -> None:
     assert set(codes(done)) == {"cos.not-registered", "cos.superseded"}
 
 
+@pytest.mark.requirement("R-REP-2")
 def test_a_good_suppliers_request_for_anothers_home_gets_nothing(party: Party) -> None:
     """Everything about it is right but that the home is not its own."""
     (done,) = party.run(north.request(home()))
@@ -124,6 +126,7 @@ def test_a_good_suppliers_request_for_anothers_home_gets_nothing(party: Party) -
     assert not list(party.workspace.store.orders.find())
 
 
+@pytest.mark.requirement("R-REP-3")
 def test_mixed_organisations_get_nothing(party: Party) -> None:
     mixed = (south.trio[0], north.trio[1], south.trio[2])
     (done,) = party.run(south.request(home(), trio=mixed))

@@ -28,6 +28,7 @@ DAY = timedelta(days=1)
 LATER = NOW + 10 * DAY
 
 
+@pytest.mark.requirement("R-ANO-1")
 @pytest.mark.parametrize(
     ("old", "reason"),
     [
@@ -78,6 +79,7 @@ def test_what_an_officer_refused_is_not_signed(party: Party) -> None:
     assert (done.result, *codes(done)) == ("refused", "approve.refused")
 
 
+@pytest.mark.requirement("R-LAY-4")
 @pytest.mark.parametrize(
     ("old", "new"),
     [

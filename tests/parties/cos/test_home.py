@@ -4,6 +4,8 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from smki.device.cells import Cell, CellName
 from smki.device.credentials import advance
 from smki.device.modes import SUPPLIER_CELLS
@@ -39,6 +41,7 @@ def holders(desk: Desk) -> list[object]:
     return [desk.state.cells[name].entity for name in SUPPLIER_CELLS]
 
 
+@pytest.mark.requirement("R-REP-1")
 def test_the_meter_has_the_new_supplier_in_all_its_cells(party: Party) -> None:
     desk = meter_that_knows(party)
     assert meter(0) == METER

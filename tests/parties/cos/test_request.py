@@ -79,6 +79,7 @@ def test_a_cancellation_too() -> None:
     assert (asked.request, asked.references) == (b"\7" * 32, frozenset({"a", "b"}))
 
 
+@pytest.mark.requirement("R-LAY-3")
 @settings(deadline=None, max_examples=300)
 @given(st.binary(max_size=300))
 def test_no_octets_do_more_than_be_refused(octets: bytes) -> None:
@@ -157,6 +158,7 @@ def test_a_line_that_is_none_is_told_and_others_go_on(code: str, written: Any) -
     assert isinstance(good, Home)
 
 
+@pytest.mark.requirement("R-LAY-2")
 def test_what_is_too_much_is_refused_before_it_is_parsed() -> None:
     began = time.monotonic()
     with pytest.raises(InvalidInput, match=r"cos\.size"):

@@ -97,6 +97,7 @@ def _forged() -> Any:
     return certified(bytes(octets), "forged")
 
 
+@pytest.mark.requirement("R-REP-2")
 @pytest.mark.parametrize(("code", "make"), SIGNERS, ids=[code for code, _ in SIGNERS])
 def test_who_is_not_the_supplier_is_not_heard(party: Party, code: str, make: Callable[[], bytes]) -> None:
     judgement = party.judge(make())
@@ -178,6 +179,7 @@ REGISTRATIONS = [
 ]
 
 
+@pytest.mark.requirement("R-REP-2")
 @pytest.mark.parametrize("case", REGISTRATIONS)
 def test_registration_decides(party: Party, case: Case) -> None:
     party.put(device(7))
@@ -198,6 +200,7 @@ def test_a_change_happens_neither_in_the_past_nor_in_a_year(party: Party) -> Non
     assert not verdict.faults
 
 
+@pytest.mark.requirement("R-TIM-2")
 def test_certificates_are_valid_when_it_happens(party: Party) -> None:
     short = tuple(der(south.certificate(use, days=11)) for use in (DS, KA, TOP_UP))
     (good,) = party.verdicts(south.request(home(at=NOW + 10 * DAY), trio=short))

@@ -47,6 +47,7 @@ def _change(party: Party, counter: int = 900) -> Message:
     return update.command(COS, meter(0))
 
 
+@pytest.mark.requirement("R-LEA-2")
 def test_message_sign_changes_no_supplier(party: Party) -> None:
     desk = SigningDesk(party.workspace, "keys", "cos", party.certificate)
     (outcome,) = list(desk.sign(desk.judge([given(_change(party))], None), Shown.SEEN))
@@ -57,6 +58,7 @@ def test_message_sign_changes_no_supplier(party: Party) -> None:
     assert codes(outcome) == ["sign.cos-unjudged"], "another command's judgement serves for none"
 
 
+@pytest.mark.requirement("R-LEA-2")
 @pytest.mark.parametrize("code", [0x0050, 0x0008, 0x0100, 0x0102, 0x0108, 0x0109, 0x0126])
 def test_the_partys_key_signs_nothing_else_whatever_a_policy_says(party: Party, code: int) -> None:
     """CS02a (0x0008) is one that the shipped table of use cases lets it send."""
@@ -69,6 +71,7 @@ def test_the_partys_key_signs_nothing_else_whatever_a_policy_says(party: Party, 
     assert not outcome.message
 
 
+@pytest.mark.requirement("R-LEA-2")
 def test_the_partys_key_replaces_its_own_certificate(party: Party) -> None:
     from smki.device.cells import CellName
     from smki.device.modes import RULES

@@ -82,6 +82,7 @@ def test_taking_back_what_was_overtaken_takes_nothing_of_anothers(party: Party) 
     assert (codes(done), done.message) == (["cos.superseded"], b"")
 
 
+@pytest.mark.requirement("R-REP-5")
 def test_nobody_else_takes_it_back(party: Party) -> None:
     digest = _put_off(party)
     for file, code in (

@@ -42,6 +42,7 @@ def plan(other: World) -> Plan:
     return other.draft(**said(other))
 
 
+@pytest.mark.requirement("R-REC-2")
 def test_every_cell_of_every_home_is_put_under_the_new_root(other: World, plan: Plan) -> None:
     assert plan.faults == ()
     assert dict(show(plan, NOW).homes) == {"ESME": "2", "GSME": "1", "PPMID": "1"}
@@ -65,6 +66,7 @@ def test_every_cell_of_every_home_is_put_under_the_new_root(other: World, plan: 
     assert progress(other.workspace, plan).readings == {"not read": len(told)}
 
 
+@pytest.mark.requirement("R-SPC-2")
 def test_two_custodians_are_not_three(other: World, plan: Plan) -> None:
     other.approve(plan, "alice", "bob", "alice")
     found = quorate(other.workspace, plan.file)
@@ -74,6 +76,7 @@ def test_two_custodians_are_not_three(other: World, plan: Plan) -> None:
     assert not entries(other.house, "contingency.revealed")
 
 
+@pytest.mark.requirement("R-NTK-6")
 def test_the_symmetric_key_is_in_the_commands_and_nowhere_else(other: World, plan: Plan) -> None:
     other.approve(plan, *OFFICERS)
     told = other.run(plan)
@@ -116,6 +119,7 @@ def written(home: Path) -> Iterator[bytes]:
             yield path.read_bytes()
 
 
+@pytest.mark.requirement("R-REC-5")
 def test_a_rehearsal_reveals_nothing(other: World, plan: Plan) -> None:
     other.approve(plan, *OFFICERS)
     told = list(rehearse_plan(other.workspace, plan))
@@ -125,6 +129,7 @@ def test_a_rehearsal_reveals_nothing(other: World, plan: Plan) -> None:
     assert not entries(other.house, "message.signing")
 
 
+@pytest.mark.requirement("R-REC-2")
 def test_a_contingency_leaves_no_cell_behind(other: World, plan: Plan) -> None:
     puts = tuple(WantedPut(put.cell, put.certificate, put.where) for put in plan.puts)
     some = tuple(put for put in puts if put.where != SOUTH)

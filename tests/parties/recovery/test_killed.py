@@ -30,6 +30,7 @@ def killed_once(world: World, prefork: Prefork, path: Path, after: float) -> boo
     return process.kill()
 
 
+@pytest.mark.requirement("R-REC-4")
 @pytest.mark.slow(6)
 def test_killed_anywhere_it_signs_nothing_twice_and_leaves_nobody_out(world: World, prefork: Prefork) -> None:
     plan = begin(world)

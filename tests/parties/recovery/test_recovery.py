@@ -55,6 +55,7 @@ def faults_of(plan: Plan) -> set[str]:
     return {fault.code for fault in plan.faults}
 
 
+@pytest.mark.requirement("R-REC-1")
 def test_a_stolen_key_is_replaced_in_every_home_that_held_it(world: World, plan: Plan) -> None:
     lost, new = plan.affected[0], world.certificate(NORTH, DS)
     assert (plan.faults, plan.devices.count) == ((), 3)
@@ -76,6 +77,7 @@ def test_a_stolen_key_is_replaced_in_every_home_that_held_it(world: World, plan:
     assert not verify_log(world.workspace.store).faults
 
 
+@pytest.mark.requirement("R-REC-1")
 def test_the_broker_stands_in_until_the_home_is_handed_over(world: World, lost: CertificateRecord) -> None:
     plan = world.draft(serials=(str(lost.serial),), method="2")
     assert plan.faults == ()
@@ -86,6 +88,7 @@ def test_the_broker_stands_in_until_the_home_is_handed_over(world: World, lost: 
         assert {held[name].entity for name in SUPPLIER_CELLS} == {BROKER}
 
 
+@pytest.mark.requirement("R-REC-1")
 def test_a_subscriber_uses_its_own_key_where_that_is_good(world: World) -> None:
     world.add_homes(2)
     lost = world.certificate(NORTH, KA)
@@ -116,6 +119,7 @@ def test_other_homes_are_left_alone(world: World) -> None:
 # Who may
 
 
+@pytest.mark.requirement("R-SPC-2")
 def test_enough_custodians_each_once(world: World, plan: Plan) -> None:
     assert code_of(lambda: world.run(plan)) == "recovery.quorum"
     world.approve(plan, "alice", "alice")
@@ -130,6 +134,7 @@ def test_enough_custodians_each_once(world: World, plan: Plan) -> None:
     assert len(world.run(plan)) == 3
 
 
+@pytest.mark.requirement("R-REC-3")
 def test_a_changed_plan_needs_new_approvals(world: World, plan: Plan) -> None:
     world.approve(plan, "alice", "bob")
     text = plan.file.path.read_text()
@@ -144,6 +149,7 @@ def test_a_changed_plan_needs_new_approvals(world: World, plan: Plan) -> None:
     assert code_of(lambda: read_plan(world.workspace, read_plan_file(plan.file.path))) == "plan.devices-changed"
 
 
+@pytest.mark.requirement("R-REC-3")
 def test_approvals_expire(prepared: Path, tmp_path: Path) -> None:
     now = [NOW]
     world = World(opened(copy_of(prepared, tmp_path / "authority"), lambda: now[0]))
@@ -183,6 +189,7 @@ def test_an_officer_who_is_no_custodian(world: World, plan: Plan) -> None:
     assert code_of(lambda: world.run(plan)) == "recovery.quorum"
 
 
+@pytest.mark.requirement("R-SPC-2")
 @pytest.mark.parametrize(
     ("old", "new"),
     [
@@ -335,6 +342,7 @@ def test_one_plan_at_a_time_with_a_key(world: World, plan: Plan) -> None:
     assert code_of(lambda: world.run(plan)) == "recovery.superseded"
 
 
+@pytest.mark.requirement("R-REC-5")
 def test_a_rehearsal_does_everything_but_sign(world: World, plan: Plan) -> None:
     assert code_of(lambda: list(rehearse_plan(world.workspace, plan))) == "recovery.quorum"
     world.approve(plan, "alice", "bob")
@@ -350,6 +358,7 @@ def test_a_rehearsal_does_everything_but_sign(world: World, plan: Plan) -> None:
 # How far it came
 
 
+@pytest.mark.requirement("R-REC-4")
 def test_only_what_devices_say_of_their_cells_completes_a_plan(world: World, plan: Plan, tmp_path: Path) -> None:
     world.approve(plan, "alice", "bob")
     told = world.run(plan)
