@@ -28,7 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/story")
     parser.add_argument("recording", nargs="?", type=Path)
     recording = parser.parse_args().recording or record()
-    said = recording.read_text(encoding="utf-8", errors="replace").replace("\r\n", "\n")
+    said = standing(recording.read_text(encoding="utf-8", errors="replace"))
     picture = ROOT / "docs" / "pictures" / "story.svg"
     picture.write_text(draw(frames(said)), encoding="utf-8")
     print(f"{picture.relative_to(ROOT)} written")
@@ -51,6 +51,12 @@ def record() -> Path:
     if status:
         raise SystemExit("story: the demo failed")
     return recording
+
+
+def standing(said: str) -> str:
+    """What stands on the terminal when bars have been drawn over and over, and the cursor has gone up and down."""
+    said = re.sub(r"\x1b\[\?[0-9]+[hl]|\x1b\[[0-9]*[AJK]", "", said.replace("\r\n", "\n"))
+    return re.sub(r"^.*\r", "", said, flags=re.MULTILINE)
 
 
 def frames(said: str) -> list[Frame]:

@@ -58,7 +58,7 @@ def list_(session: Session, every: bool, as_json: bool) -> None:
         for item in found
     ]
     columns = ["Batch", "Organisation", "Kind", "Requests", "State", "Why", "Since"]
-    emit({"batches": found}, as_json, lambda: table(columns, rows))
+    emit({"batches": found}, as_json, lambda: table(columns, rows) if rows else click.echo("Nothing waits."))
 
 
 @command.command("show", epilog="Example: smki approve show 6f1d2c3b")
