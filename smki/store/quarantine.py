@@ -98,6 +98,15 @@ class Quarantine:
         row = self._engine.execute("SELECT COUNT(*) FROM quarantine WHERE state = ?", (_STATES.index(state),))
         return int(row.fetchone()[0])
 
+    def waiting_for(self, originator: EntityId, role: RemotePartyRole, code: int, finding: str, since: int) -> int:
+        """How many of a use case from somebody wait since a second, where one of the reasons is of this code."""
+        row = self._engine.execute(
+            "SELECT COUNT(*) FROM quarantine WHERE state = ? AND at >= ? AND originator = ? AND role = ? AND code = ?"
+            " AND findings LIKE ?",
+            (_STATES.index("waiting"), since, originator.octets, role.value, code, f'%"code": "{finding}"%'),
+        ).fetchone()
+        return int(row[0])
+
     def threshold_count(self) -> int:
         """It only grows: whoever read so many has read them all."""
         return int(self._engine.execute("SELECT COUNT(*) FROM broker_threshold").fetchone()[0])

@@ -5,6 +5,7 @@ the command itself.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,17 +16,23 @@ from smki.authority.workspace import Workspace
 from smki.entity import EntityId
 from smki.errors import InvalidInput, Refused
 from smki.parties.announcement import Announcement, Unchecked, read_announcement
+from smki.parties.anomaly.explain import Finding
+from smki.parties.anomaly.seen import Seen
 from smki.parties.broker.judgement import Judged
 from smki.parties.broker.thresholds import announcers, on_record
 from smki.pki.keyid import key_hash
 from smki.store.announcement_records import AnnouncedRow, TakenRecord
 from smki.store.announcements import Announcements
+from smki.store.quarantine import Quarantine
 
 _AHEAD = 3600  # seconds that a user's clock may be ahead of ours
 _REMEMBERED = 500_000  # digests of files that were read
 _ASK_OFFICER = "have an officer of theirs sign thresholds with [announcements]: `smki broker thresholds`"
 _File = tuple[bytes, bytes, int]
 """Whose it is, by which key, with which number."""
+_Kind = tuple[bytes, int, int]
+"""Originator, role, code."""
+_UNANNOUNCED, _WAITING = "anomaly.unannounced", "anomaly.waiting"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +158,41 @@ def _digests(record: TakenRecord, key: bytes) -> frozenset[bytes]:
     if said is None or (said.originator, said.number) != (record.originator, record.number):
         return frozenset()
     return frozenset(said.digests)
+
+
+class Beside:
+    """Of what waits, what waits for want of an announcement: for a thief's commands no announced one waits with them.
+
+    The thief's next one is held for itself. So nothing passes that `waiting` is there to stop.
+    """
+
+    def __init__(self, quarantine: Quarantine) -> None:
+        self._quarantine = quarantine
+        self._before: dict[tuple[_Kind, int], int] = {}
+        self._here: Counter[_Kind] = Counter()
+
+    def hold(self, seen: Seen, findings: Sequence[Finding]) -> None:
+        """One more that is held, and not in the store yet."""
+        self._here[_kind(seen)] += any(one.code == _UNANNOUNCED for one in findings)
+
+    def without(self, seen: Seen, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+        """What is left to say of an announced command."""
+        if not seen.announced:
+            return findings
+        return tuple(one for one in findings if one.code != _WAITING or self._is_enough(seen, dict(one.numbers)))
+
+    def _is_enough(self, seen: Seen, numbers: Mapping[str, float]) -> bool:
+        """Whether so many wait without those."""
+        kind, since = _kind(seen), int(numbers["since"])
+        if (kind, since) not in self._before:
+            self._before[kind, since] = self._quarantine.waiting_for(
+                seen.originator, seen.role, seen.code, _UNANNOUNCED, since
+            )
+        return numbers["waiting"] - self._before[kind, since] - self._here[kind] >= numbers["limit"]
+
+
+def _kind(seen: Seen) -> _Kind:
+    return seen.originator.octets, int(seen.role), seen.code
 
 
 def as_submitted(item: Judged) -> bytes:

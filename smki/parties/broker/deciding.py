@@ -14,7 +14,7 @@ from smki.gbcs.message import Message
 from smki.parties.anomaly.detectors import held
 from smki.parties.anomaly.explain import Finding
 from smki.parties.anomaly.seen import Seen
-from smki.parties.broker.announced import Announced, announces, as_submitted
+from smki.parties.broker.announced import Announced, Beside, announces, as_submitted
 from smki.parties.broker.judgement import Judged, Unreadable
 from smki.parties.broker.releases import Releases
 from smki.parties.broker.speaking import Speaking
@@ -75,6 +75,7 @@ class Decided:
             "held_sha256": _digest([item.digest for item in self.quarantined]),
             "patterns": sorted({item.pattern for item in self.quarantined}),
             "refused": self.refused,
+            **({"announced": len(self.announced)} if self.announced else {}),
             **self._released_facts,
         }
 
@@ -107,6 +108,7 @@ class _Past:
     steps: dict[bytes, list[tuple[int, datetime]]]
     announced: frozenset[bytes]
     """Those that their user announced, by the digest of what was submitted."""
+    beside: Beside
 
 
 class Decider:
@@ -166,7 +168,8 @@ class Decider:
         keys = self._watch.announcers
         signed = {as_submitted(item): item for item in fit if announces(item, keys)}
         announced = self._announced.among(tx.announcements, signed, keys, now)
-        return _Past(_known(tx.admissions, fit, last), states, held, releases, last, steps, announced)
+        known, beside = _known(tx.admissions, fit, last), Beside(tx.quarantine)
+        return _Past(known, states, held, releases, last, steps, announced, beside)
 
     def _one(self, item: Judged | Unreadable, past: _Past, decided: Decided, local: bool) -> Told:
         if isinstance(item, Unreadable):
@@ -220,10 +223,11 @@ class Decider:
         if fault is not None:
             return self._refused(item, decided, fault)
         seen = self._seen(item, decided.now, past)
-        findings = self._watch.judge(seen)
+        findings = past.beside.without(seen, self._watch.judge(seen))
         self._had.add(item.digest)
         if held(findings):
             self._watch.add(seen, "held")
+            past.beside.hold(seen, findings)
             decided.quarantined.append(_quarantined(item, seen, findings, local, self._person))
             return Told("held", faults=tuple(one.fault for one in findings if one.holds))
         self._watch.add(seen, "admitted")

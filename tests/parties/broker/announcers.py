@@ -2,12 +2,18 @@
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from smki.authority.workspace import Workspace
 from smki.entity import EntityId
-from smki.gbcs.message import Message
+from smki.gbcs.message import Message, read_message
+from smki.gbcs.protection import sign
+from smki.hsm.key import HsmPrivateKey
+from smki.parties.announcement import Announcement
 from smki.parties.announcing import announce, announcing_key, handed_out
 from smki.parties.broker.desk import BrokerDesk
 from smki.parties.broker.officers import sign_as_officer
@@ -15,11 +21,15 @@ from smki.parties.broker.thresholds import Set, set_thresholds
 from smki.parties.intake import Given
 from smki.parties.outcome import Outcome
 from smki.parties.signing_rules import Shown
-from tests.house import NOW, House
+from smki.pki.public_key import spki_of
+from smki.store.note import sign_note
+from tests.house import NOW
 from tests.parties.broker.deciders import Officer, officer_of, organisation, put_roll
 from tests.parties.broker.world import User as Outsider
 from tests.parties.broker.world import World, run
 from tests.parties.people import ECS43, User, arming, given
+
+Key = ec.EllipticCurvePrivateKey | HsmPrivateKey
 
 
 @dataclass
@@ -32,14 +42,14 @@ class Announcer:
     serial: int = 0
 
     def __post_init__(self) -> None:
-        workspace = self.world.house.workspace
-        put_roll(workspace)
-        self.ann = officer_of(workspace, organisation(workspace, self.user.role, self.entity))
+        put_roll(self.workspace)
+        self.ann = officer_of(self.workspace, organisation(self.workspace, self.user.role, self.entity))
         self.world.others.append(self.user.certificate)
 
     @property
-    def house(self) -> House:
-        return self.user.house
+    def workspace(self) -> Workspace:
+        """In a laboratory the user's and the broker's."""
+        return self.world.house.workspace
 
     @property
     def entity(self) -> EntityId:
@@ -47,12 +57,18 @@ class Announcer:
 
     @property
     def key(self) -> bytes:
-        return announcing_key(self.house.workspace)
+        return announcing_key(self.workspace)
 
     @property
-    def as_owner(self) -> Outsider:
-        """Whom the registration data names."""
-        return Outsider(self.entity, self.user.role, None, self.user.certificate)  # type: ignore[arg-type]
+    def signing_key(self) -> HsmPrivateKey:
+        """What a thief has."""
+        public = self.user.certificate.holder.public_key
+        return self.workspace.open_token("keys").find_key(label=self.user.label, public_key=public)
+
+    def meters(self, number: int) -> list[EntityId]:
+        """Its own, by the registration data."""
+        owner = Outsider(self.entity, self.user.role, ec.generate_private_key(ec.SECP256R1()), self.user.certificate)
+        return self.world.devices(number, owner)
 
     def thresholds(self, *keys: bytes, more: str = "") -> str:
         """The next file of its own."""
@@ -65,26 +81,48 @@ class Announcer:
 
     def register(self, *keys: bytes) -> Set:
         """One officer's word is enough to begin with."""
-        return put(self.world.house.workspace, self.thresholds(*(keys or (self.key,))), self.ann)
+        return put(self.workspace, self.thresholds(*(keys or (self.key,))), self.ann)
 
     def opens(self, counter: int, meter: EntityId) -> Message:
         """A pre-command that turns a home's supply off."""
         return arming(counter, code=ECS43, target=meter, originator=self.entity)
 
     def signs(self, *messages: Message) -> list[Given]:
-        """With the key in its token."""
+        """At its desk: its store has them on record."""
         desk = self.user.desk
-        judged = desk.judge(map(given, messages), None)
-        found = [*desk.sign(judged, Shown.SEEN)]
+        found = [*desk.sign(desk.judge(map(given, messages), None), Shown.SEEN)]
         assert {one.result for one in found} <= {"signed", "signed before"}, found
         return [Given(one.reference, one.message) for one in found]
 
+    def stolen(self, *messages: Message) -> list[Given]:
+        """By the same key, at no desk."""
+        return [Given(str(one.header.counter), sign(one, self.signing_key).encode()) for one in messages]
+
     def announces(self) -> bytes:
-        record = announce(self.house.workspace, self.entity)
+        record = announce(self.workspace, self.entity)
         assert record is not None
         assert record.file is not None
-        handed_out(self.house.workspace, record)
+        handed_out(self.workspace, record)
         return record.file
+
+    def says(self, *sent: Given, number: int, after: int = 0, **changed: object) -> Announcement:
+        """What it could announce."""
+        digests = tuple(hash_of(one) for one in sent)
+        return replace(Announcement(self.entity, number, after, self.world.moments[0], digests), **changed)  # type: ignore[arg-type]
+
+
+def hash_of(one: Given) -> bytes:
+    digest = hashes.Hash(hashes.SHA256())
+    digest.update(one.octets)
+    return digest.finalize()
+
+
+def signed_by(key: Key, said: Announcement, name: str = "", text: str | None = None) -> bytes:
+    """A file, whoever may sign it."""
+    spki = spki_of(key.public_key())
+    text = said.text() if text is None else text
+    note = sign_note(name or str(said.originator), text, spki, lambda data: key.sign(data, ec.ECDSA(hashes.SHA256())))
+    return note.encode()
 
 
 def put(workspace: Workspace, content: str, *officers: Officer) -> Set:
@@ -101,8 +139,13 @@ def results(outcomes: Sequence[Outcome]) -> list[str]:
     return [one.result for one in outcomes]
 
 
+def resigned(one: Given, key: HsmPrivateKey) -> Given:
+    """The same pre-command with another signature by the same key."""
+    return Given(one.reference, sign(replace(read_message(one.octets), signature=None), key).encode())
+
+
 def announcer(world: World) -> Announcer:
-    """One with an EUI-64 that nobody else has; in a laboratory all have one workspace."""
+    """One with an EUI-64 that nobody else has."""
     number = next(world.numbers)
     entity = EntityId((0x90B3D51F50000000 + number).to_bytes(8))
     return Announcer(User(world.house, entity=entity, label=f"ds-{number}"), world)

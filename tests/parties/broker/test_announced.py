@@ -1,14 +1,42 @@
 """Announcements: a stolen key of a small user gets nothing through, and what its user announced passes, once each."""
 
+import json
 import random
+from datetime import timedelta
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
-from smki.parties.broker.announced import take
-from tests.parties.broker.announcers import Announcer, announcer, results, submit
-from tests.parties.broker.world import World, codes
+from smki.authority.log import audit_key
+from smki.errors import SmkiError
+from smki.parties.announcement import MAX_OCTETS, MOST
+from smki.parties.broker.announced import take, take_all
+from smki.parties.broker.desk import BrokerDesk
+from smki.parties.broker.officers import sign_as_officer
+from smki.parties.broker.quarantine import chosen
+from smki.parties.broker.requests import signed_requests
+from smki.parties.intake import Given
+from smki.pki.keyid import key_hash
+from smki.pki.public_key import spki_of
+from smki.store.admission_records import ThresholdRecord
+from smki.store.announcement_records import TakenRecord
+from smki.store.records import Act
+from tests.house import NOW
+from tests.parties.broker.announcers import (
+    Announcer,
+    announcer,
+    hash_of,
+    put,
+    resigned,
+    results,
+    signed_by,
+    submit,
+)
+from tests.parties.broker.deciders import ALICE
+from tests.parties.broker.world import World, codes, run
 
 WORDS = "not announced: this user announces what it signs, and did not announce this"
+KEY = ec.generate_private_key(ec.SECP256R1())
 
 
 @pytest.fixture
@@ -16,19 +44,319 @@ def north(world: World) -> Announcer:
     return announcer(world)
 
 
+@pytest.fixture(scope="module")
+def known(shared: World) -> Announcer:
+    """One whose key is registered, and who sends nothing."""
+    made = announcer(shared)
+    made.register()
+    return made
+
+
+def code_of(world: World, data: bytes) -> str:
+    """Of a refusal, which leaves no entry in the log."""
+    before = world.house.workspace.store.audit_size()
+    with pytest.raises(SmkiError) as caught:
+        take(world.house.workspace, data)
+    assert caught.value.remedy
+    assert world.house.workspace.store.audit_size() == before
+    return caught.value.code
+
+
+@pytest.mark.requirement("R-ANO-7")
 def test_a_thief_s_first_command_is_held_and_what_its_user_announced_passes(world: World, north: Announcer) -> None:
     """Without any habit, and within every count: what nobody announced is held by that alone."""
-    meters = world.devices(12, north.as_owner)
+    meters = north.meters(12)
     north.register()
-    own = north.signs(
-        *(arming(n, code=ECS43, target=meter, originator=north.entity) for n, meter in enumerate(meters[:10], 1))
-    )
-    assert take(world.house.workspace, north.announces()).record.items == 10
-    thief = north.signs(north.opens(50, meters[10]))
-    (held,) = submit(world, *thief)
+    own = north.signs(*(north.opens(number, meter) for number, meter in enumerate(meters[:10], 1)))
+    assert take(north.workspace, north.announces()).record.items == 10
+    (held,) = submit(world, *north.stolen(north.opens(50, meters[10])))
     assert (held.result, codes(held)) == ("held", ["anomaly.unannounced"])
     assert [fault.message for fault in held.faults] == [WORDS]
     random.Random(1).shuffle(own)  # noqa: S311
     assert results(submit(world, *own[:6])) == ["admitted"] * 6
     assert results(submit(world, *own)) == ["admitted before"] * 6 + ["admitted"] * 4
-    assert world.house.workspace.store.announcements.left(north.entity, world.moments[0]) == 0
+    assert north.workspace.store.announcements.left(north.entity, NOW) == 0
+    facts = [json.loads(entry.body)["facts"] for entry in north.workspace.store.audit_entries()]
+    assert [one["announced"] for one in facts if "announced" in one][-2:] == [6, 4]
+
+
+def test_however_many_of_the_thief_s_wait_the_announced_ones_do_not(world: World, north: Announcer) -> None:
+    """Where five wait the next waits with them, unless those five wait only for want of an announcement."""
+    meters = north.meters(40)
+    north.register()
+    theft = north.stolen(*(north.opens(number, meter) for number, meter in enumerate(meters[:12], 1)))
+    own = north.signs(*(north.opens(number, meter) for number, meter in enumerate(meters[12:14], 20)))
+    take(north.workspace, north.announces())
+    mixed = submit(world, *theft[:6], own[0], *theft[6:])
+    assert results(mixed) == ["held"] * 6 + ["admitted"] + ["held"] * 6
+    assert results(submit(world, own[1])) == ["admitted"]
+    put(north.workspace, north.thresholds(north.key, more=_limit(2)), north.ann)
+    more = north.signs(*(north.opens(number, meter) for number, meter in enumerate(meters[14:21], 40)))
+    take(north.workspace, north.announces())
+    assert {code for one in submit(world, *more[:5]) for code in codes(one)} == {"anomaly.threshold"}
+    assert codes(submit(world, more[5])[0]) == ["anomaly.threshold", "anomaly.waiting"], "five that were announced"
+
+
+def _limit(count: int) -> str:
+    return f'[[limit]]\nname = "a"\nuse_cases = ["supply off"]\ncount = {count}\nwindow = "1h"\n'
+
+
+def test_the_thief_s_signature_over_an_announced_pre_command_is_not_announced(world: World, north: Announcer) -> None:
+    """Announced is the signed pre-command, signature and all: and a rejected theft of it is not let through."""
+    north.register()
+    (own,) = north.signs(north.opens(1, north.meters(1)[0]))
+    take(north.workspace, north.announces())
+    copy = resigned(own, north.signing_key)
+    assert results(submit(world, own)) == ["admitted"]
+    assert copy.octets != own.octets
+    (again,) = submit(world, copy)
+    assert (again.result, again.message[:-12].endswith(own.octets)) == ("admitted before", True), "the same as before"
+
+
+def test_who_announces_nothing_is_asked_for_nothing(world: World, north: Announcer) -> None:
+    sent = north.signs(north.opens(1, north.meters(1)[0]))
+    assert results(submit(world, *sent)) == ["admitted"]
+
+
+def test_what_is_not_critical_needs_no_announcement(world: World, north: Announcer) -> None:
+    """Nobody signs it: only the request is signed, and nothing in a store says so."""
+    north.register()
+    meter = north.meters(1)[0]
+    payload = "d92000000900010100080000010000ff020100"
+    line = {"use_case": "ECS17b", "target": str(meter), "counter": "9", "payload": payload}
+    asked = signed_requests(json.dumps(line).encode(), (north.user.certificate, north.signing_key), NOW)
+    desk = BrokerDesk(north.workspace, world.broker.holder.entity, world.agreement(), world.others)
+    (told,) = run(desk, lambda desk: desk.ask(asked))
+    assert told.result == "admitted", told.faults
+
+
+def test_an_announcement_is_taken_once_and_numbers_only_go_up(north: Announcer) -> None:
+    north.register()
+    key, meters = audit_key(north.workspace), north.meters(3)
+    sent = north.stolen(*(north.opens(1, meter) for meter in meters))
+    first, second, third = (
+        signed_by(key, north.says(one, number=number, after=number - 1))
+        for number, one in zip((7, 8, 9), sent, strict=True)
+    )
+    done = take_all(north.workspace, [second, first])
+    assert [(one.said.number, one.again, one.missing) for one in done] == [(7, False, True), (8, False, False)]
+    size = north.workspace.store.audit_size()
+    for again in (first, second, signed_by(key, north.says(sent[1], number=8, after=7))):
+        assert take(north.workspace, again).again, "the same again, whatever its signature"
+    assert north.workspace.store.audit_size() == size
+    other = signed_by(key, north.says(sent[2], number=8, after=7))
+    assert code_of(north.world, other) == "announcement.number"
+    assert code_of(north.world, signed_by(key, north.says(sent[2], number=6))) == "announcement.number"
+    assert not take(north.workspace, third).missing
+    assert north.workspace.store.announcements.left(north.entity, NOW) == 3
+    assert take(north.workspace, signed_by(key, north.says(sent[0], number=20, after=19))).missing
+
+
+def test_who_may_announce(world: World, north: Announcer) -> None:
+    """The key that an officer registered, in its user's name: no other, and least of all what signs commands."""
+    key, (sent,) = audit_key(north.workspace), north.stolen(north.opens(1, north.meters(1)[0]))
+    said = north.says(sent, number=1)
+    assert code_of(world, signed_by(key, said)) == "announcement.nobody"
+    north.register()
+    for thief in (north.signing_key, KEY):
+        assert code_of(world, signed_by(thief, said)) == "announcement.signature"
+    assert code_of(world, signed_by(key, said, name="90-B3-D5-1F-30-01-00-00")) == "announcement.signature"
+    good = signed_by(key, said)
+    assert code_of(world, good.replace(hash_of(sent).hex().encode(), bytes(64).replace(b"\0", b"0"))) == (
+        "announcement.signature"
+    )
+    assert results(submit(world, sent)) == ["held"], "nothing of all that was taken"
+
+
+@pytest.mark.requirement("R-ANO-7")
+def test_the_command_signing_key_announces_nothing_even_if_it_is_registered(world: World, north: Announcer) -> None:
+    """An officer who mistook the key has gained nothing, and let nobody through."""
+    north.register(spki_of(north.signing_key.public_key()))
+    (sent,) = north.stolen(north.opens(1, north.meters(1)[0]))
+    take(north.workspace, signed_by(north.signing_key, north.says(sent, number=1)))
+    assert codes(submit(world, sent)[0]) == ["anomaly.unannounced"]
+
+
+@pytest.mark.parametrize(
+    ("code", "old", "new"),
+    [
+        ("announcement.form", "smki-announcement/1", "smki-announcement/2"),
+        ("announcement.form", "number 5", "number 05"),
+        ("announcement.form", "number 5", "number " + "9" * 16),
+        ("announcement.form", "number 5", "number 5\nnumber 5"),
+        ("announcement.form", "after 0", "after 5"),
+        ("announcement.form", "at 2026-11-21", "at 2026-02-31"),
+        ("announcement.form", "HASH", "HASH0"),
+        ("announcement.form", "HASH\n", ""),
+        ("announcement.form", "HASH", "HASH\nHASH"),
+        ("announcement.form", "HASH", "hash in letters that are not hexadecimal " + "z" * 23),
+        ("announcement.form", "\n\n", "\r\n\n"),
+        ("announcement.time", "at 2026-11-21T12:00:00Z", "at 2026-11-21T13:00:01Z"),
+        ("announcement.time", "at 2026-11-21T12:00:00Z", "at 2026-11-14T11:59:59Z"),
+    ],
+)
+def test_what_is_no_announcement_is_refused_though_the_right_key_signed_it(
+    world: World, known: Announcer, code: str, old: str, new: str
+) -> None:
+    name = bytes(range(32)).hex()
+    said = known.says(number=5, digests=(bytes(range(32)),))
+    text = f"{said.text()}\n".replace(old.replace("HASH", name), new.replace("HASH", name)).removesuffix("\n")
+    assert text != said.text()
+    assert code_of(world, signed_by(audit_key(known.workspace), said, text=text)) == code
+
+
+def test_what_is_too_large_is_not_looked_at(world: World, known: Announcer) -> None:
+    assert code_of(world, bytes(MAX_OCTETS + 1)) == "announcement.size"
+    assert code_of(world, b"\xff\xfe") == "announcement.form"
+    assert code_of(world, b"") == "announcement.form"
+    digests = tuple(number.to_bytes(32) for number in range(MOST + 1))
+    key, most = audit_key(known.workspace), known.says(number=1, digests=digests[1:])
+    assert code_of(world, signed_by(key, known.says(number=1, digests=digests))) == "announcement.form"
+    assert take(known.workspace, signed_by(key, most)).record.items == MOST
+
+
+def test_what_came_before_its_announcement_stays_for_a_person(world: World, north: Announcer) -> None:
+    """And is used up by the release: who is late gains no second one."""
+    north.register()
+    (own,) = north.signs(north.opens(1, north.meters(1)[0]))
+    assert results(submit(world, own)) == ["held"]
+    take(north.workspace, north.announces())
+    assert results(submit(world, own)) == ["held"]
+    (pattern,) = {
+        one[0] for one in north.workspace.store.quarantine.patterns("waiting") if str(north.entity) in one[0]
+    }
+    records = [*chosen(north.workspace, [pattern])]
+    north.ann.decides(north.workspace, records)
+    ALICE.decides(north.workspace, records)
+    assert results(submit(world, own)) == ["admitted"]
+    assert north.workspace.store.announcements.left(north.entity, NOW) == 0
+
+
+def test_a_key_that_was_taken_away_lets_nothing_through_that_it_announced(world: World, north: Announcer) -> None:
+    """Two people change keys; then old announcements count for nothing, and the new key has numbers of its own."""
+    north.register()
+    own = north.signs(*(north.opens(number, meter) for number, meter in enumerate(north.meters(2), 1)))
+    take(north.workspace, north.announces())
+    other = north.thresholds(spki_of(KEY.public_key()))
+    with pytest.raises(SmkiError, match="loosens: the announcing keys of serial 1"):
+        put(north.workspace, other, north.ann)
+    assert put(north.workspace, other, north.ann, ALICE).looser == ("the announcing keys of serial 1",)
+    assert codes(submit(world, own[0])[0]) == ["anomaly.unannounced"]
+    take(north.workspace, signed_by(KEY, north.says(own[1], number=1)))
+    assert results(submit(world, own[1])) == ["admitted"]
+
+
+def test_what_loosens_announcements_needs_two_people(north: Announcer) -> None:
+    """To begin, or to name fewer keys, one is enough; to end it, or to name another key, a second one looks."""
+    mine, other, third = (spki_of(key.public_key()) for key in (audit_key(north.workspace), KEY, _third()))
+    put(north.workspace, north.thresholds(mine, other), north.ann)
+    put(north.workspace, north.thresholds(mine), north.ann)
+    for keys in ((), (other,), (mine, other), (mine, third)):
+        content = north.thresholds(*keys, more=_limit(5))
+        with pytest.raises(SmkiError) as caught:
+            put(north.workspace, content, north.ann)
+        assert caught.value.code == "thresholds.signatures"
+        put(north.workspace, content, north.ann, ALICE)
+        put(north.workspace, north.thresholds(mine, more=_limit(5)), north.ann, ALICE)
+
+
+def _third() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+@pytest.mark.parametrize("change", ["global", "campaign", "no key", "text", "curve", "many"])
+def test_a_file_that_registers_no_key_of_a_user_is_refused(known: Announcer, change: str) -> None:
+    curve = spki_of(ec.generate_private_key(ec.SECP384R1()).public_key())
+    keys = {"curve": (curve,), "text": (b"no key",), "many": tuple(spki_of(_third().public_key()) for _ in range(9))}
+    content = known.thresholds(*keys.get(change, (known.key,)))
+    if change == "global":
+        content = content.replace(str(known.entity), "global")
+    if change == "no key":
+        content = content.partition("keys")[0] + "keys = []\n"
+    if change == "campaign":
+        content += '[[campaign]]\nname = "c"\nuse_cases = ["ECS44"]\ncount = 1\n'
+        content += "since = 2026-11-21T12:00:00Z\nuntil = 2026-11-22T12:00:00Z\n"
+    with pytest.raises(SmkiError) as caught:
+        put(known.workspace, content, known.ann, ALICE)
+    assert caught.value.code == "thresholds.form"
+
+
+def test_nobody_relies_on_announcements_where_no_detector_asks_for_them(world: World, north: Announcer) -> None:
+    path = world.house.home / "policies" / "anomaly.toml"
+    whole = path.read_text()
+    head, found, tail = whole.partition('kind = "unannounced"\nuse_cases = ["critical"]\naction = "hold"\n')
+    for less in ('use_cases = ["ECS44"]\naction = "hold"\n', 'use_cases = ["critical"]\naction = "warn"\n'):
+        try:
+            path.write_text(f'{head}kind = "unannounced"\n{less}{tail}')
+            vars(north.workspace).pop("policies", None)
+            with pytest.raises(SmkiError) as caught:
+                north.register()
+            assert caught.value.code == "thresholds.announcements"
+        finally:
+            path.write_text(whole)
+            vars(north.workspace).pop("policies", None)
+    assert found
+    north.register()
+
+
+def test_whoever_writes_into_the_store_announces_nothing(world: World, north: Announcer) -> None:
+    """Rows without a file, a file that a thief signed, a file whose rows are others: each is no announcement."""
+    north.register()
+    sent = north.stolen(*(north.opens(1, meter) for meter in north.meters(3)))
+    files = {
+        1: None,
+        2: signed_by(north.signing_key, north.says(sent[1], number=2)),
+        3: signed_by(audit_key(north.workspace), north.says(sent[0], number=1)),
+    }
+    for (number, file), one in zip(files.items(), sent, strict=True):
+        key = key_hash(north.key)
+        record = TakenRecord(north.entity, key, number, NOW, NOW + timedelta(days=1), 1, bytes(32), file)
+        with north.workspace.store.act(Act("test", "tester", NOW)) as tx:
+            tx.take_announcement(record, [hash_of(one)])
+    assert {code for one in submit(world, *sent) for code in codes(one)} == {"anomaly.unannounced"}
+
+
+def test_a_key_that_was_written_into_the_store_is_no_key(world: World, north: Announcer) -> None:
+    """Thresholds without the signatures they need hold, and let nothing through."""
+    sent = north.stolen(*(north.opens(1, meter) for meter in north.meters(2)))
+    forged = sign_as_officer(north.thresholds(spki_of(KEY.public_key())).encode(), "Ann Ash", KEY, NOW)
+    with north.workspace.store.act(Act("test", "tester", NOW)) as tx:
+        tx.put_threshold(ThresholdRecord(str(north.entity), NOW, hash_of(Given("", forged)), forged))
+    assert code_of(world, signed_by(KEY, north.says(sent[0], number=1))) == "announcement.nobody"
+    assert codes(submit(world, sent[0])[0]) == ["anomaly.unannounced"]
+    put(north.workspace, north.thresholds(north.key), north.ann, ALICE)  # the forged one holds: two people end it
+    take(north.workspace, signed_by(audit_key(north.workspace), north.says(sent[1], number=1)))
+    assert results(submit(world, sent[1])) == ["admitted"]
+
+
+def test_one_user_s_announcement_says_nothing_of_another_s_commands(world: World, north: Announcer) -> None:
+    """Nor does it take another's announcement's place."""
+    south = announcer(world)
+    for one in (north, south):
+        one.register(spki_of(KEY.public_key()))
+    (sent,) = north.stolen(north.opens(1, north.meters(1)[0]))
+    take(north.workspace, signed_by(KEY, south.says(sent, number=1)))
+    assert codes(submit(world, sent)[0]) == ["anomaly.unannounced"]
+    (other,) = north.stolen(north.opens(1, north.meters(1)[0]))
+    take(north.workspace, signed_by(KEY, north.says(other, number=1)))
+    take(north.workspace, signed_by(KEY, south.says(other, number=2, after=1)))
+    assert results(submit(world, other)) == ["admitted"]
+
+
+def test_an_announcement_is_over_after_a_while(world: World, north: Announcer) -> None:
+    """The last of these tests: time does not go back."""
+    north.register()
+    sent = north.stolen(*(north.opens(1, meter) for meter in north.meters(2)))
+    file = signed_by(audit_key(north.workspace), north.says(*sent, number=1))
+    until = take(north.workspace, file).record.until
+    assert until == NOW + timedelta(days=7)
+    world.moments[0] = until - timedelta(seconds=1)
+    assert results(submit(world, sent[0])) == ["admitted"]
+    world.moments[0] = until
+    assert codes(submit(world, sent[1])[0]) == ["anomaly.unannounced"]
+    assert take(north.workspace, file).again, "and does not come back"
+    (later,) = north.stolen(north.opens(1, north.meters(1)[0]))
+    take(north.workspace, signed_by(audit_key(north.workspace), north.says(later, number=2, after=1)))
+    record = north.workspace.store.announcements.taken(north.entity, key_hash(north.key), 1)
+    assert record is not None
+    assert record.file is None, "nothing is kept of it but that it was"
