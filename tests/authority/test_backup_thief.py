@@ -1,11 +1,15 @@
 """A backup that was lost, or a journal's disk: what whoever finds it can use."""
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from smki.authority.contingency import open_contingency
+from smki.errors import SmkiError
+from smki.pki.serial import Serial
 from smki.store.journal import MARK
 from tests.authority.backups import Drill, make
 from tests.house import copy_of, opened
@@ -44,3 +48,39 @@ def test_neither_backup_nor_journal_holds_a_key_or_a_pin(drill: Drill, tmp_path:
         for secret in (contingency, *pins, *tokens):
             assert secret not in octets
             assert secret.hex().encode() not in octets.lower()
+
+
+def forge(path: Path, serial: Serial) -> bool:
+    """Write an act anew, its digest too, without its rows about one certificate's revocation; its entries stay."""
+    data, out, digest, changed = path.read_bytes(), b"", hashlib.sha256(), False
+    while data:
+        length = int.from_bytes(data[:4])
+        frame = msgspec.msgpack.decode(data[4 : 4 + length])
+        data = data[4 + length :]
+        if frame[0] == "in" and frame[1] == "revocation" and any(serial.octets in row for row in frame[3]):
+            changed = True
+            continue
+        if frame[0] == "end":
+            frame[-1] = digest.digest()
+        octets = msgspec.msgpack.encode(frame)
+        out += len(octets).to_bytes(4) + octets
+        digest.update(len(octets).to_bytes(4) + octets)
+    path.write_bytes(out)
+    return changed
+
+
+def test_whoever_writes_on_the_journals_disk_unrevokes_nothing(drill: Drill, tmp_path: Path) -> None:
+    """The log tells of it: what an act did must be what its entries say."""
+    drill.take()
+    serial = drill.issue()
+    drill.revoke(serial)
+    journal = tmp_path / "journal"
+    kept = {path: path.read_bytes() for path in journal.iterdir()}
+    assert sum(forge(path, serial) for path in kept if path.name != MARK) == 1
+    drill.lose()
+    with pytest.raises(SmkiError) as refused:
+        drill.restore(journal=journal)
+    assert refused.value.code == "backup.contradiction"
+    for path, octets in kept.items():
+        path.write_bytes(octets)
+    drill.restore(journal=journal)
