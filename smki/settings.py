@@ -4,6 +4,8 @@ import hashlib
 import re
 import tomllib
 from dataclasses import dataclass
+from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Generic, TypeVar
 
 import msgspec
@@ -11,6 +13,8 @@ import msgspec
 from smki.errors import InvalidInput
 
 MAX_FILE_OCTETS = 1 << 20  # the largest file shipped is a few kilobytes; more is a mistake or an attack
+
+_NUL = re.compile(r"\\(?:u0000|U00000000)")  # TOML has it as an escape alone
 
 T = TypeVar("T")
 
@@ -28,6 +32,13 @@ class Sourced(Generic[T]):
     sha256: bytes
 
 
+def octets_of(file: Path | Traversable) -> bytes:
+    """A file's octets, and never many more than there may be: `read_toml` refuses those."""
+    with file.open("rb") as opened:
+        found: bytes = opened.read(MAX_FILE_OCTETS + 1)
+    return found
+
+
 def read_toml(data: bytes, source: str, kind: type[T]) -> Sourced[T]:
     """Turn the octets of the file called `source` into a value of `kind`."""
     if len(data) > MAX_FILE_OCTETS:
@@ -37,9 +48,12 @@ def read_toml(data: bytes, source: str, kind: type[T]) -> Sourced[T]:
             "check that this is the file you meant",
         )
     try:
-        tables = tomllib.loads(data.decode("utf-8"))
+        text = data.decode("utf-8")
+        tables = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # also a number of more digits than Python reads
         raise InvalidInput("settings.syntax", f"{source}: not TOML: {error}", "mend the line it names") from None
+    if _NUL.search(text):  # no file, library or database takes one, and each ends otherwise on it
+        raise InvalidInput("settings.value", f"{source}: a text with the character NUL in it", "leave it out")
     try:
         value = msgspec.convert(tables, kind)
     except msgspec.ValidationError as error:

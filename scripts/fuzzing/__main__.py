@@ -10,10 +10,15 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from random import Random
+from typing import Any
 
-from scripts.fuzzing.targets import TARGETS, quiet, seeds
+from scripts.fuzzing.mutations import mutated
+from scripts.fuzzing.target import MOST_OCTETS
+from scripts.fuzzing.targets import TARGETS
 
 _OCTETS = 16_384
+_RESIDENT = 2 * MOST_OCTETS >> 20  # megabytes, for the program and one input
 
 
 def one(name: str, corpus: str, seconds: int, longest: int) -> None:
@@ -21,9 +26,20 @@ def one(name: str, corpus: str, seconds: int, longest: int) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["smki"]):
-        target = quiet(TARGETS[name]())
-    limits = [f"-max_total_time={seconds}", f"-timeout={longest}", f"-max_len={_OCTETS}", "-print_final_stats=1"]
-    atheris.Setup([sys.argv[0], corpus, f"-artifact_prefix={corpus}-", *limits], target)
+        run = TARGETS[name].runner()
+    seeds = list(TARGETS[name].seeds())
+
+    def mutate(octets: bytes, most: int, seed: int) -> Any:
+        """Half as libFuzzer does, by octets; half by the tree that a text is, and by words to stumble over."""
+        random = Random(seed)  # noqa: S311 - drawn again from the same number
+        if random.random() < 0.5:
+            return atheris.Mutate(octets, most)
+        return mutated(octets, seeds, random)[:most]
+
+    resident = max(_RESIDENT, 1024)
+    limits = [f"-max_total_time={seconds}", f"-timeout={longest}", f"-max_len={_OCTETS}", f"-rss_limit_mb={resident}"]
+    options = [*limits, "-print_final_stats=1", f"-artifact_prefix={corpus}-"]
+    atheris.Setup([sys.argv[0], corpus, *options], run, custom_mutator=mutate)
     atheris.Fuzz()
 
 
@@ -31,7 +47,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/fuzz")
     parser.add_argument("targets", nargs="*", choices=[[], *TARGETS], metavar="TARGET", help=", ".join(TARGETS))
     parser.add_argument("--seconds", type=int, default=600, help="for each target")
-    parser.add_argument("--longest", type=int, default=1, help="seconds one input may take")
+    parser.add_argument("--longest", type=int, default=2, help="seconds one input may take")
     parser.add_argument("--at-once", type=int, default=2)
     options = parser.parse_args()
     waiting = list(options.targets or TARGETS)
@@ -52,7 +68,7 @@ def main() -> int:
 def _start(name: str, folder: Path, seconds: int, longest: int) -> tuple["subprocess.Popen[str]", Path]:
     corpus = folder / name
     corpus.mkdir()
-    for number, octets in enumerate(seeds(name)):
+    for number, octets in enumerate(TARGETS[name].seeds()):
         (corpus / f"{number:05d}").write_bytes(octets)
     log = folder / f"{name}.log"
     script = f"from scripts.fuzzing.__main__ import one; one({name!r}, {str(corpus)!r}, {seconds}, {longest})"
@@ -67,7 +83,7 @@ def _tell(name: str, code: int, said: str, folder: Path) -> int:
     if code == 0:
         return 0
     for path in folder.glob(f"{name}-*"):
-        print(f"  {path.name}: {path.read_bytes()[:200].hex()}")
+        print(f"  {path.name}: {path.read_bytes()[:400].hex()}")
     print("  " + "\n  ".join(said.splitlines()[-25:]))
     return 1
 

@@ -15,7 +15,7 @@ from smki.authority.hierarchy import certificate_of, pem
 from smki.authority.issuance.order import Order, order
 from smki.authority.log import act, seal
 from smki.authority.registration import named
-from smki.authority.safe_files import write_new
+from smki.authority.safe_files import read_bounded, write_new
 from smki.authority.workspace import Workspace
 from smki.entity import EntityId, KeyUsage
 from smki.errors import InvalidInput, Refused
@@ -26,6 +26,7 @@ from smki.store.certificates import Query
 from smki.store.records import CertificateRecord, RevocationRecord
 
 _NONE: Mapping[bytes, RevocationRecord] = MappingProxyType({})
+_MAX_KEY_FILE_OCTETS = 1 << 16
 _DAYS = re.compile(r"([1-9][0-9]{0,4})d")
 
 
@@ -85,10 +86,7 @@ def _key_hash(path: Path) -> bytes:
 
     from smki.pki.keyid import key_hash
 
-    try:
-        data = path.read_bytes()[: 1 << 16]
-    except OSError as error:
-        raise InvalidInput("find.key", f"{path}: {error.strerror}", "name a file with a public key") from None
+    data = read_bounded(path, _MAX_KEY_FILE_OCTETS, "find", "name a file with a public key")
     readers: tuple[Any, ...] = (
         serialization.load_pem_public_key,
         serialization.load_der_public_key,

@@ -5,7 +5,6 @@ serves for that file, in that workspace, and nothing else.
 """
 
 import base64
-import binascii
 import json
 import os
 from collections.abc import Sequence
@@ -97,7 +96,7 @@ def read_officer(name: str, encoded: str) -> Officer:
     """An officer from the two fields of a ceremony file."""
     try:
         der = base64.b64decode(encoded, validate=True)
-    except binascii.Error:
+    except ValueError:  # also of what is not ASCII
         raise InvalidInput(
             "officer.public-key",
             f"the public key of {name} is not base64",
@@ -179,14 +178,15 @@ def _read_approval(line: bytes, source: str, number: int) -> Approval:
 def read_approval(fields: Any) -> Approval:
     """An approval as it is kept, believed in nothing."""
     try:
-        officer = fields["officer"]
-        if not isinstance(officer, str) or not officer.isprintable() or len(officer) > MAX_NAME:
-            raise ValueError
+        officer, at = fields["officer"], fields["at"]
+        for text in (officer, at):
+            if not isinstance(text, str) or not text.isprintable() or len(text) > MAX_NAME:
+                raise ValueError
         return Approval(
             officer=officer,
             sha256=bytes.fromhex(fields["sha256"]),
             workspace=bytes.fromhex(fields["workspace"]),
-            at=str(fields["at"])[:MAX_NAME],
+            at=at,
             signature=base64.b64decode(fields["signature"], validate=True),
         )
     except (ValueError, KeyError, TypeError):

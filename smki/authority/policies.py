@@ -17,7 +17,7 @@ from smki.authority.signing import SigningFile, SigningPolicy
 from smki.errors import InvalidInput, Refused
 from smki.pki.oid import parse_oid
 from smki.pki.profile import Profile, read_profile
-from smki.settings import Sourced, Table, read_toml
+from smki.settings import Sourced, Table, octets_of, read_toml
 
 if TYPE_CHECKING:
     from smki.authority.anomaly import Detectors
@@ -287,7 +287,7 @@ def load_policies(folder: Path) -> Policies:
 
 def _octets(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return octets_of(path)
     except OSError as error:
         raise InvalidInput(
             "policy.unreadable",

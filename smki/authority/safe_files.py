@@ -11,6 +11,7 @@ from typing import BinaryIO
 from smki.errors import InvalidInput, Refused, Unavailable
 
 MAX_PRIVATE_OCTETS = 1 << 16
+_PIECE_OCTETS = 1 << 20
 
 
 def write_new(path: Path, data: bytes, mode: int = 0o644) -> None:
@@ -79,12 +80,24 @@ def read_bounded(path: Path, most: int, what: str, remedy: str = "name a smaller
     """Read a file from outside, never more of it than there may be. `what` is what its errors are called after."""
     try:
         with path.open("rb") as file:
-            data = file.read(most + 1)
+            data = _at_most(file, most + 1)
     except OSError as error:
         raise InvalidInput(f"{what}.unreadable", f"{path}: {error.strerror}", "name a file you can read") from None
+    except ValueError:  # a NUL in it
+        raise InvalidInput(f"{what}.unreadable", f"{str(path)!r} is no name", "name a file you can read") from None
     if len(data) > most:
         raise InvalidInput(f"{what}.size", f"{path} is larger than {most} octets", remedy)
     return data
+
+
+def _at_most(file: BinaryIO, most: int) -> bytes:
+    """So many octets, or all there are; what is asked of Python at once, it sets aside at once."""
+    pieces = [file.read(min(os.fstat(file.fileno()).st_size + 1, most))]
+    left = most - len(pieces[0])
+    while left and (piece := file.read(min(left, _PIECE_OCTETS))):  # a pipe, or a file that grows
+        pieces.append(piece)
+        left -= len(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def read_plain(path: Path, most: int, what: str) -> bytes:
@@ -96,7 +109,7 @@ def read_plain(path: Path, most: int, what: str) -> bytes:
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise InvalidInput(f"{what}.unreadable", f"{path} is no plain file", "fetch the folder again")
-        data = file.read(most + 1)
+        data = _at_most(file, most + 1)
     if len(data) > most:
         raise InvalidInput(f"{what}.size", f"{path} is larger than {most} octets", "fetch the folder again")
     return data

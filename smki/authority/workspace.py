@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from smki.errors import InvalidInput, Refused
-from smki.settings import Sourced, Table, read_toml
+from smki.settings import Sourced, Table, octets_of, read_toml
 from smki.store.store import Store
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Workspace:
     def _settings(self) -> Sourced[_Settings]:
         path = self.home / SETTINGS
         try:
-            data = path.read_bytes()
+            data = octets_of(path)
         except OSError as error:
             raise InvalidInput("workspace.settings", f"{path}: {error.strerror}", "restore the file") from None
         return read_toml(data, SETTINGS, _Settings)

@@ -73,8 +73,11 @@ def prove(session: Session, seq: int, out: Path | None) -> None:
 def growth(session: Session, checkpoint: Path, out: Path | None) -> None:
     """Write the proof that the log begins with all that a checkpoint you kept signed."""
     from smki.authority.auditing import prove_growth
+    from smki.authority.safe_files import read_bounded
+    from smki.store.note import MAX_NOTE_OCTETS
 
-    proof = prove_growth(session.workspace.store, checkpoint.read_text(encoding="utf-8"))
+    note = read_bounded(checkpoint, MAX_NOTE_OCTETS, "checkpoint").decode(errors="replace")
+    proof = prove_growth(session.workspace.store, note)
     _write(json.dumps(proof, indent=2, ensure_ascii=False) + "\n", out)
 
 

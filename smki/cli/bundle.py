@@ -109,9 +109,11 @@ def read_crl(path: Path) -> bytes:
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding
 
+    from smki.authority.safe_files import read_bounded
+    from smki.device.bundle import MAX_BUNDLE_OCTETS
     from smki.errors import InvalidInput
 
-    data = path.read_bytes()
+    data = read_bounded(path, MAX_BUNDLE_OCTETS, "bundle")
     try:
         reader = x509.load_pem_x509_crl if b"-----BEGIN" in data[:1024] else x509.load_der_x509_crl
         return reader(data).public_bytes(Encoding.DER)

@@ -76,13 +76,17 @@ def request(session: Session, /, cancel: str | None, out: Path, **given: Any) ->
 
 
 def _taken_back(requester: "Requester", cancel: str, given: dict[str, Any]) -> tuple[bytes, bytes]:
+    return requester.cancel(_digest_of(cancel), given["references"])
+
+
+def _digest_of(text: str) -> bytes:
     try:
-        request = bytes.fromhex(cancel)
+        request = bytes.fromhex(text)
     except ValueError:
         request = b""
     if len(request) != 32:
         raise click.UsageError("--cancel takes the whole digest that the request was given: 64 digits.")
-    return requester.cancel(request, given["references"])
+    return request
 
 
 def _asked_for(session: Session, requester: "Requester", given: dict[str, Any]) -> tuple[bytes, bytes]:

@@ -208,13 +208,14 @@ def check(session: Session, vectors: tuple[Path, ...], keys: Path, as_json: bool
 
     Exit code 0: none; 3: some.
     """
-    from smki.gbcs.conformance import Report, read_document, read_keys, run
+    from smki.authority.safe_files import read_bounded
+    from smki.gbcs.conformance import MAX_FILE_OCTETS, Report, read_document, read_keys, run
 
     report = Report()
-    known = read_keys(keys.read_bytes(), str(keys))
+    known = read_keys(read_bounded(keys, MAX_FILE_OCTETS, "check"), str(keys))
     names = session.policies.names
     for path in vectors:
-        run(read_document(path.read_bytes(), str(path)), known, names, report)
+        run(read_document(read_bounded(path, MAX_FILE_OCTETS, "check"), str(path)), known, names, report)
     data = {
         "vectors": report.vectors,
         "compared": dict(sorted(report.compared.items())),

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from smki.errors import InvalidInput
-from smki.settings import Sourced, Table, read_toml
+from smki.settings import Sourced, Table, octets_of, read_toml
 
 
 class Description(Table, frozen=True):
@@ -57,7 +57,7 @@ def load_descriptions(folders: Sequence[Path | Traversable]) -> dict[str, Source
 
 def _read(file: Path | Traversable) -> Sourced[Description]:
     try:
-        data = file.read_bytes()
+        data = octets_of(file)
     except OSError as error:
         raise InvalidInput("hsm.description", f"{file}: {error.strerror}", "mend the file's permissions") from None
     read = read_toml(data, str(file), Description)

@@ -104,14 +104,14 @@ def read_expectations(path: Path) -> Expectations:
     """From a file: one object, a list of them, or one a line."""
     data = read_bounded(path, MAX_FILE_OCTETS, "expectation", "split it")
     try:
-        written = _parse(data)
+        items = [_checked(item) for item in _parse(data)]  # half a character has no one form, and no digest
     except (ValueError, TypeError, RecursionError, msgspec.ValidationError) as error:
         raise InvalidInput(
             "expectation.form", f"{path}: {str(error)[:120]}", "docs/signing.md shows its form"
         ) from None
-    if not written:
+    if not items:
         raise InvalidInput("expectation.form", f"{path} asks for nothing", "docs/signing.md shows its form")
-    return Expectations(_checked(item) for item in written)
+    return Expectations(iter(items))
 
 
 def _parse(data: bytes) -> list[_Written]:

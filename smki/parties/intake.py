@@ -112,7 +112,7 @@ def _begins_message(line: bytes) -> bool:
 def _json_line(line: bytes, source: str) -> Given:
     try:
         read = _decode_line(line)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise InvalidInput(
             "message.line", f"{source} is no message in JSON", 'write {"reference": "...", "message": "..."}'
         ) from None

@@ -1,7 +1,6 @@
 """Who may have which certificates revoked (revocation.toml), inside limits that are code."""
 
 import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -207,7 +206,7 @@ def _key(name: str, text: str) -> ec.EllipticCurvePublicKey | None:
         return None
     try:
         key = read_spki(base64.b64decode(text, validate=True))
-    except binascii.Error:
+    except ValueError:  # also of what is not ASCII
         key = None
     if key is None:
         raise InvalidInput(

@@ -25,6 +25,7 @@ from smki.store.admission_records import Decision, QuarantineRecord
 MAX_OCTETS = 1 << 26
 MAX_REASON = 1000
 _FIRST_LINE = "smki quarantine confirmation v1"
+_MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 _FIELDS = ("workspace", "decision", "officer", "made-at", "reason")
 _ITEM = re.compile(r"([0-9a-f]{64}) (\S.{0,400})")
 
@@ -47,7 +48,7 @@ class Confirmation:
 
     def content(self) -> bytes:
         """What is signed."""
-        values = (self.workspace, self.decision, self.officer, f"{self.made_at:%Y-%m-%dT%H:%M:%SZ}", self.reason)
+        values = (self.workspace, self.decision, self.officer, _written(self.made_at), self.reason)
         lines = [_FIRST_LINE, *(f"{name} {value}" for name, value in zip(_FIELDS, values, strict=True))]
         lines += [f"{digest.hex()} {words}" for digest, words in self.items]
         return "".join(f"{line}\n" for line in lines).encode()
@@ -104,10 +105,18 @@ def read_confirmation(content: bytes, most: int) -> Confirmation:
 
 
 def _moment(text: str) -> datetime:
+    """In the one form it is written in: what is signed is read in no other."""
     try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        found = datetime.strptime(text, _MOMENT).replace(tzinfo=UTC)
     except ValueError:
-        raise _form(f"{text[:30]!r} is no time") from None
+        found = None
+    if found is None or _written(found) != text:
+        raise _form(f"{text[:30]!r} is no time")
+    return found
+
+
+def _written(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds").removesuffix("+00:00") + "Z"
 
 
 def _form(reason: str) -> InvalidInput:

@@ -103,7 +103,7 @@ def read_requests(data: bytes, parties: Parties, most: int) -> Requests:
         raise InvalidInput("message.count", f"more than {most} requests", "ask in parts")
     try:
         user = EntityId.parse(_decode_head(head).user)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise InvalidInput(
             "broker.requests", "its first line is not of its form", f'begin with {{"form": "{FORM}", "user": EUI-64}}'
         ) from None

@@ -5,7 +5,6 @@ a file beside it, a line each, whose SHA-256 stands in the plan.
 """
 
 import base64
-import binascii
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -185,7 +184,7 @@ def _read(path: Path, most: int) -> bytes:
 def der_of(text: str, where: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
-    except binascii.Error:
+    except ValueError:  # also of what is not ASCII
         raise InvalidInput("plan.certificate", f"{where} is not base64", "draft the plan anew") from None
 
 

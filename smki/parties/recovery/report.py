@@ -201,7 +201,7 @@ def read_progress(path: Path, plan: Plan) -> dict[str, Any]:
     octets = read_bounded(path, MAX_HEARD_OCTETS, "progress", "ask for it again")
     try:
         read = msgspec.json.decode(octets, type=_ProgressFile)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise InvalidInput("progress.form", f"{path.name} is no progress file", "see docs/recovery.md") from None
     if read.form not in _PROGRESS.values() or read.plan_sha256 != plan.file.sha256.hex():
         raise InvalidInput("progress.plan", f"{path.name} is about another plan", "name the file about this one")
