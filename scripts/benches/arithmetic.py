@@ -3,50 +3,82 @@
 import os
 import subprocess
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
-
-def openssl_speed(algorithm: str, column: int, processes: int) -> float:
-    """A rate of `openssl speed`: the column counts from the end of its last line."""
-    command = ["openssl", "speed", "-elapsed", "-seconds", "2", "-multi", str(processes), algorithm]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return float(said.strip().splitlines()[-1].split()[column])
+_HERE = Path(__file__).parent
+_BRIEF = 30  # times fewer
 
 
-def verify_rate(processes: int) -> float:
-    return openssl_speed("ecdsap256", -1, processes)
+@dataclass(frozen=True)
+class Arithmetic:
+    """Loops in C and in OpenSSL, so many processes at a time."""
+
+    folder: Path
+    """For the loops' programs."""
+    processes: int = 1
+    brief: bool = False
+    """For a test: figures that mean nothing, soon."""
+
+    def verify(self) -> float:
+        return self._openssl_speed("ecdsap256")
+
+    def agree_in_software(self) -> float:
+        return self._openssl_speed("ecdhp256")
+
+    def sign(self, home: Path, token: str) -> float:
+        """C_Sign of a token."""
+        return self._token_rate(home, token, 30_000)
+
+    def agree(self, home: Path, token: str) -> float:
+        """C_DeriveKey of a token with all that belongs to it."""
+        return self._token_rate(home, token, 10_000, "agree")
+
+    def mac(self, octets: int) -> float:
+        """One SHA-256 and one AES-128-GMAC over so many octets."""
+        program = self._program("mac", "-l:libcrypto.so.3")
+        return self._together([program, str(octets), str(self._times(1_000_000))], {})
+
+    def _openssl_speed(self, algorithm: str) -> float:
+        command = ["openssl", "speed", "-elapsed", "-seconds", "1" if self.brief else "2"]
+        command += ["-multi", str(self.processes), algorithm]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        return float(said.strip().splitlines()[-1].split()[-1])
+
+    def _token_rate(self, home: Path, token: str, times: int, *what: str) -> float:
+        environment = {
+            "PIN": (home / "pins" / token).read_text().strip(),
+            "SOFTHSM2_CONF": str(home / "softhsm2.conf"),
+        }
+        program = self._program("sign", "-ldl")
+        return self._together([program, module(), token, str(self._times(times)), *what], environment)
+
+    def _times(self, times: int) -> int:
+        return times // _BRIEF if self.brief else times
+
+    def _program(self, name: str, library: str) -> str:
+        """A loop in C that does nothing else."""
+        program = self.folder / name
+        if not program.exists():
+            subprocess.run(["cc", "-O2", "-o", program, _HERE / f"{name}.c", library], check=True)
+        return str(program)
+
+    def _together(self, command: list[str], environment: dict[str, str]) -> float:
+        """Every process on its own, at the same time."""
+        running = []
+        for _ in range(self.processes):
+            running.append(
+                subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            )
+            time.sleep(0.05)  # SoftHSM loses a token to whoever starts while another logs in
+        return sum(_said(command[0], process) for process in running)
 
 
-def compile_loop(folder: Path) -> Path:
-    """The C loop that does nothing but sign."""
-    program = folder / "sign"
-    source = Path(__file__).with_name("sign.c")
-    subprocess.run(["cc", "-O2", "-o", str(program), str(source), "-ldl"], check=True)
-    return program
-
-
-def sign_rate(loop: Path, home: Path, token: str, processes: int) -> float:
-    """C_Sign of a token: every process on its own, at the same time."""
-    return _token_rate([str(loop), module(), token, "30000"], home, token, processes)
-
-
-def agreement_rate(loop: Path, home: Path, token: str, processes: int) -> float:
-    """C_DeriveKey of a token with all that belongs to it."""
-    return _token_rate([str(loop), module(), token, "10000", "agree"], home, token, processes)
-
-
-def _token_rate(command: list[str], home: Path, token: str, processes: int) -> float:
-    environment = {
-        "PIN": (home / "pins" / token).read_text().strip(),
-        "SOFTHSM2_CONF": str(home / "softhsm2.conf"),
-    }
-    running = []
-    for _ in range(processes):
-        running.append(
-            subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        )
-        time.sleep(0.05)  # SoftHSM loses a token to whoever starts while another logs in
-    return sum(float(process.communicate()[0]) for process in running)
+def _said(program: str, process: "subprocess.Popen[str]") -> float:
+    out, wrong = process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"{program}: {wrong.strip()}")
+    return float(out)
 
 
 def module() -> str:

@@ -64,12 +64,12 @@ def _restore(path: Path, url: str) -> None:
         assert list(account(engine)) == []
 
 
-def run(count: int) -> list[Row]:
+def run(count: int) -> Iterator[Row]:
     """Megabytes a second, of a store with so many certificates."""
     open_place()
     try:
         with tempfile.TemporaryDirectory(prefix="smki-bench-") as name, running() as server:
-            return list(_rows(Path(name), count, server.fresh()))
+            yield from _rows(Path(name), count, server.fresh())
     finally:
         close_place()
 
@@ -82,10 +82,16 @@ def _rows(folder: Path, count: int, other: str) -> Iterator[Row]:
     taken = _timed(lambda: _take(here, path, now))
     size = path.stat().st_size / 1e6
     bound = size / _timed(lambda: hashlib.sha256(path.read_bytes()).digest())
-    yield Row("SQLite: back up", size / taken, "MB/s", f"SHA-256 of the {size:,.0f} MB; {taken:.1f} s", bound)
-    seconds = _timed(lambda: _restore(path, f"sqlite:{folder / 'again.db'}"))
-    yield Row("SQLite: verify and restore", size / seconds, "MB/s", f"SHA-256; {seconds:.1f} s", bound)
-    seconds = _timed(lambda: _restore(path, other))
-    yield Row("PostgreSQL: verify and restore", size / seconds, "MB/s", f"SHA-256; {seconds:.1f} s", bound)
-    seconds = _timed(lambda: _take(other, folder / "other", now))
-    yield Row("PostgreSQL: back up", size / seconds, "MB/s", f"SHA-256; {seconds:.1f} s", bound)
+    yield Row("size", "size of the backup", size, "MB", f"{count:,} certificates", of={"count": count})
+
+    def rows(key: str, engine: str, taken: float, restored: float) -> Iterator[Row]:
+        of = {"engine": engine}
+        yield Row(f"engines.{key}.take", f"{engine}: back up", size / taken, "MB/s", "SHA-256 of it", bound, of=of)
+        yield Row(f"engines.{key}.take_seconds", "  it took", taken, "s", f"{count:,} certificates")
+        yield Row(f"engines.{key}.restore", f"{engine}: verify and restore", size / restored, "MB/s", "SHA-256 of it",
+                  bound)  # fmt: skip
+        yield Row(f"engines.{key}.restore_seconds", "  it took", restored, "s", f"{count:,} certificates")
+
+    yield from rows("sqlite", "SQLite", taken, _timed(lambda: _restore(path, f"sqlite:{folder / 'again.db'}")))
+    restored = _timed(lambda: _restore(path, other))
+    yield from rows("postgresql", "PostgreSQL", _timed(lambda: _take(other, folder / "other", now)), restored)

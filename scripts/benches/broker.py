@@ -25,12 +25,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from msgspec import Struct
 from msgspec.json import decode, encode
 
-from scripts.benches.arithmetic import (
-    agreement_rate,
-    compile_loop,
-    verify_rate,
-    without_bytecode_switch,
-)
+from scripts.benches.arithmetic import Arithmetic, without_bytecode_switch
 from scripts.benches.report import Row
 from smki.authority.founding import found
 from smki.authority.workspace import Person, Workspace
@@ -55,6 +50,7 @@ from tests.house import no_prompt
 from tests.parties.people import BROKER, arming, believe, certificate
 
 _BATCH = 5000
+_AIM = 0.6
 _SUPPLIERS = 8  # no one of them may send more than 20 000 critical commands a day
 _HABIT = 30_000  # of each, in each hour of the last ten weeks: what a bench sends is then nothing unusual
 _FEW = 64  # devices that come again and again, for the run with kept secrets
@@ -67,15 +63,13 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def run(count: int, devices: int, stored: int) -> list[Row]:
+def run(count: int, devices: int, stored: int) -> Iterator[Row]:
     """Rates with an empty store and with a full one, agreeing each time and with kept secrets."""
-    rows: list[Row] = []
     for many in sorted({0, stored}):
         with tempfile.TemporaryDirectory(prefix="smki-bench-") as name:
             bench = _Bench(Path(name), count)
             bench.settle(devices if many else count, many)
-            rows += bench.rows(f"{many:,} stored, {max(devices if many else count, count):,} devices")
-    return rows
+            yield from bench.rows(many, max(devices if many else count, count))
 
 
 class _Took(Struct, frozen=True):
@@ -129,18 +123,30 @@ class _Bench:
                     plain = arming((1 << 40) + first + number, target=target, originator=suppliers[who])
                     lines.write(json.dumps({"message": sign(plain, keys[who]).encode().hex()}) + "\n")
 
-    def rows(self, what: str) -> Iterator[Row]:
-        loop = compile_loop(self.folder)
-        home = self.folder / "home"
-        agreed = agreement_rate(loop, home, "keys", 1)
-        before = verify_rate(1)
+    def rows(self, stored: int, devices: int) -> Iterator[Row]:
+        arithmetic = Arithmetic(self.folder)
+        agreed = arithmetic.agree(self.folder / "home", "keys")
+        before = arithmetic.verify()
         anew, kept = self._took("all.jsonl", 0), self._took("few.jsonl", _FEW)
-        checked = (before + verify_rate(1)) / 2
+        checked = (before + arithmetic.verify()) / 2
         both = 1 / (1 / checked + 1 / agreed)
-        yield Row("admit, a secret each time", 1 / anew.clock, "1/s", f"1/(t_verify + C_DeriveKey); {what}", both)
-        yield Row("by processor time", 1 / anew.spent, "1/s", "verify, C_DeriveKey, GMAC", 1 / anew.bound)
-        yield Row("admit, secrets kept", 1 / kept.clock, "1/s", f"openssl speed verify; {what}", checked)
-        yield Row("by processor time", 1 / kept.spent, "1/s", "verify, GMAC", 1 / kept.bound)
+        what, full = f"{stored:,} stored, {devices:,} devices", f", {stored:,} before" if stored else ""
+        for key, row, took, against, bound, least in (
+            (
+                "anew",
+                "admit, a secret each time",
+                anew,
+                "1/(t_verify + C_DeriveKey)",
+                both,
+                "verify, C_DeriveKey, GMAC",
+            ),
+            ("kept", "admit, secrets kept", kept, "openssl speed verify", checked, "verify, GMAC"),
+        ):
+            of = {"stored": stored, "devices": devices}
+            place = f"stores.{stored}.{key}"
+            yield Row(place, row, 1 / took.clock, "1/s", f"{against}; {what}", bound, of=of)
+            yield Row(f"{place}_spent", "  by processor time", 1 / took.spent, "1/s", least, 1 / took.bound, _AIM,
+                      f"{row}, one core{full}")  # fmt: skip
 
     def _took(self, file: str, keep: int) -> _Took:
         command = [sys.executable, "-m", "scripts.benches.broker", str(self.folder), file, str(keep)]

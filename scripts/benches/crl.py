@@ -45,25 +45,33 @@ class Taken:
     octets: int
 
 
-def run(counts: list[int]) -> list[Row]:
+def run(counts: list[int]) -> Iterator[Row]:
     """Everything there is to know of lists of these lengths."""
     with tempfile.TemporaryDirectory(prefix="smki-bench-") as name:
         at = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
-        alone = _ours(_authority(Path(name) / "alone", 1, at)[0]).memory
-        return [row for count in counts for row in _rows(Path(name) / str(count), count, at, alone)]
+        alone = _ours(_authority(Path(name) / "alone", 1, at)[0])
+        for count in counts:
+            yield from _rows(Path(name) / str(count), count, at, alone)
 
 
-def _rows(folder: Path, count: int, at: datetime, alone: int) -> Iterator[Row]:
+def _rows(folder: Path, count: int, at: datetime, alone: Taken) -> Iterator[Row]:
     """`alone` is what the same process takes for a list of one entry."""
     home, serials = _authority(folder, count, at)
     ours, theirs = _ours(home), _theirs(folder, serials, at)
-    what = f"{count:,} entries"
-    yield Row(f"make and publish, {what}", ours.seconds, "s", "openssl ca -gencrl", theirs.seconds)
+    key, of, what = f"lists.{count}", {"entries": count}, f"{count:,} {'entry' if count == 1 else 'entries'}"
+    yield Row(f"{key}.seconds", f"make and publish, {what}", ours.seconds, "s", "the whole act", of=of)
+    bar = f"make and publish a list of {count:,}, beside openssl ca" if count > 1 else ""
+    yield Row(f"{key}.rate", "  entries a second", count / ours.seconds, "1/s", "openssl ca -gencrl, key in a file",
+              count / theirs.seconds, None, bar, beside=True)  # fmt: skip
     if count > 1:
-        above = (ours.memory - alone - ours.octets) / count
-        yield Row("  memory above a list of one and the file itself", above, "B/1", "of each entry")
-    yield Row("  memory of the whole process", ours.memory / _MEGABYTE, "MB", "openssl ca", theirs.memory / _MEGABYTE)
-    yield Row("  size", ours.octets / count, "B/1", "openssl ca", theirs.octets / count)
+        each = (ours.seconds - alone.seconds) / count
+        yield Row(f"{key}.entry", "  time of an entry", each * 1e6, "µs", "above a list of one")
+        above = (ours.memory - alone.memory - ours.octets) / count
+        yield Row(f"{key}.above", "  memory of an entry", above, "B", "above a list of one and the file itself")
+    yield Row(f"{key}.memory", "  memory of the whole process", ours.memory / _MEGABYTE, "MB", "openssl ca",
+              theirs.memory / _MEGABYTE)  # fmt: skip
+    yield Row(f"{key}.size", "  size of an entry", ours.octets / count, "B", "openssl ca", theirs.octets / count)
+    yield Row(f"{key}.theirs", "  openssl ca -gencrl", theirs.seconds, "s", "the same entries")
 
 
 def _authority(folder: Path, count: int, at: datetime) -> tuple[Path, list[Serial]]:
@@ -138,13 +146,13 @@ def _theirs(folder: Path, serials: list[Serial], at: datetime) -> Taken:
             file.write(f"R\t301231235959Z\t{moment:%y%m%d%H%M%SZ},keyCompromise\t{serial}\tunknown\t/CN=x\n")
     (folder / "number").write_text("01\n")
     (folder / "conf").write_text(_CONF.format(folder=folder))
-    command = ["openssl", "ca", "-config", folder / "conf", "-gencrl", "-out", folder / "list.pem"]
+    command: list[str | Path] = ["openssl", "ca", "-config", folder / "conf", "-gencrl", "-out", folder / "list.pem"]
     begin = time.monotonic()
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     _, status, used = os.wait4(process.pid, 0)
     seconds = time.monotonic() - begin
     assert status == 0, "openssl ca made no list"
-    der = ["-outform", "DER", "-out", folder / "list.der"]
+    der: list[str | Path] = ["-outform", "DER", "-out", folder / "list.der"]
     subprocess.run(["openssl", "crl", "-in", folder / "list.pem", *der], check=True)
     return Taken(seconds, used.ru_maxrss * 1024, (folder / "list.der").stat().st_size)
 

@@ -1,26 +1,36 @@
-"""How fast certificates are issued, against what the arithmetic allows and against `openssl ca` on the same token."""
+"""How fast certificates are issued and found: against what arithmetic allows, beside others, and in a full house."""
 
-import os
+import random
 import resource
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from scripts.benches.arithmetic import compile_loop, module, sign_rate, verify_rate, without_bytecode_switch
+from scripts.benches.arithmetic import Arithmetic, without_bytecode_switch
 from scripts.benches.fill import fill
-from scripts.benches.report import Row
-from smki.entity import EntityRange
+from scripts.benches.peers import LABEL, PEERS, TOKEN, Desk, Peer, as_pem
+from scripts.benches.report import Row, missing
+from smki.entity import EntityId, EntityRange
 from smki.pki.kind import Kind
+from smki.store.store import Store
 from tests.house import House, founded
 
 SMKI = [sys.executable, "-m", "smki"]
 WORKS = "Meter Works"
 _ENTITIES = 0x00DB_1200_0000_0000
+_AIM = 0.8
+_FLAT = 0.9
+_BOUND = "1/(2 t_verify + t_C_Sign)"
+_LOOKED_UP, _TURNS = 20_000, 4
+_PROCESS_EACH = 100
+"""Certificates of peers that need a process for each: their rate is the same for any number."""
 
 
 @dataclass(frozen=True)
@@ -36,24 +46,32 @@ class Bounds:
         return 1 / (2 / self.verify + 1 / self.sign)
 
 
+@dataclass(frozen=True)
+class Issued:
+    """One run of so many."""
+
+    rate: float
+    memory: float
+    """Megabytes of the largest process."""
+    bounds: Bounds
+
+    @property
+    def share(self) -> float:
+        return self.rate / self.bounds.bound
+
+
 class Bench:
     """One workspace, and what is measured with it."""
 
-    def __init__(self, house: House, folder: Path, processes: int) -> None:
+    def __init__(self, house: House, folder: Path, arithmetic: Arithmetic) -> None:
         self.house = house
         self.folder = folder
-        self.processes = processes
+        self.arithmetic = arithmetic
         self._made = 0
-        self._loop = compile_loop(folder)
         self._environment = {**without_bytecode_switch(folder), "SMKI_HOME": str(house.home)}
 
-    # The bound
-
     def bounds(self) -> Bounds:
-        sign = sign_rate(self._loop, self.house.home, "dca-issuing", self.processes)
-        return Bounds(verify_rate(self.processes), sign)
-
-    # Ours
+        return Bounds(self.arithmetic.verify(), self.arithmetic.sign(self.house.home, TOKEN))
 
     def requests(self, count: int) -> Path:
         """Requests of devices that never asked before, two each."""
@@ -69,12 +87,20 @@ class Bench:
         begin = time.monotonic()
         memory = self._smki(
             "device", "issue", "--org", WORKS, "--from", str(requests), "--out", str(out),
-            "--workers", str(self.processes),
+            "--workers", str(self.arithmetic.processes),
         )  # fmt: skip
         rate = count / (time.monotonic() - begin)
         issued = out.read_bytes().count(b'"result":"issued"')
         assert issued == count, f"{issued} of {count} issued"
         return rate, memory
+
+    def measure(self, count: int) -> Issued:
+        """A run, with the bounds measured before and after it."""
+        requests = self.requests(count)
+        before = self.bounds()
+        rate, memory = self.issue(requests, count)
+        after = self.bounds()
+        return Issued(rate, memory, Bounds((before.verify + after.verify) / 2, (before.sign + after.sign) / 2))
 
     def _smki(self, *arguments: str) -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
@@ -88,73 +114,25 @@ class Bench:
         self.issue(requests, 2)
         return time.monotonic() - begin
 
-    # Theirs
+    # Others
 
-    def openssl_ca(self, count: int) -> float:
-        """`openssl ca -infiles` with the same key in the same token."""
-        folder = self.folder / "openssl"
-        folder.mkdir()
-        home = self.house.home
+    def desks(self, count: int) -> Callable[[Peer], Desk]:
+        """What each peer is given."""
         self._smki("device", "request", f"{_ENTITIES + (1 << 36):016X}", "--count", str(count // 2), "--out",
-                   str(folder / "asked"))  # fmt: skip
-        names = []
-        for csr in sorted((folder / "asked" / "requests").iterdir()):
-            pem = csr.with_suffix(".pem")
-            names.append(str(pem))
-            subprocess.run(["openssl", "req", "-inform", "DER", "-in", csr, "-out", pem], check=True)
-        self._smki("ca", "export", "dca-issuing-1", "--out", str(folder / "ca.pem"))
-        (folder / "index").write_text("")
-        (folder / "serial").write_text("1000\n")
-        (folder / "new").mkdir()
-        (folder / "conf").write_text(_OPENSSL_CONF.format(folder=folder, module=module(), home=home))
-        pin = (home / "pins" / "dca-issuing").read_text().strip()
-        environment = {
-            **os.environ,
-            "SOFTHSM2_CONF": str(home / "softhsm2.conf"),
-            "OPENSSL_CONF": str(folder / "conf"),
-        }
-        command = [
-            "openssl", "ca", "-batch", "-notext", "-engine", "pkcs11", "-keyform", "engine",
-            "-keyfile", f"pkcs11:token=dca-issuing;type=private;pin-value={pin}", "-config", str(folder / "conf"),
-            "-cert", str(folder / "ca.pem"), "-preserveDN", "-infiles", *names,
-        ]  # fmt: skip
-        begin = time.monotonic()
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
-        seconds = time.monotonic() - begin
-        made = len(list((folder / "new").iterdir()))
-        if made != count:
-            raise RuntimeError(f"openssl ca made {made} of {count}: {done.stderr[-400:]}")
-        return count / seconds
+                   str(self.folder / "asked"))  # fmt: skip
+        authority = self.folder / "authority.pem"
+        self._smki("ca", "export", LABEL, "--out", str(authority))
+        requests = as_pem(self.folder / "pem", sorted((self.folder / "asked" / "requests").iterdir()))
+
+        def desk(peer: Peer) -> Desk:
+            folder = self.folder / peer.key
+            folder.mkdir()
+            return Desk(folder, self.house.home, authority, requests[: None if peer.at_once else _PROCESS_EACH])
+
+        return desk
 
 
-_OPENSSL_CONF = """\
-openssl_conf = init
-[init]
-engines = engines
-[engines]
-pkcs11 = pkcs11
-[pkcs11]
-engine_id = pkcs11
-MODULE_PATH = {module}
-init = 0
-[ca]
-default_ca = ours
-[ours]
-database = {folder}/index
-serial = {folder}/serial
-new_certs_dir = {folder}/new
-default_md = sha256
-default_days = 3650
-policy = any
-unique_subject = no
-copy_extensions = copy
-email_in_dn = no
-[any]
-commonName = optional
-"""
-
-
-def run(count: int, stored: int, processes: int) -> list[Row]:
+def run(count: int, stored: Sequence[int], processes: int, beside: int, *, brief: bool = False) -> Iterator[Row]:
     """Everything there is to know of the speed of issuing."""
     with (
         tempfile.TemporaryDirectory(prefix="smki-bench-") as name,
@@ -163,8 +141,9 @@ def run(count: int, stored: int, processes: int) -> list[Row]:
         house.enrol()
         house.stand_up()
         enrol_works(house)
-        bench = Bench(house, Path(name), processes)
-        return list(_rows(bench, count, stored))
+        bench = Bench(house, Path(name), Arithmetic(Path(name), processes, brief))
+        yield from _rows(bench, count, beside)
+        yield from _growth(bench, count, sorted({0, *stored}))
 
 
 def enrol_works(house: House) -> None:
@@ -176,36 +155,98 @@ def enrol_works(house: House) -> None:
     )
 
 
-def _rows(bench: Bench, count: int, stored: int) -> Iterator[Row]:
+def _rows(bench: Bench, count: int, beside: int) -> Iterator[Row]:
     bench.start_up()  # the first one compiles the modules
     start_up = bench.start_up()
-    rate, memory, bounds = _measure(bench, count)
-    processes = f"{bench.processes} processes"
-    yield Row("verify", bounds.verify, "1/s", f"openssl speed, {processes}")
-    yield Row("C_Sign", bounds.sign, "1/s", f"C loop on the token, {processes}")
-    yield Row("start of a run", start_up, "s", "the command with one device")
-    yield Row("issue", rate, "1/s", "1/(2 t_verify + t_C_Sign)", bounds.bound)
-    steady = count / (count / rate - start_up)
-    yield Row("issue, start taken off", steady, "1/s", "1/(2 t_verify + t_C_Sign)", bounds.bound)
-    yield Row("issue", rate, "1/s", "C_Sign", bounds.sign)
-    theirs = bench.openssl_ca(min(count, 2000))
-    yield Row("issue", rate, "1/s", "openssl ca -infiles, same token", theirs)
-    yield Row("memory of the largest process", memory, "MB", f"{count} requests")
-    if stored:
-        fill(bench.house.workspace, stored)
-        full, memory, later = _measure(bench, count)
-        yield Row(f"issue with {stored} stored", full, "1/s", "1/(2 t_verify + t_C_Sign)", later.bound)
-        # The machine is not the same from minute to minute: each rate counts against the bound of its own moment.
+    issued = bench.measure(count)
+    rate, bounds = issued.rate, issued.bounds
+    processes = f"{bench.arithmetic.processes} processes"
+    yield Row("verify", "verify", bounds.verify, "1/s", f"openssl speed, {processes}")
+    yield Row("c_sign", "C_Sign", bounds.sign, "1/s", f"C loop on the token, {processes}")
+    yield Row("start", "start of a run", start_up, "s", "the command with one device")
+    bar = "issue device certificates, all rules, store and log"
+    yield Row(
+        "all", f"issue {count:,}, end to end", rate, "1/s", _BOUND, bounds.bound, _AIM, bar, of={"count": count}
+    )
+    steady = count / max(count / rate - start_up, 1e-9)
+    yield Row("steady", "issue, start taken off", steady, "1/s", _BOUND, bounds.bound, _AIM)
+    yield Row("of_c_sign", "issue", rate, "1/s", "C_Sign", bounds.sign)
+    yield Row("memory", "memory of the largest process", issued.memory, "MB", f"{count:,} requests")
+    yield from _beside(bench, rate, beside)
+
+
+def _beside(bench: Bench, rate: float, count: int) -> Iterator[Row]:
+    """Others, at the same number; those that cannot do many, at fewer."""
+    if not count:
+        return
+    desk = bench.desks(count)
+    for peer in PEERS:
+        of = {"name": peer.name, "less": peer.less}
+        key, what = f"peers.{peer.key}.issue", f"{peer.name.strip('`')} ({peer.less})"
+        if not peer.is_here:
+            yield missing(key, "issue", rate, "1/s", what, **of)
+            continue
+        given = desk(peer)
+        theirs = len(given.requests) / peer.issue(given)
+        yield Row(key, "issue", rate, "1/s", what, theirs, None, f"issue, beside {peer.name.strip('`')}", True, of)
+
+
+# A full house
+
+
+def _growth(bench: Bench, count: int, stored: Sequence[int]) -> Iterator[Row]:
+    """The machine is not the same from minute to minute, so each figure stands against one of its own moment: issuing
+    against the bound, looking up against the same in a copy of the store as it was in the beginning."""
+    if stored == [0]:
+        return
+    small, there, first = bench.folder / "small.db", 0, None
+    for many in stored:
+        fill(bench.house.workspace, many - there)
+        there = many
+        now = bench.measure(count)
+        if first is None:
+            first = now
+            _copy(bench.house.home / "smki.db", small)
+        key, of = f"stored.{many}", {"stored": many}
+        flat = None if many == 0 else _FLAT
+        bar = f"issue with {many:,} stored" if many else ""
         yield Row(
-            "the same, against an empty store", full / later.bound, "", "share of the bound", rate / bounds.bound
+            f"{key}.issue", f"issue with {many:,} stored", now.rate, "1/s", _BOUND, now.bounds.bound, _AIM, of=of
         )
-        yield Row("memory of the largest process", memory, "MB", f"{count} requests, {stored} stored")
+        yield Row(
+            f"{key}.flat", "  its share of the bound", now.share, "", "with an empty store", first.share, flat, bar
+        )
+        yield Row(f"{key}.memory", "  memory of the largest process", now.memory, "MB", f"{count:,} requests")
+        full, empty = look_up(bench.house.home / "smki.db", small)
+        bar = f"look a certificate up in {many:,}" if many else ""
+        what = f"look up by EUI-64, {many:,} stored"
+        yield Row(f"{key}.look_up", what, full, "1/s", "in the empty store", empty, flat, bar)
 
 
-def _measure(bench: Bench, count: int) -> tuple[float, float, Bounds]:
-    """A run, with the bounds measured before and after it."""
-    requests = bench.requests(count)
-    before = bench.bounds()
-    rate, memory = bench.issue(requests, count)
-    after = bench.bounds()
-    return rate, memory, Bounds((before.verify + after.verify) / 2, (before.sign + after.sign) / 2)
+def _copy(file: Path, to: Path) -> None:
+    with closing(sqlite3.connect(file)) as one, closing(sqlite3.connect(to)) as other:
+        one.backup(other)
+
+
+def look_up(full: Path, small: Path) -> tuple[float, float]:
+    """Entities found a second in both stores, by turns, each once: nothing is warm because it was asked before."""
+    with closing(Store.open(f"sqlite:{full}")) as one, closing(Store.open(f"sqlite:{small}")) as other:
+        samples = [(store, _sample(file)) for store, file in ((one, full), (other, small))]
+        turns = [[_found(store, asked[n::_TURNS]) for store, asked in samples] for n in range(_TURNS)]
+    return sum(rate for rate, _ in turns) / _TURNS, sum(rate for _, rate in turns) / _TURNS
+
+
+def _sample(file: Path) -> list[EntityId]:
+    """Of the whole store, in no order."""
+    with closing(sqlite3.connect(file)) as database:
+        (most,) = database.execute("SELECT MAX(rowid) FROM certificate WHERE entity IS NOT NULL").fetchone()
+        rows = [(random.randint(1, most),) for _ in range(_LOOKED_UP)]  # noqa: S311
+        found = (database.execute("SELECT entity FROM certificate WHERE rowid = ?", row).fetchone() for row in rows)
+        return [EntityId(row[0]) for row in found if row and row[0]]
+
+
+def _found(store: Store, asked: Sequence[EntityId]) -> float:
+    begin = time.perf_counter()
+    if not all(store.certificates.of_entity(entity) for entity in asked):
+        raise RuntimeError("a certificate that is there was not found")
+    return len(asked) / (time.perf_counter() - begin)

@@ -17,14 +17,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from scripts.benches.arithmetic import (
-    agreement_rate,
-    compile_loop,
-    openssl_speed,
-    sign_rate,
-    verify_rate,
-    without_bytecode_switch,
-)
+from scripts.benches.arithmetic import Arithmetic, without_bytecode_switch
 from scripts.benches.report import Row
 from smki.device.state import SECRETS_KEPT
 from smki.entity import KeyUsage, RemotePartyRole
@@ -37,6 +30,7 @@ from tests.house import founded, opened
 from tests.parties.people import BROKER, METER, User, arming, certificate
 
 _CHUNK = 512
+_AIM = 0.9
 _DEVICES = 64  # among which the commands of the run with kept secrets are spread
 
 
@@ -46,7 +40,6 @@ class Bench:
     def __init__(self, folder: Path, processes: int) -> None:
         self.folder = folder
         self.processes = processes
-        self.loop = compile_loop(folder)
 
     def rate(self, work: str, count: int) -> float:
         """Messages a second, all processes together."""
@@ -80,7 +73,7 @@ class Bench:
         return count / (time.monotonic() - begin)
 
 
-def run(count: int, processes: int) -> list[Row]:
+def run(count: int, processes: int, *, brief: bool = False) -> Iterator[Row]:
     """Everything there is to know of the speed of messages."""
     with tempfile.TemporaryDirectory(prefix="smki-bench-") as name:
         folder = Path(name)
@@ -90,33 +83,40 @@ def run(count: int, processes: int) -> list[Row]:
             key = house.workspace.open_token("keys").generate_key("ka", b"ka" * 8, "agree")
             one = certificate(key.public_key(), BROKER, RemotePartyRole.ACCESS_CONTROL_BROKER, KeyUsage.KEY_AGREEMENT)
             (folder / "ka.der").write_bytes(one.certificate.public_bytes(Encoding.DER))
-        return list(_rows(Bench(folder, processes), count))
+        yield from _rows(Bench(folder, processes), Arithmetic(folder, processes, brief), count)
 
 
-def _rows(bench: Bench, count: int) -> Iterator[Row]:
-    together = f"{bench.processes} processes"
+def _rows(bench: Bench, arithmetic: Arithmetic, count: int) -> Iterator[Row]:
+    together, home = f"{bench.processes} processes", bench.folder / "user"
 
-    def c_sign() -> float:
-        return sign_rate(bench.loop, bench.folder / "user", "keys", bench.processes)
+    def between(measure: Callable[[], float], work: str) -> tuple[float, float]:
+        """A rate, and its bound before and after it."""
+        before, rate = measure(), bench.rate(work, count)
+        return rate, (before + measure()) / 2
 
-    before, signed, after = c_sign(), bench.rate("sign", count), c_sign()
-    bound = (before + after) / 2
-    yield Row("C_Sign", bound, "1/s", f"C loop on the token, {together}")
-    yield Row("sign: read, hash, sign, write", signed, "1/s", f"C_Sign, {together}", bound)
-    yield Row("sign, every rule and the log", bench.sign_with_everything(count), "1/s", "C_Sign, one process",
-              bound / bench.processes)  # fmt: skip
-    before, verified, after = verify_rate(bench.processes), bench.rate("verify", count), verify_rate(bench.processes)
-    yield Row("verify: read, check", verified, "1/s", f"openssl speed, {together}", (before + after) / 2)
-    software = openssl_speed("ecdhp256", -1, bench.processes)
-    least = 1 / (1 / verify_rate(bench.processes) + 1 / software)
+    signed, c_sign = between(lambda: arithmetic.sign(home, "keys"), "sign")
+    yield Row("c_sign", "C_Sign", c_sign, "1/s", f"C loop on the token, {together}")
+    what = "sign pre-commands: read, hash, sign, write"
+    yield Row("sign", what, signed, "1/s", f"C_Sign, {together}", c_sign, _AIM, "sign pre-commands in the HSM")
+    yield Row("sign_all", "sign, every rule and the log", bench.sign_with_everything(count), "1/s",
+              "C_Sign, one process", c_sign / bench.processes)  # fmt: skip
+    verified, verify = between(arithmetic.verify, "verify")
+    yield Row("verify", "verify: read, check", verified, "1/s", f"openssl speed, {together}", verify, _AIM,
+              "verify commands on a device")  # fmt: skip
+    least = 1 / (1 / arithmetic.verify() + 1 / arithmetic.agree_in_software())
     one_each = "1/(t_verify + t_ECDH), openssl speed"
-    yield Row("device: checks 1 to 8", bench.rate("device", count), "1/s", one_each, least)
-    yield Row("device: agreeing each time", bench.rate("device-anew", count), "1/s", one_each, least)
-    agreed = agreement_rate(bench.loop, bench.folder / "user", "keys", bench.processes)
-    yield Row("MAC, a secret each time", bench.rate("mac", count), "1/s", f"C_DeriveKey in C, {together}", agreed)
-    kept = bench.rate("mac-kept", count)
-    yield Row("MAC, secrets kept", kept, "1/s", f"C_DeriveKey in C, {together}", agreed)
-    yield Row("read in words", bench.rate("words", count), "1/s", together)
+    yield Row("device", "device: checks 1 to 8", bench.rate("device", count), "1/s", one_each, least)
+    yield Row("device_anew", "device: agreeing each time", bench.rate("device-anew", count), "1/s", one_each, least,
+              None, "all of a device's checks, its secret agreed each time")  # fmt: skip
+    macked, agreed = between(lambda: arithmetic.agree(home, "keys"), "mac")
+    yield Row("mac", "MAC, a secret each time", macked, "1/s", f"C_DeriveKey in C, {together}", agreed,
+              None, "MAC commands, a secret agreed in the HSM each time")  # fmt: skip
+    octets = len(arming(1).inner)
+    kept, in_c = between(lambda: arithmetic.mac(octets), "mac-kept")
+    in_words = f"AES-GMAC + SHA-256 in C, {together}"
+    yield Row("mac_kept", "MAC, secrets kept: read, MAC, write", kept, "1/s", in_words, in_c, None,
+              "MAC commands, secrets kept, beside as much in C")  # fmt: skip
+    yield Row("words", "read in words", bench.rate("words", count), "1/s", together)
 
 
 # One process of one work

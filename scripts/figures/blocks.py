@@ -25,7 +25,8 @@ from string import Formatter
 from typing import Any
 
 from scripts.figures.machine import ROOT
-from scripts.figures.record import recorded, replace
+from scripts.figures.pictures import pictures
+from scripts.figures.record import FOLDER, recorded, replace
 
 _BLOCK = re.compile(
     r"(?P<begin>^<!-- figures\n(?P<template>.*?)^-->\n)(?P<text>.*?)^<!-- end figures -->$", re.MULTILINE | re.DOTALL
@@ -41,7 +42,7 @@ class FiguresError(ValueError):
 
 @dataclass(frozen=True)
 class Stale:
-    """A block that is not what its file says."""
+    """A block, or a picture, that is not what its file says."""
 
     document: Path
     line: int
@@ -55,8 +56,12 @@ def documents() -> list[Path]:
 
 
 def fill() -> list[Path]:
-    """Write every block anew; which documents changed."""
+    """Write every block and every picture anew; which files changed."""
     figures, changed = recorded(), []
+    for picture, drawn in _pictures(figures):
+        if not picture.exists() or picture.read_text(encoding="utf-8") != drawn:
+            replace(picture, drawn)
+            changed.append(picture)
     for document in documents():
         text = document.read_text(encoding="utf-8")
         if (filled := filled_in(text, figures, document)) != text:
@@ -65,8 +70,16 @@ def fill() -> list[Path]:
     return changed
 
 
+def _pictures(figures: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    yield from ((FOLDER / name, drawn) for name, drawn in pictures(figures).items())
+
+
 def stale() -> Iterator[Stale]:
     figures = recorded()
+    for picture, drawn in _pictures(figures):
+        is_now = picture.read_text(encoding="utf-8") if picture.exists() else ""
+        if is_now != drawn:
+            yield Stale(picture, 1, is_now, drawn)
     for document in documents():
         yield from stale_in(document, document.read_text(encoding="utf-8"), figures)
 

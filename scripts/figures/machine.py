@@ -24,13 +24,13 @@ _NOT_HERE = "not here"
 Measured = dict[str, str | int | float | dict[str, str]]
 
 
-def look(command: str) -> Measured:
+def look(command: str, load: float | None = None) -> Measured:
     """What is to stand beside figures of this command. Ask before the run: the load is that of others then."""
     return {
         "command": command,
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "commit": _commit(),
-        "load": round(os.getloadavg()[0], 2),
+        "load": round(os.getloadavg()[0] if load is None else load, 2),
         "processor": _line("/proc/cpuinfo", "model name", platform.machine()),
         "cores": len(os.sched_getaffinity(0)),
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / (1 << 30):.0f} GB",
