@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent.parent
 STATEMENTS = ROOT / "docs" / "requirements.toml"
 TESTS = ROOT / "tests"
 MARK = "requirement"
-_ELSEWHERE = {"vectors", "postgresql"}
+_NEEDS = {"vectors": "with the vectors", "postgresql": "with PostgreSQL"}
 """Marks of tests that are left out where something is not there."""
 
 
@@ -61,12 +61,13 @@ class Proof:
 
     file: str
     name: str
-    always: bool
-    """It runs on any machine: it needs no vectors and no server."""
+    needs: tuple[str, ...]
+    """Without these it is left out."""
 
     @property
     def words(self) -> str:
-        return f"`{self.name or 'all'}` in {self.file}"
+        needs = f" ({', '.join(self.needs)})" if self.needs else ""
+        return f"`{self.name or 'all'}` in {self.file}{needs}"
 
 
 def read() -> Requirements:
@@ -86,13 +87,14 @@ def proofs(folder: Path = TESTS) -> dict[str, list[Proof]]:
 
 def _marks(tree: ast.Module, file: str) -> Iterator[tuple[str, Proof]]:
     calls = {id(node): node for node in ast.walk(tree) if isinstance(node, ast.Call) and _is_mark(node)}
-    for node in tree.body:
-        name, marks = _marked(node)
-        others = {mark.attr for mark in map(_named, marks) if mark is not None}
+    marked = [_marked(node) for node in tree.body]
+    everywhere = {mark for name, marks in marked if not name for mark in _names(marks)}
+    for name, marks in marked:
+        needs = tuple(words for mark, words in _NEEDS.items() if mark in everywhere | _names(marks))
         for mark in marks:
             call = calls.pop(id(mark), None)
             for argument in call.args if call else ():
-                yield ast.literal_eval(argument), Proof(file, name, not others & _ELSEWHERE)
+                yield ast.literal_eval(argument), Proof(file, name, needs)
     if calls:
         raise ValueError(f"{file}:{min(call.lineno for call in calls.values())}: no test carries this mark")
 
@@ -103,6 +105,10 @@ def _marked(node: ast.stmt) -> tuple[str, list[ast.expr]]:
     if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "pytestmark":
         return "", node.value.elts if isinstance(node.value, ast.List) else [node.value]
     return "", []
+
+
+def _names(marks: list[ast.expr]) -> set[str]:
+    return {mark.attr for mark in map(_named, marks) if mark is not None}
 
 
 def _named(node: ast.expr) -> ast.Attribute | None:
@@ -127,11 +133,8 @@ def faults(asked: Requirements, proven: Mapping[str, list[Proof]], root: Path = 
         yield from (
             f"{one.id} lives in {place}, which is not there" for place in one.where if not (root / place).exists()
         )
-        tests = proven.get(one.id, [])
-        if not tests:
+        if not proven.get(one.id):
             yield f"no test proves {one.id}"
-        elif not any(test.always for test in tests):
-            yield f"what proves {one.id} does not run everywhere"
 
 
 _HEAD = """# Requirements
@@ -140,7 +143,8 @@ Written by `scripts/reference` from `requirements.toml` and the marks of the tes
 
 What the technical architecture of smart metering asks for in security, broken into statements that can be checked.
 Each is true of this tree, says where it lives, and names the tests that prove it: `scripts/test -m requirement` runs
-them. What is defended against whom is in [SECURITY](../SECURITY.md).
+them; those *with the vectors* need the published test data in the folder that `SMKI_VECTORS` names. What is defended
+against whom is in [SECURITY](../SECURITY.md).
 
 Sources: T is the GB Smart Metering End to End Technical Architecture, G8 is GBCS, SEC-G the Smart Energy Code's
 glossary, SRP the SMKI Recovery Procedure, CoCo the SMKI Code of Connection, CP a certificate policy, RTDS the
