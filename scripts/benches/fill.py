@@ -18,12 +18,12 @@ def fill(workspace: Workspace, count: int) -> None:
     store = workspace.store
     (authority,) = (item for item in store.authorities() if item.hierarchy == "device" and item.issuing)
     example = os.urandom(430)
-    now = datetime.now(UTC).replace(microsecond=0)
     for start in range(0, count, BATCH):
+        now = datetime.now(UTC).replace(microsecond=0)
         records = [
             CertificateRecord(
                 issuer=authority.number,
-                serial=Serial.draw(os.urandom, datetime.now(UTC)),
+                serial=Serial.draw(os.urandom, now),
                 key_hash=os.urandom(16),
                 entity=EntityId(b"\x02" + os.urandom(7)),
                 profile="device",
