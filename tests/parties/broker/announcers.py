@@ -73,11 +73,7 @@ class Announcer:
     def thresholds(self, *keys: bytes, more: str = "") -> str:
         """The next file of its own."""
         self.serial += 1
-        since, until = (f"{moment:%Y-%m-%dT%H:%M:%SZ}" for moment in (NOW, NOW + timedelta(days=90)))
-        head = f'form = "smki-broker-thresholds/1"\nowner = "{self.entity}"\nserial = {self.serial}\n'
-        texts = ", ".join(f'"{base64.b64encode(key).decode()}"' for key in keys)
-        table = f"[announcements]\nkeys = [{texts}]\n" if keys else ""
-        return f"{head}since = {since}\nuntil = {until}\n{more}{table}"
+        return own_thresholds(self.entity, self.serial, *keys, more=more)
 
     def register(self, *keys: bytes) -> Set:
         """One officer's word is enough to begin with."""
@@ -109,6 +105,14 @@ class Announcer:
         """What it could announce."""
         digests = tuple(hash_of(one) for one in sent)
         return replace(Announcement(self.entity, number, after, self.world.moments[0], digests), **changed)  # type: ignore[arg-type]
+
+
+def own_thresholds(entity: EntityId, serial: int, *keys: bytes, more: str = "") -> str:
+    since, until = (f"{moment:%Y-%m-%dT%H:%M:%SZ}" for moment in (NOW, NOW + timedelta(days=90)))
+    head = f'form = "smki-broker-thresholds/1"\nowner = "{entity}"\nserial = {serial}\n'
+    texts = ", ".join(f'"{base64.b64encode(key).decode()}"' for key in keys)
+    table = f"[announcements]\nkeys = [{texts}]\n" if keys else ""
+    return f"{head}since = {since}\nuntil = {until}\n{more}{table}"
 
 
 def hash_of(one: Given) -> bytes:
