@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from itertools import count
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -18,6 +19,7 @@ except ImportError:
     ) from None
 
 CONNECT_SECONDS = 10
+_PIECE = 500
 _SCHEMA_LOCK = 0x736D6B69  # "smki": any number that nobody else would take in this database
 _SETTINGS = (
     # "on" waits for our own disk and for a synchronous standby; a stronger setting of the server is left alone.
@@ -40,6 +42,7 @@ class PostgresqlEngine:
         self._url = url
         self._connection: psycopg.Connection[Any] | None = None
         self._inside = False
+        self._streams = count(1)
 
     @property
     def connection(self) -> "psycopg.Connection[Any]":
@@ -82,9 +85,13 @@ class PostgresqlEngine:
             return self._once(statement, values)
 
     def stream(self, sql: str, values: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+        """The server keeps what is not read yet: whoever reads may ask something else in between."""
+        name, hold = f"stream_{next(self._streams)}", not self._inside
         try:
-            with self.connection.cursor() as cursor:
-                yield from cursor.stream(sql.replace("?", "%s").encode(), values, size=500)
+            with self.connection.cursor(name=name, binary=True, withhold=hold) as cursor:
+                cursor.execute(sql.replace("?", "%s").encode(), values)
+                while rows := cursor.fetchmany(_PIECE):
+                    yield from rows
         except psycopg.Error as error:
             raise _explain(error) from None
 

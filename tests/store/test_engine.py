@@ -57,6 +57,29 @@ def test_an_act_inside_an_act_is_a_mistake(store: Store) -> None:
     assert store.audit_size() == 1
 
 
+def test_who_reads_one_by_one_may_ask_something_else_in_between(store: Store) -> None:
+    """And read something else one by one: outside of an act, and in one."""
+    for size in range(1, 4):
+        with store.act(ACT):
+            pass
+        store.add_checkpoint(Checkpoint(store.origin, size, store.audit_root(size)), f"note {size}")
+
+    def both() -> list[tuple[int, int, int]]:
+        sql = "SELECT size FROM audit_checkpoint WHERE size > ? ORDER BY size"
+        return [
+            (outer, inner, store.audit_size())
+            for (outer,) in store._engine.stream(sql, (1,))
+            for (inner,) in store._engine.stream(sql, (2,))
+        ]
+
+    assert both() == [(2, 3, 3), (3, 3, 3)]
+    with store.act(ACT):
+        assert both() == [(2, 3, 3), (3, 3, 3)]
+    # One that is not read to its end keeps nobody waiting.
+    first = next(store._engine.stream("SELECT size FROM audit_checkpoint ORDER BY size"))
+    assert (first, store.audit_size()) == ((1,), 4)
+
+
 def test_a_migration_that_fails_leaves_nothing(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     store, _ = Store.create(url, WORKSPACE)
     engine: Any = type(store._engine)
