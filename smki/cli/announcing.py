@@ -34,12 +34,12 @@ def announce(
     from smki.authority.safe_files import write_new
     from smki.parties import announcing
 
-    workspace = session.workspace
+    workspace, begin = session.workspace, None if since is None else moment_of(since)
     who = announcing.announcer(workspace, _entity(originator), again=again)
     if again and who is not None:
         record = announcing.repeat(workspace, who)
     else:
-        found = who and announcing.announce(workspace, who, None if since is None else moment_of(since))
+        found = who and announcing.announce(workspace, who, begin)
         if not found:
             click.echo("nothing was signed since the last announcement", err=True)
             return 1

@@ -26,8 +26,9 @@ _DIGEST_CHARACTERS = 64
 MAX_OCTETS = MOST * (_DIGEST_CHARACTERS + 1) + (1 << 12)
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 _HEAD = re.compile(
-    rf"{FORM}\noriginator ([0-9A-F-]{{23}})\nnumber ([1-9][0-9]{{0,14}})\nafter (0|[1-9][0-9]{{0,14}})"
-    r"\nat ([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)\n"
+    rf"{FORM}\n"
+    r"originator ([0-9A-F]{2}(?:-[0-9A-F]{2}){7})\nnumber ([1-9][0-9]{0,14})\nafter (0|[1-9][0-9]{0,14})\n"
+    r"at ([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)\n"
 )
 _LINE = re.compile(r"[0-9a-f]{64}")
 
