@@ -13,7 +13,7 @@ from cryptography import x509
 from smki.authority.auditing import verify_log
 from smki.authority.certificates import Wanted, find
 from smki.authority.hierarchy import export_certificates, pem
-from smki.authority.issuance.crew import Alone
+from smki.authority.issuance.crew import AHEAD, Alone
 from smki.authority.issuance.intake import Asked
 from smki.authority.issuance.issue import Hands
 from smki.authority.issuance.order import Order, Outcome
@@ -24,6 +24,7 @@ from smki.authority.registration import (
     set_active,
 )
 from smki.entity import EntityId, KeyUsage, RemotePartyRole
+from smki.errors import Unavailable
 from smki.pki.kind import Kind
 from smki.pki.lint import lint_profile
 from smki.pki.name import organisation_name
@@ -219,6 +220,42 @@ def test_a_suspension_while_signing_holds(desk: Desk) -> None:
     (outcome,) = while_signing(desk, desk.order(), suspend, desk.device_csr())
     assert codes(outcome) == {"subscriber.suspended"}
     assert [item.burnt for item in desk.workspace.store.certificates.reservations()] == [True]
+
+
+class Returning(Patience):
+    """Whoever waits, for the second time, brings the token back."""
+
+    def __init__(self, away: Path, folder: Path) -> None:
+        self.told: list[Unavailable] = []
+        super().__init__(60, self.told.append)
+        self._way, self.pauses = (away, folder), 0
+
+    def wait(self, error: Unavailable) -> None:
+        self.pauses += 1
+        super().wait(error)
+        if self.pauses == 2:
+            self._way[0].rename(self._way[1])
+
+
+def test_all_that_one_lost_token_failed_waits_together(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of many chunks is tried after each pause, and no other is given numbers that it would lose again."""
+    monkeypatch.setattr("smki.authority.issuance.run.CHUNK", 2)
+    workspace, wanted = desk.workspace, desk.order()
+    info = workspace.hsm.find(workspace.token_ref(wanted.authority.token))
+    assert info is not None
+    assert info.folder is not None
+    hands = Hands(workspace, wanted, 0)
+    away, batch = workspace.home / "away", os.urandom(32)
+    patience = Returning(away, info.folder)
+    crew = Interleaved(hands.get()._worker, lambda: info.folder.rename(away))  # type: ignore[union-attr]
+    run = Run(workspace, wanted, batch, crew, with_store=Patience(0, lambda _: None), with_hsm=patience)
+    entities = [EntityId.parse(f"00-DB-12-00-00-00-00-{n:02X}") for n in range(16)]
+    outcomes = list(run.outcomes(Asked(str(one), desk.device_csr(one)) for one in entities))
+    assert {outcome.result for outcome in outcomes} == {"issued"}
+    assert (patience.pauses, len(patience.told)) == (2, 1)
+    burnt = [item for item in workspace.store.certificates.reservations() if item.burnt]
+    assert len(burnt) <= 2 * (AHEAD + 1), "those on their way when it went, and one try in vain"
+    assert len({outcome.certificate.serial for outcome in outcomes if outcome.certificate}) == len(entities)
 
 
 def test_a_suspension_stops_every_chunk_that_follows(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

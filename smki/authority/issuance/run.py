@@ -6,6 +6,7 @@ only then handed out. Where the machine dies, the numbers of a chunk that was no
 """
 
 import os
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -91,6 +92,9 @@ class Run:
         self._judge = Judge(self._store.certificates, order)
         self._templates = Templates(order.rule, order.authority)
         self._open: dict[int, _Chunk] = {}
+        self._unsigned: deque[_Chunk] = deque()
+        """Those that wait for the token. One of them is tried after each pause: all failed of one trouble, and to let
+        each wait by itself took many times as long as the token was away."""
         self._log_size = -1
         self._foreign_acts = 0
 
@@ -122,16 +126,22 @@ class Run:
     def _advance(self, chunk: _Chunk, answer: list[Any] | SmkiError) -> None:
         if isinstance(answer, Unavailable) and chunk.signing:
             self._with_store.keep_trying(lambda: self._burn([chunk], str(answer.code)))
-            self._with_hsm.wait(answer)
-            self._have_signed(chunk)
+            self._unsigned.append(chunk)
+            if not any(other.signing for other in self._open.values()):
+                self._with_hsm.wait(answer)
+                self._have_signed(self._unsigned.popleft())
         elif isinstance(answer, SmkiError):
             raise answer
         elif chunk.signing:
             self._with_hsm.over()
             self._keep(chunk, answer)
+            while self._unsigned:
+                self._have_signed(self._unsigned.popleft())
         else:
             self._with_store.keep_trying(lambda: self._decide(chunk, answer))
-            if chunk.chosen:
+            if chunk.chosen and self._unsigned:
+                self._unsigned.append(chunk)
+            elif chunk.chosen:
                 self._have_signed(chunk)
 
     # Judgement
