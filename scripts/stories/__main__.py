@@ -10,18 +10,17 @@ from pathlib import Path
 from scripts.stories.svg import WIDTH, Frame, draw
 
 ROOT = Path(__file__).parent.parent.parent
-# The demo's chapter, what of it to leave out before its first line, and how many lines to show at most.
+# The demo's chapter, the line of it to begin with, and how many lines to show.
 CHAPTERS = {
-    "5.": r"smki ceremony run .*1-root-oca",
-    "6.": "",
-    "12.": r"time smki device issue",
-    "14.": r"sed -n 2p",
-    "15.": "",
-    "26.": r"broker submit",
-    "27.": r"smki cert revoke",
-    "31.": "",
+    "5.": (r"smki ceremony approve .*1-root-oca", 18),
+    "6.": ("", 30),
+    "12.": (r"time smki device issue", 30),
+    "14.": (r"sed -n 2p", 30),
+    "15.": ("", 30),
+    "26.": (r"broker submit", 32),
+    "27.": (r"smki cert revoke", 30),
+    "31.": ("", 30),
 }
-LINES = 30
 
 
 def main() -> None:
@@ -54,9 +53,19 @@ def record() -> Path:
 
 
 def standing(said: str) -> str:
-    """What stands on the terminal when bars have been drawn over and over, and the cursor has gone up and down."""
-    said = re.sub(r"\x1b\[\?[0-9]+[hl]|\x1b\[[0-9]*[AJK]", "", said.replace("\r\n", "\n"))
-    return re.sub(r"^.*\r", "", said, flags=re.MULTILINE)
+    """What stands on the terminal in the end: bars are drawn over and over, and the cursor goes up and back."""
+    rows, row = [""], 0
+    for part in re.split(r"(\n|\r|\x1b\[[0-9]*[AK]|\x1b\[\?[0-9]+[hl])", said.replace("\r\n", "\n")):
+        if part == "\n":
+            row += 1
+            rows += [""] * (row == len(rows))
+        elif up := re.fullmatch(r"\x1b\[([0-9]*)A", part):
+            row = max(0, row - int(up[1] or 1))
+        elif part == "\r" or part.endswith("K"):
+            rows[row] = ""
+        elif not part.startswith("\x1b[?"):
+            rows[row] += part
+    return "\n".join(rows)
 
 
 def frames(said: str) -> list[Frame]:
@@ -66,12 +75,12 @@ def frames(said: str) -> list[Frame]:
         title, _, text = part.partition("\x1b[0m\n")
         told[title.split(" ")[0]] = (title, text)
     shown = []
-    for number, begin in CHAPTERS.items():
+    for number, (begin, count) in CHAPTERS.items():
         title, text = told[number]
         lines = text.split("\n")
         first = next(place for place, line in enumerate(lines) if re.search(begin, line))
         lines = [line for line in lines[first:] if line.strip()]
-        shown.append(Frame(re.sub(r"\s+", " ", title), tuple(lines[:LINES])))
+        shown.append(Frame(re.split(r"(?<=[^0-9][.:]) ", re.sub(r"\s+", " ", title))[0], tuple(lines[:count])))
     return shown
 
 

@@ -159,11 +159,12 @@ def _keep(why: dict[str, tuple[int, str]], faults: "Iterable[Fault]") -> None:
 
 
 def _wake(count: int, why: dict[str, tuple[int, str]]) -> None:
-    """Somebody must look: a line that cannot be missed, and an event for what watches logs."""
+    """Somebody must look: a line that cannot be missed, and where nobody sits, an event for what watches logs."""
     from smki.cli.journal import journal
 
     findings = [f"{number} by {first}" for number, first in why.values()][:10]
-    journal(for_machines=True)("broker.held", level="critical", count=count, findings=findings)
+    if not sys.stderr.isatty():
+        journal()("broker.held", level="critical", count=count, findings=findings)
     click.secho(f"*** {count} COMMANDS ARE HELD: a person must look at them ***", fg="red", bold=True, err=True)
     for text in findings:
         click.echo(f"  {text}", err=True)

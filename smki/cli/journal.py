@@ -5,15 +5,15 @@ from collections.abc import Callable
 from typing import Any
 
 
-def journal(*, for_machines: bool = False) -> Callable[..., None]:
+def journal() -> Callable[..., None]:
     """A function that takes an event's name and its facts. Nothing secret is ever a fact.
 
-    How urgent an event is, its fact `level` says. `for_machines`: a person is told in other words, so JSON always.
+    How urgent an event is, its fact `level` says.
     """
     import structlog
 
     renderer: Any = structlog.processors.JSONRenderer()
-    if sys.stderr.isatty() and not for_machines:
+    if sys.stderr.isatty():
         # What comes from outside moves no cursor and writes no second line.
         renderer = structlog.dev.ConsoleRenderer(repr_native_str=True)
     stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
