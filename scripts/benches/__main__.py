@@ -12,7 +12,7 @@ from scripts.benches.whole import run as run_whole
 
 
 def main() -> int:
-    options = _parser().parse_args()
+    options = parser().parse_args()
     if options.bench is None:
         also = [name for name, given in (("--json", options.json), ("--figures", options.figures)) if given]
         failed = run_whole(FULL if options.full else QUICK, also)
@@ -37,17 +37,17 @@ def main() -> int:
     return failed
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
     shown = argparse.ArgumentParser(add_help=False)
     shown.add_argument("--json", action="store_true", help="a line of JSON a row")
     shown.add_argument("--figures", action="store_true", help="into docs/figures and the documents")
     shown.add_argument("--load", type=float, help=argparse.SUPPRESS)  # before the whole run of which this is a part
     words = "Measure, each figure against its bound in the same run. Without the name of a bench: all of them."
-    parser = argparse.ArgumentParser(prog="scripts/bench", description=words, parents=[shown])
-    how = parser.add_mutually_exclusive_group()
+    whole = argparse.ArgumentParser(prog="scripts/bench", description=words, parents=[shown])
+    how = whole.add_mutually_exclusive_group()
     how.add_argument("--quick", action="store_true", help="all, in some minutes (the default)")
     how.add_argument("--full", action="store_true", help="all, in some 25 minutes")
-    benches = parser.add_subparsers(dest="bench")
+    benches = whole.add_subparsers(dest="bench")
     cores = len(os.sched_getaffinity(0))
 
     def bench(name: str, words: str) -> argparse.ArgumentParser:
@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     bench("ocsp", "answer by OCSP, with a nonce and from what is kept")
     backup = bench("backup", "back up and restore on both engines")
     backup.add_argument("--count", type=int, default=200_000, help="certificates in the store")
-    return parser
+    return whole
 
 
 def _kept(rows: Iterator[Row], kept: list[Row]) -> Iterator[Row]:

@@ -1,5 +1,6 @@
 """How fast certificates are issued and found: against what arithmetic allows, beside others, and in a full house."""
 
+import os
 import random
 import resource
 import sqlite3
@@ -68,7 +69,8 @@ class Bench:
         self.folder = folder
         self.arithmetic = arithmetic
         self._made = 0
-        self._environment = {**without_bytecode_switch(folder), "SMKI_HOME": str(house.home)}
+        environment = os.environ if arithmetic.brief else without_bytecode_switch(folder)
+        self._environment = {**environment, "SMKI_HOME": str(house.home)}
 
     def bounds(self) -> Bounds:
         return Bounds(self.arithmetic.verify(), self.arithmetic.sign(self.house.home, TOKEN))
@@ -142,8 +144,12 @@ def run(count: int, stored: Sequence[int], processes: int, beside: int, *, brief
         house.stand_up()
         enrol_works(house)
         bench = Bench(house, Path(name), Arithmetic(Path(name), processes, brief))
-        yield from _rows(bench, count, beside)
-        yield from _growth(bench, count, sorted({0, *stored}))
+        if not brief:
+            bench.start_up()  # the first one compiles the modules
+        start_up, first = bench.start_up(), bench.measure(count)
+        yield from _rows(bench, first, start_up, count)
+        yield from _beside(bench, first.rate, beside)
+        yield from _growth(bench, first, count, sorted(stored))
 
 
 def enrol_works(house: House) -> None:
@@ -155,10 +161,7 @@ def enrol_works(house: House) -> None:
     )
 
 
-def _rows(bench: Bench, count: int, beside: int) -> Iterator[Row]:
-    bench.start_up()  # the first one compiles the modules
-    start_up = bench.start_up()
-    issued = bench.measure(count)
+def _rows(bench: Bench, issued: Issued, start_up: float, count: int) -> Iterator[Row]:
     rate, bounds = issued.rate, issued.bounds
     processes = f"{bench.arithmetic.processes} processes"
     yield Row("verify", "verify", bounds.verify, "1/s", f"openssl speed, {processes}")
@@ -172,7 +175,6 @@ def _rows(bench: Bench, count: int, beside: int) -> Iterator[Row]:
     yield Row("steady", "issue, start taken off", steady, "1/s", _BOUND, bounds.bound, _AIM)
     yield Row("of_c_sign", "issue", rate, "1/s", "C_Sign", bounds.sign)
     yield Row("memory", "memory of the largest process", issued.memory, "MB", f"{count:,} requests")
-    yield from _beside(bench, rate, beside)
 
 
 def _beside(bench: Bench, rate: float, count: int) -> Iterator[Row]:
@@ -194,19 +196,14 @@ def _beside(bench: Bench, rate: float, count: int) -> Iterator[Row]:
 # A full house
 
 
-def _growth(bench: Bench, count: int, stored: Sequence[int]) -> Iterator[Row]:
+def _growth(bench: Bench, first: Issued, count: int, stored: Sequence[int]) -> Iterator[Row]:
     """The machine is not the same from minute to minute, so each figure stands against one of its own moment: issuing
     against the bound, looking up against the same in a copy of the store as it was in the beginning."""
-    if stored == [0]:
-        return
-    small, there, first = bench.folder / "small.db", 0, None
-    for many in stored:
+    small, there = bench.folder / "small.db", 0
+    _copy(bench.house.home / "smki.db", small)
+    for many in [0, *stored] if stored else []:
         fill(bench.house.workspace, many - there)
-        there = many
-        now = bench.measure(count)
-        if first is None:
-            first = now
-            _copy(bench.house.home / "smki.db", small)
+        there, now = many, bench.measure(count) if many else first
         key, of = f"stored.{many}", {"stored": many}
         flat = None if many == 0 else _FLAT
         bar = f"issue with {many:,} stored" if many else ""

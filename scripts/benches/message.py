@@ -4,11 +4,12 @@ python -m scripts.benches.message WORK FOLDER COUNT     one process of one of th
 """
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,14 +38,15 @@ _DEVICES = 64  # among which the commands of the run with kept secrets are sprea
 class Bench:
     """One user's workspace, and processes that work in it."""
 
-    def __init__(self, folder: Path, processes: int) -> None:
+    def __init__(self, folder: Path, processes: int, brief: bool) -> None:
         self.folder = folder
         self.processes = processes
+        self.brief = brief
 
     def rate(self, work: str, count: int) -> float:
         """Messages a second, all processes together."""
         command = [sys.executable, "-m", "scripts.benches.message", work, str(self.folder), str(count)]
-        environment = without_bytecode_switch(self.folder)
+        environment = os.environ if self.brief else without_bytecode_switch(self.folder)
         running = []
         for _ in range(self.processes):
             running.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True))
@@ -73,7 +75,7 @@ class Bench:
         return count / (time.monotonic() - begin)
 
 
-def run(count: int, processes: int, *, brief: bool = False) -> Iterator[Row]:
+def run(count: int, processes: int, *, brief: bool = False) -> Generator[Row, None, None]:
     """Everything there is to know of the speed of messages."""
     with tempfile.TemporaryDirectory(prefix="smki-bench-") as name:
         folder = Path(name)
@@ -83,7 +85,7 @@ def run(count: int, processes: int, *, brief: bool = False) -> Iterator[Row]:
             key = house.workspace.open_token("keys").generate_key("ka", b"ka" * 8, "agree")
             one = certificate(key.public_key(), BROKER, RemotePartyRole.ACCESS_CONTROL_BROKER, KeyUsage.KEY_AGREEMENT)
             (folder / "ka.der").write_bytes(one.certificate.public_bytes(Encoding.DER))
-        yield from _rows(Bench(folder, processes), Arithmetic(folder, processes, brief), count)
+        yield from _rows(Bench(folder, processes, brief), Arithmetic(folder, processes, brief), count)
 
 
 def _rows(bench: Bench, arithmetic: Arithmetic, count: int) -> Iterator[Row]:
