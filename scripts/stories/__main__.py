@@ -27,7 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/story")
     parser.add_argument("recording", nargs="?", type=Path)
     recording = parser.parse_args().recording or record()
-    said = standing(recording.read_text(encoding="utf-8", errors="replace"))
+    said = standing(recording.read_bytes().decode(errors="replace"))
     picture = ROOT / "docs" / "pictures" / "story.svg"
     picture.write_text(draw(frames(said)), encoding="utf-8")
     print(f"{picture.relative_to(ROOT)} written")
@@ -80,7 +80,7 @@ def frames(said: str) -> list[Frame]:
         lines = text.split("\n")
         first = next(place for place, line in enumerate(lines) if re.search(begin, line))
         lines = [line for line in lines[first:] if line.strip()]
-        shown.append(Frame(re.split(r"(?<=[^0-9][.:]) ", re.sub(r"\s+", " ", title))[0], tuple(lines[:count])))
+        shown.append(Frame(re.split(r"(?<=[^0-9][.:;]) ", re.sub(r"\s+", " ", title))[0], tuple(lines[:count])))
     return shown
 
 
