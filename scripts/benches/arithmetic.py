@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,21 +63,25 @@ class Arithmetic:
         return str(program)
 
     def _together(self, command: list[str], environment: dict[str, str]) -> float:
-        """Every process on its own, at the same time."""
-        running = []
-        for _ in range(self.processes):
-            running.append(
-                subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-            )
-            time.sleep(0.05)  # SoftHSM loses a token to whoever starts while another logs in
-        return sum(_said(command[0], process) for process in running)
+        """Every process on its own, at the same time: all begin when the last of them is ready.
+
+        They get ready one after another, as SoftHSM loses a token to whoever starts while another logs in.
+        """
+        running = [_ready(command, environment) for _ in range(self.processes)]
+        for process in running:
+            assert process.stdin
+            process.stdin.write("\n")
+            process.stdin.flush()
+        return sum(float(process.communicate()[0]) for process in running)
 
 
-def _said(program: str, process: "subprocess.Popen[str]") -> float:
-    out, wrong = process.communicate()
-    if process.returncode:
-        raise RuntimeError(f"{program}: {wrong.strip()}")
-    return float(out)
+def _ready(command: list[str], environment: dict[str, str]) -> "subprocess.Popen[str]":
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+    assert process.stdout
+    if process.stdout.readline() != "ready\n":
+        raise RuntimeError(f"{command[0]}: {process.communicate()[1].strip()}")
+    return process
 
 
 def module() -> str:

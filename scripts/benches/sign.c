@@ -1,7 +1,7 @@
 /* The raw rate of C_Sign (CKM_ECDSA), or of agreeing (CKM_ECDH1_DERIVE, the value read, the secret destroyed), of one
  * token, with as little around it as there can be.
  *   sign MODULE TOKEN-LABEL TIMES [agree]     the PIN comes in the variable PIN
- * Prints the times a second. The private key is the first in the token that signs, or agrees. */
+ * Says `ready` when it is logged in, begins at a line, and prints the times a second. The private key is the first in the token that signs, or agrees. */
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,6 +73,10 @@ int main(int argc, char **argv)
                              { 0x161, &length, sizeof length }, { 0x001, &no, 1 }, { 0x103, &no, 1 }, { 0x162, &yes, 1 } };
     long times = atol(argv[3]), done;
     struct timespec begin, end;
+    puts("ready");
+    fflush(stdout);
+    if (getchar() == EOF)
+        return 1;
     clock_gettime(CLOCK_MONOTONIC, &begin);
     for (done = 0; done < times; done++) {
         if (agree) {
