@@ -65,9 +65,11 @@ def _rows(folder: Path, count: int, at: datetime, alone: Taken) -> Iterator[Row]
               count / theirs.seconds, None, bar, beside=True)  # fmt: skip
     if count > 1:
         each = (ours.seconds - alone.seconds) / count
-        yield Row(f"{key}.entry", "  time of an entry", each * 1e6, "µs", "above a list of one")
+        yield Row(f"each.{count}.time", "  time of an entry", each * 1e6, "µs", "above a list of one", of=of)
         above = (ours.memory - alone.memory - ours.octets) / count
-        yield Row(f"{key}.above", "  memory of an entry", above, "B", "above a list of one and the file itself")
+        yield Row(
+            f"each.{count}.memory", "  memory of an entry", above, "B", "above a list of one and the file itself"
+        )
     yield Row(f"{key}.memory", "  memory of the whole process", ours.memory / _MEGABYTE, "MB", "openssl ca",
               theirs.memory / _MEGABYTE)  # fmt: skip
     yield Row(f"{key}.size", "  size of an entry", ours.octets / count, "B", "openssl ca", theirs.octets / count)
