@@ -4,7 +4,7 @@ import os
 import secrets
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,6 +12,7 @@ from smki.errors import InvalidInput, Refused, Unavailable
 
 MAX_PRIVATE_OCTETS = 1 << 16
 _PIECE_OCTETS = 1 << 20
+_FILES = Path("/proc/self/fd")
 
 
 def write_new(path: Path, data: bytes, mode: int = 0o644) -> None:
@@ -45,16 +46,18 @@ def _write(path: Path, pieces: Iterable[bytes], mode: int, *, replace: bool) -> 
 def _whole(path: Path, mode: int, *, replace: bool) -> Iterator[BinaryIO]:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+        descriptor, has_name = _begin(temporary, mode)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 yield file
                 file.flush()
                 os.fchmod(file.fileno(), mode)
                 os.fsync(file.fileno())
+                if not has_name:
+                    _give_name(file.fileno(), temporary if replace else path)
             if replace:
                 temporary.replace(path)
-            else:
+            elif has_name:
                 path.hardlink_to(temporary)  # unlike rename, fails when the name is taken
         finally:
             temporary.unlink(missing_ok=True)
@@ -65,6 +68,23 @@ def _whole(path: Path, mode: int, *, replace: bool) -> Iterator[BinaryIO]:
         raise Unavailable(
             "file.write", f"{path}: {error.strerror}", "make room, or mend the folder's permissions"
         ) from None
+
+
+def _begin(path: Path, mode: int) -> tuple[int, bool]:
+    """A file to write to. Where the file system has such, one without a name: whoever is killed leaves nothing."""
+    if _FILES.is_dir():
+        with suppress(OSError):
+            return os.open(path.parent, os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, mode), False
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode), True
+
+
+def _give_name(descriptor: int, path: Path) -> None:
+    """Fails when the name is taken."""
+    folder = os.open(_FILES, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.link(str(descriptor), path, src_dir_fd=folder, follow_symlinks=True)
+    finally:
+        os.close(folder)
 
 
 def sync_folder(folder: Path) -> None:

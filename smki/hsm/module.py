@@ -8,7 +8,7 @@ import fcntl
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -113,13 +113,8 @@ class Module:
         if folder is None:
             return
         for own in folder.glob(f"*/{_OWN_FILE}"):
-            copy = own.with_name(f"{_OWN_FILE}.copy")
-            whole = own.read_bytes()
-            kept = copy.read_bytes() if copy.exists() else b""
-            if len(whole) < len(kept):
-                _replace(own, kept)
-            elif whole != kept:
-                _replace(copy, whole)
+            with suppress(FileNotFoundError):  # the token is taken away in this moment
+                _mend(own, own.with_name(f"{_OWN_FILE}.copy"))
 
     def _token_folders(self) -> Path | None:
         if not self._description.token_folders:
@@ -231,15 +226,35 @@ class Module:
                     raise explained(error, self._description.title) from None
 
 
-def _replace(path: Path, data: bytes) -> None:
+def _mend(own: Path, copy: Path) -> None:
+    """While nobody else of ours starts: what a death left in the making is ours to remove."""
+    temporary = own.with_name(f".{own.name}.new")
+    temporary.unlink(missing_ok=True)
+    whole = own.read_bytes()
+    kept = copy.read_bytes() if copy.exists() else b""
+    if whole != kept:
+        path, data = (own, kept) if len(whole) < len(kept) else (copy, whole)
+        try:
+            _replace(path, data, temporary)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise Unavailable(
+                "hsm.copy", f"{path}: {error.strerror}", "make room, or mend the folder's permissions"
+            ) from None
+
+
+def _replace(path: Path, data: bytes, temporary: Path) -> None:
     """Put octets in a file's place in one step; the token's owner alone may read them."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _text(raw: bytes) -> str:

@@ -184,7 +184,10 @@ def test_a_token_emptied_by_a_death_during_login_is_mended(
     own = info.folder / "token.object"
     assert own.stat().st_size
     own.write_bytes(b"")
+    half = own.with_name(".token.object.new")  # whoever mended it before was killed as well
+    half.write_bytes(b"half")
     assert len(new_hsm().open(REF, pin, info.serial).find_key(label="ca").sign_digest(DIGEST)) == 64
+    assert not half.exists()
 
 
 def test_a_token_re_initialised_under_us(token: Token, tmp_path: Path) -> None:

@@ -1,0 +1,68 @@
+"""Files written whole or not at all, with whatever file systems there are."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from smki.authority import safe_files
+from smki.authority.safe_files import new_file, write_new, write_over
+from smki.errors import Refused
+
+_WRITER = """
+import signal, sys
+from pathlib import Path
+from smki.authority.safe_files import new_file
+with new_file(Path(sys.argv[1])) as file:
+    file.write(b"half")
+    file.flush()
+    print("half", flush=True)
+    signal.pause()
+"""
+
+
+@pytest.fixture(params=["without a name", "with a name"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where files in the making have no name, and where a file system knows no such files."""
+    if request.param == "with a name":
+        monkeypatch.setattr(safe_files, "_FILES", tmp_path / "none")
+    made = tmp_path / "folder"
+    made.mkdir()
+    return made
+
+
+def test_a_file_is_there_whole_with_its_mode_and_nothing_beside_it(folder: Path) -> None:
+    write_new(folder / "file", b"first", 0o600)
+    write_over(folder / "file", b"second", 0o640)
+    assert [(one.name, one.read_bytes(), one.stat().st_mode & 0o777) for one in folder.iterdir()] == [
+        ("file", b"second", 0o640)
+    ]
+
+
+def test_a_name_that_is_taken_is_refused_and_nothing_is_left(folder: Path) -> None:
+    write_new(folder / "file", b"first")
+    with pytest.raises(Refused, match="exists"):
+        write_new(folder / "file", b"second")
+    assert [(one.name, one.read_bytes()) for one in folder.iterdir()] == [("file", b"first")]
+
+
+def test_what_fails_while_it_is_written_leaves_nothing(folder: Path) -> None:
+    def half() -> None:
+        with new_file(folder / "file") as file:
+            file.write(b"half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        half()
+    assert list(folder.iterdir()) == []
+
+
+def test_whoever_is_killed_while_writing_leaves_nothing(tmp_path: Path) -> None:
+    child = subprocess.Popen([sys.executable, "-c", _WRITER, tmp_path / "file"], stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    assert child.stdout.readline() == b"half\n"
+    child.send_signal(signal.SIGKILL)
+    child.communicate()
+    assert list(tmp_path.iterdir()) == []
