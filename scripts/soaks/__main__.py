@@ -1,26 +1,66 @@
-"""python -m scripts.soaks estate [--devices N] [--seed N] | traffic [--days N] [--seed N] [--countries N]"""
+"""python -m scripts.soaks [day | estate | traffic] [options]: scripts/soak says which."""
 
 import argparse
+import json
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+
+_SHOWN = 20
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/soak")
-    parser.add_argument("what", choices=["estate", "traffic"])
+    parser.add_argument("what", nargs="?", default="day", choices=["day", "estate", "traffic"])
+    parser.add_argument("--minutes", type=float, default=5, help="day: so long everybody works")
+    parser.add_argument("--engine", choices=["postgresql", "sqlite"], default="postgresql", help="day: of all stores")
+    parser.add_argument("--homes", type=int, default=240, help="day: so many meters take commands")
+    parser.add_argument("--json", action="store_true", help="day: print the figures for programs")
+    parser.add_argument("--figures", action="store_true", help="day: write docs/figures/day.json")
     parser.add_argument("--devices", type=int, default=20_000, help="estate: how many")
     parser.add_argument("--days", type=int, default=28, help="traffic: so many without an attack")
     parser.add_argument("--countries", type=int, default=1, help="traffic: so many runs, each with the next seed")
     parser.add_argument("--seed", type=int, default=time.time_ns() & 0xFFFFFF, help="repeats a run")
     options = parser.parse_args()
     begin = time.monotonic()
-    wrong = _estate(options) if options.what == "estate" else _traffic(options)
-    for line in wrong[:20]:
-        print(f"WRONG: {line}")
-    print(f"{'nothing wrong' if not wrong else f'{len(wrong)} wrong'}, {time.monotonic() - begin:.0f} s")
+    kinds: dict[str, Callable[[argparse.Namespace], list[str]]] = {
+        "day": _day,
+        "estate": _estate,
+        "traffic": _traffic,
+    }
+    wrong = kinds[options.what](options)
+    out = sys.stderr if options.json else sys.stdout
+    for line in wrong[:_SHOWN]:
+        print(f"WRONG: {line}", file=out)
+    words = "nothing wrong" if not wrong else f"{len(wrong)} wrong"
+    print(f"{words}, {time.monotonic() - begin:.0f} s", file=out)
     return int(bool(wrong))
+
+
+def _day(options: argparse.Namespace) -> list[str]:
+    from scripts.figures.machine import look
+    from scripts.soaks.day import report
+    from scripts.soaks.day.run import Size, soak
+
+    tell: Callable[[str], None] = _aside if options.json else _tell
+    measured = look(f"scripts/soak day --engine {options.engine} --seed {options.seed}")
+    tell(f"{options.minutes:g} minutes on {options.engine}, --seed {options.seed}")
+    with tempfile.TemporaryDirectory(prefix="smki-day-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o711)  # the database's user passes through
+        over = soak(Path(folder), Size(options.homes, options.minutes * 60), options.seed, options.engine, tell)
+    for line in (*report.faults(over), "", *report.table(over), ""):
+        tell(line)
+    if options.json:
+        print(json.dumps(report.figures(over), indent=1))
+    if options.figures:
+        from scripts.figures.blocks import fill
+        from scripts.figures.record import record
+
+        record("day", report.figures(over), measured)
+        fill()
+    return over.wrong
 
 
 def _estate(options: argparse.Namespace) -> list[str]:
@@ -40,6 +80,10 @@ def _traffic(options: argparse.Namespace) -> list[str]:
 
 def _tell(line: str) -> None:
     print(line, flush=True)
+
+
+def _aside(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
