@@ -80,7 +80,9 @@ def frames(said: str) -> list[Frame]:
         lines = text.split("\n")
         first = next(place for place, line in enumerate(lines) if re.search(begin, line))
         lines = [line for line in lines[first:] if line.strip()]
-        shown.append(Frame(re.split(r"(?<=[^0-9][.:;]) ", re.sub(r"\s+", " ", title))[0], tuple(lines[:count])))
+        shown.append(
+            Frame(re.split(r"(?<=[^0-9][.:;]) ", re.sub(r"\s+", " ", title))[0].rstrip(":;"), tuple(lines[:count]))
+        )
     return shown
 
 
