@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -184,13 +184,14 @@ def _beside(bench: Bench, rate: float, count: int) -> Iterator[Row]:
     desk = bench.desks(count)
     for peer in PEERS:
         of = {"name": peer.name, "less": peer.less}
-        key, what = f"peers.{peer.key}.issue", f"{peer.name.strip('`')} ({peer.less})"
+        program = peer.name.strip("`")
+        bar, against = f"issue, beside {program}", f"{program} ({peer.less})"
+        row = Row(f"peers.{peer.key}.issue", "issue", rate, "1/s", against, None, None, bar, beside=True, of=of)
         if not peer.is_here:
-            yield missing(key, "issue", rate, "1/s", what, **of)
+            yield missing(row)
             continue
         given = desk(peer)
-        theirs = len(given.requests) / peer.issue(given)
-        yield Row(key, "issue", rate, "1/s", what, theirs, None, f"issue, beside {peer.name.strip('`')}", True, of)
+        yield replace(row, bound=len(given.requests) / peer.issue(given))
 
 
 # A full house

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 NOT_HERE = "not here"
@@ -50,9 +50,9 @@ class Row:
         }
 
 
-def missing(key: str, row: str, rate: float, unit: str, peer: str, **of: int | str) -> Row:
+def missing(row: Row) -> Row:
     """Ours, and nobody to hold it against."""
-    return Row(key, row, rate, unit, f"{peer}: {NOT_HERE}", of=of)
+    return replace(row, against=f"{row.against}: {NOT_HERE}", bound=None)
 
 
 def figures(rows: Iterable[Row]) -> dict[str, Any]:

@@ -62,11 +62,19 @@ def fill() -> list[Path]:
         if not picture.exists() or picture.read_text(encoding="utf-8") != drawn:
             replace(picture, drawn)
             changed.append(picture)
+    wrong = []
     for document in documents():
         text = document.read_text(encoding="utf-8")
-        if (filled := filled_in(text, figures, document)) != text:
+        try:
+            filled = filled_in(text, figures, document)
+        except FiguresError as error:  # the others are filled all the same
+            wrong.append(str(error))
+            continue
+        if filled != text:
             replace(document, filled)
             changed.append(document)
+    if wrong:
+        raise FiguresError("\n".join(wrong))
     return changed
 
 

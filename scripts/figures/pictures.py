@@ -5,21 +5,25 @@ from typing import Any
 
 from scripts.figures.plot import Bar, Line, Panel, bars, lines
 
+_ORDER = ("issue", "message", "broker", "crl", "ocsp")
+
 
 def pictures(figures: Mapping[str, Any]) -> dict[str, str]:
     """Files of docs/figures, and what they must hold; none of what nobody measured."""
     found = {}
-    drawn = [one for name in figures for one in _rows(figures[name])]
+    names = sorted(figures, key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
+    drawn = [one for name in names for one in _rows(figures[name])]
     if drawn:
-        measured = [figures[name]["measured"] for name in figures if any(_rows(figures[name]))]
+        measured = next(figures[name]["measured"] for name in names if any(_rows(figures[name])))
         panels = [
             Panel(
-                "Share of what the arithmetic allows, or of an empty store (red: our aim)", _bars(drawn, beside=False)
+                "Share of what the arithmetic allows, or of an empty store (red line: the aim)",
+                _bars(drawn, beside=False),
             ),
             Panel("Times as fast as others", _bars(drawn, beside=True), by_powers=True),
         ]
         title = "Measured against the bound in the same run"
-        found["bench.svg"] = bars(title, [panel for panel in panels if panel.bars], _foot(measured[0]))
+        found["bench.svg"] = bars(title, [panel for panel in panels if panel.bars], _foot(measured))
     stored = list(figures.get("issue", {}).get("stored", {}).values())
     if stored:
         found["growth.svg"] = lines(

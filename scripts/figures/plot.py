@@ -54,7 +54,7 @@ def _panel(panel: Panel, top: int) -> Iterator[str]:
     known = [bar.value for bar in panel.bars if bar.value is not None]
     width = _WIDTH - _LABELS - _RIGHT
     if panel.by_powers:
-        low, high = min(-1, *(_floor(value) for value in known)), max(1, *(_floor(value) + 1 for value in known))
+        low, high = min([-1, *map(_floor, known)]), max([1, *(_floor(value) + 1 for value in known)])
         marks = [(10.0**power, f"{10.0**power:g}") for power in range(low, high + 1)]
 
         def at(value: float) -> float:
@@ -111,7 +111,7 @@ class Line:
 
 def lines(title: str, steps: Sequence[str], found: Sequence[Line], foot: str) -> str:
     """Values against 1, over steps of equal width."""
-    return _picture(title, _STEP_HEIGHT + 120, _lines(title, steps, found, foot))
+    return _picture(title, _STEP_HEIGHT + 95, _lines(title, steps, found, foot))
 
 
 def _lines(title: str, steps: Sequence[str], found: Sequence[Line], foot: str) -> Iterator[str]:

@@ -13,6 +13,7 @@ from scripts.benches.message import run as run_messages
 from scripts.benches.peers import PEERS, Peer
 from scripts.benches.report import Row, figures, missing, show
 from scripts.benches.whole import FULL, QUICK
+from scripts.figures.machine import look
 from scripts.figures.pictures import pictures
 from scripts.figures.plot import Bar, Line, Panel, bars, lines
 
@@ -57,8 +58,9 @@ def test_the_whole_knows_how_each_bench_is_called(bench: tuple[str, ...]) -> Non
 def test_who_is_not_here_is_no_zero(capsys: pytest.CaptureFixture[str]) -> None:
     nobody = Peer("nobody", "nobody's CA", "nothing", "no-such-program-anywhere", at_once=True, issue=lambda _: 0.0)
     assert not nobody.is_here
-    row = missing("peers.nobody.issue", "issue", 100.0, "1/s", nobody.name, name=nobody.name)
-    assert figures([row])["peers"]["nobody"]["issue"]["ratio"] is None
+    row = missing(Row("nobody.issue", "issue", 100.0, "1/s", nobody.name, 50.0, bar="issue", beside=True))
+    assert figures([row])["nobody"]["issue"]["ratio"] is None
+    assert ">not here</text>" in pictures({"issue": {"measured": look(""), **figures([row])}})["bench.svg"]
     show([row], as_json=False)
     assert re.search(r"100\.0 1/s +not here +nobody's CA: not here", capsys.readouterr().out)
 
