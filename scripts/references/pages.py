@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.references import commands, files, requirements
+from scripts.references import commands, errors, files, requirements
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 PAGES: dict[str, Callable[[], str]] = {
     "reference/commands.md": commands.page,
+    "reference/errors.md": errors.page,
     "reference/policies.md": files.policies_page,
     "reference/files.md": files.files_page,
     "requirements.md": requirements.page,

@@ -2,6 +2,7 @@
 
 import ast
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from scripts.references.sources import tree_of
@@ -45,6 +46,7 @@ class Kind:
     many: bool = False
 
 
+@cache
 def look_up(source: Source, name: str, within: Function | None = None) -> Found | None:
     """What a name means in a module, or in one of its functions."""
     for node in ast.walk(within) if within is not None else ():

@@ -73,6 +73,8 @@ def in_words(value: Any) -> str:
                 return f"`{value // unit}{letter}`"
     if isinstance(value, int):
         return f"{value:,}" if value >= 10_000 else str(value)
+    if isinstance(value, float):
+        return f"{value:g}"
     if isinstance(value, Enum):
         return f"`{value.value}`"
     if isinstance(value, str):

@@ -206,19 +206,21 @@ def _of_quorum(reading: Reading, signer: Holder) -> Iterator[Fault]:
         yield Fault("sign.quorum", "nobody signs for the recovery or the contingency alone", PLAN_IT)
 
 
-def of_operations(reading: Reading) -> Iterator[Fault]:
-    """A command does what its use case is for: nobody opens a switch under another name."""
+def of_operations(reading: Reading, whose: str = "sign") -> Iterator[Fault]:
+    """A command does what its use case is for: nobody opens a switch under another name. Codes are named for `whose`
+    rule it is."""
     header = reading.message.header
     if int(header.code) in UPDATE_MODES and reading.fault is None:
         mode = read_declared(UpdateCommand, reading.message.payload).payload.control.mode
         if mode != UPDATE_MODES[int(header.code)]:
             words = mode.name.lower().replace("_", " ")
-            yield Fault("sign.mode", f"{header.code} is not for mode {words}", "ask for the command again")
+            yield Fault(f"{whose}.mode", f"{header.code} is not for mode {words}", "ask for the command again")
     for one in reading.operations:
         uses = [only for only in SUPPLY if only.what == one.what]
         if uses and not any(only.code == header.code and only.fits(one.data) for only in uses):
             label = "" if reading.use_case is None else reading.use_case.label
-            yield Fault("sign.operation", f"{one.what} with {one.data.hex()} is not {label}", "find out who made it")
+            message = f"{one.what} with {one.data.hex()} is not {label}"
+            yield Fault(f"{whose}.operation", message, "find out who made it")
 
 
 def _of_expectation(reading: Reading, expected: Expectations) -> Iterator[Fault]:

@@ -124,8 +124,7 @@ def _of_form(reading: Reading) -> Iterator[Fault]:
         yield Fault("broker.payload", "its payload asks nothing of a device", "ask for the command again")
     elif reading.use_case is not None:
         # Rules count use cases: nobody opens a switch under another one's name.
-        for fault in of_operations(reading):
-            yield Fault(fault.code.replace("sign.", "broker."), fault.message, fault.remedy)
+        yield from of_operations(reading, "broker")
         yield from _of_others(reading, reading.use_case)
 
 
