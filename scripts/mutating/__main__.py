@@ -19,6 +19,8 @@ from scripts.mutating.running import Outcome, Tests, cold, fork, leave, outcome,
 
 ROOT = Path(__file__).parent.parent.parent
 _SOURCES = ["smki/pki", "smki/gbcs", "smki/device"]
+_LIKELY = 8
+_LONGEST_NAME = 4096
 _TESTS = ["tests/pki", "tests/gbcs", "tests/device"]
 
 
@@ -82,20 +84,30 @@ class Run:
     ) -> None:  # fmt: skip
         self._root, self._files, self._keep, self._longest = root, files, keep, longest
         self._at_once, self._results, self._waiting = at_once, results, waiting
-        self._running: dict[int, tuple[Mutant, bool]] = {}
+        self._running: dict[int, tuple[Mutant, int | None]] = {}
+        """By child; with where it tells which test failed, if it is warm."""
+        self._killers: dict[str, list[str]] = {}
+        """For each file its tests that killed a mutant, the last first: they are likely to kill the next."""
         self._cold: list[Mutant] = []
         self._done = 0
 
     def use(self, tests: Tests) -> None:
         """All tests are collected."""
         self._tests = tests
-        out = os.dup(1)
+        said = os.dup(1), os.dup(2)
         nothing = os.open(os.devnull, os.O_RDWR)
         os.dup2(nothing, 1)  # what tests and their commands say is of no use here
         os.dup2(nothing, 2)
-        self._out = os.fdopen(out, "w", buffering=1)
-        self._say(f"{len(tests.items)} tests, {len(self._waiting)} mutants")
-        self._covered = covered(tests, self._root, self._files, self._keep, self._say)
+        self._out = os.fdopen(os.dup(said[0]), "w", buffering=1)
+        try:
+            self._try_all()
+        finally:
+            os.dup2(said[0], 1)
+            os.dup2(said[1], 2)
+
+    def _try_all(self) -> None:
+        self._say(f"{len(self._tests.items)} tests, {len(self._waiting)} mutants")
+        self._covered = covered(self._tests, self._root, self._files, self._keep, self._say)
         self._begin = time.monotonic()
         while self._waiting or self._cold or self._running:
             while len(self._running) < self._at_once and (self._waiting or self._cold):
@@ -105,7 +117,6 @@ class Run:
                     self._start_cold(self._cold.pop(0))
             if self._running:
                 self._end(*os.wait())
-        os.dup2(out, 1)
 
     def _start(self, mutant: Mutant) -> None:
         names = self._covered.of(mutant, self._longest)
@@ -114,11 +125,13 @@ class Run:
         elif not names:
             self._found(mutant, Outcome.UNCOVERED)
         else:
+            likely = [name for name in self._killers.get(mutant.file, ()) if name in names][:_LIKELY]
+            names = list(dict.fromkeys([*likely, *names]))
             items = [(self._tests.items[name], self._covered.seconds[name]) for name in names]
-            self._running[fork(functools.partial(warm, mutant, self._root, items, self._tests.functions))] = (
-                mutant,
-                True,
-            )
+            here, there = os.pipe()
+            work = functools.partial(warm, mutant, self._root, items, self._tests.functions, there)
+            self._running[fork(work)] = mutant, here
+            os.close(there)
 
     def _start_cold(self, mutant: Mutant) -> None:
         names = self._covered.of(mutant, self._longest)
@@ -128,15 +141,22 @@ class Run:
             self._found(mutant, Outcome.UNCOVERED)
             return
         seconds = {name: self._covered.seconds[name] for name in names}
-        self._running[fork(functools.partial(cold, mutant, self._root, seconds))] = mutant, False
+        self._running[fork(functools.partial(cold, mutant, self._root, seconds))] = mutant, None
 
     def _end(self, child: int, status: int) -> None:
-        mutant, was_warm = self._running.pop(child)
+        mutant, here = self._running.pop(child)
         found = outcome(status)
-        if was_warm and (found is None or (found is Outcome.SURVIVED and self._imported(mutant))):
+        if here is not None:
+            if name := os.read(here, _LONGEST_NAME).decode():
+                known = self._killers.setdefault(mutant.file, [])
+                known[:] = [name, *(one for one in known if one != name)]
+            os.close(here)
+        if here is not None and (found is None or (found is Outcome.SURVIVED and self._imported(mutant))):
             self._cold.append(mutant)
+        elif found is None:
+            raise RuntimeError(f"{mutant.file}:{mutant.lines[0]} {mutant.change} cannot be tried")
         else:
-            self._found(mutant, found or Outcome.KILLED)
+            self._found(mutant, found)
 
     def _imported(self, mutant: Mutant) -> bool:
         """Whether its function ran before the fork, so that what it made then is there still."""

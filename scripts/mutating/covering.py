@@ -83,13 +83,15 @@ def _record(tests: Tests, names: list[str], sources: Sequence[Path], path: Path,
     """In a child. Nothing made for one test is there for the next: each has all the lines it needs."""
     measure = coverage.Coverage(data_file=None, config_file=False, include=[str(one) for one in sources])
     seconds: dict[str, float | None] = {}
+    caches = _caches(root)
     for name in names:
-        _forget(root)
+        for cache in caches:
+            cache.cache_clear()
         measure.start()
         measure.switch_context(name)
-        before = time.perf_counter()
+        before = time.process_time()
         passed = run(tests.items[name])
-        seconds[name] = time.perf_counter() - before if passed else None
+        seconds[name] = time.process_time() - before if passed else None
         measure.stop()
     data = measure.get_data()
     lines: dict[str, dict[str, list[int]]] = {name: {} for name in names}
@@ -107,10 +109,13 @@ def _record(tests: Tests, names: list[str], sources: Sequence[Path], path: Path,
     return 0
 
 
-def _forget(root: Path) -> None:
-    """Empty the caches of the code and of its tests."""
+def _caches(root: Path) -> list[Any]:
+    """The caches of the code and of its tests; not those of tests that hold what was made while collecting."""
+    found = []
     for one in gc.get_objects():
         if isinstance(one, functools._lru_cache_wrapper):
-            code = getattr(one.__wrapped__, "__code__", None)
-            if code is not None and code.co_filename.startswith(str(root)) and ".venv" not in code.co_filename:
-                one.cache_clear()
+            file = getattr(getattr(one.__wrapped__, "__code__", None), "co_filename", "")
+            its_tests = Path(file).is_relative_to(root / "tests")
+            if Path(file).is_relative_to(root) and not (its_tests and one.cache_info().currsize):
+                found.append(one)
+    return found

@@ -78,6 +78,7 @@ class _Finder(ast.NodeVisitor):
         self._outer: tuple[str, int] | None = None
         self._body: list[ast.stmt] = []
         self._digest = ""
+        self._conditions: set[ast.expr] = set()
         self._lines = (1, 1)
 
     def visit(self, node: ast.AST) -> None:
@@ -89,7 +90,9 @@ class _Finder(ast.NodeVisitor):
                 super().visit(node)
             return
         if isinstance(node, ast.expr):
-            for text in _expressions(node):
+            # Never and always say more of a condition than its opposite.
+            opposite = node in self._conditions and (isinstance(node, ast.UnaryOp) or _is_equality(node))
+            for text in () if opposite else _expressions(node):
                 self._add(node, text)
         super().visit(node)
 
@@ -173,6 +176,7 @@ class _Finder(ast.NodeVisitor):
             self._add(node, "pass")
 
     def _condition(self, test: ast.expr, *texts: str) -> None:
+        self._conditions.add(test)
         for text in texts:
             if not isinstance(test, ast.Constant):
                 self._add(test, text)
@@ -254,6 +258,11 @@ def _constants(value: object) -> Iterator[str]:
             yield '""'
         case bytes() if value:
             yield 'b""'
+
+
+def _is_equality(node: ast.expr) -> bool:
+    both = (ast.Eq, ast.NotEq, ast.Is, ast.IsNot, ast.In, ast.NotIn)
+    return isinstance(node, ast.Compare) and len(node.ops) == 1 and isinstance(node.ops[0], both)
 
 
 def _comparisons(node: ast.Compare) -> Iterator[str]:

@@ -11,6 +11,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from enum import StrEnum
 from importlib.abc import InspectLoader, MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -28,7 +29,9 @@ QUIET = [
     "-p", "no:terminal", "-p", "no:xdist", "-p", "no:timeout", "-p", "no:cov", "-p", "no:faulthandler",
 ]  # fmt: skip
 _MEMORY = 4 << 30
-_PATIENCE, _GRACE = 10, 3.0
+_PATIENCE, _GRACE = 10, 3.0  # times a test's usual seconds of the processor, and seconds
+_WAITING = 120.0  # seconds in which it may wait for something
+_TIME_IS_UP = {signal.SIGALRM, signal.SIGPROF}
 _SURVIVED, _KILLED, _STUCK = 0, 1, 3
 
 
@@ -111,18 +114,15 @@ def fork(work: Callable[[], int]) -> int:
     if child:
         return child
     code = _STUCK
-    try:
+    with suppress(BaseException):  # what tests raise is seen in `run`: this could not try the mutant
         code = work()
-    except BaseException as error:  # noqa: BLE001 - whatever a mutant raises where no test expects it
-        code = _KILLED if not isinstance(error, _CannotApply) else _STUCK
-    finally:
-        os._exit(code)
+    os._exit(code)
 
 
 def outcome(status: int) -> Outcome | None:
     """What a child's end says; None: it could not put the mutant in place."""
     if os.WIFSIGNALED(status):
-        return Outcome.TIMEOUT if os.WTERMSIG(status) == signal.SIGALRM else Outcome.KILLED
+        return Outcome.TIMEOUT if os.WTERMSIG(status) in _TIME_IS_UP else Outcome.KILLED
     code = os.WEXITSTATUS(status)
     return None if code == _STUCK else Outcome.SURVIVED if code == _SURVIVED else Outcome.KILLED
 
@@ -141,8 +141,10 @@ def functions_of(root: Path) -> Functions:
     return found
 
 
-def warm(mutant: Mutant, root: Path, items: Sequence[tuple[pytest.Item, float]], functions: Functions) -> int:
-    """In a child: exchange the code, run the tests until one fails."""
+def warm(
+    mutant: Mutant, root: Path, items: Sequence[tuple[pytest.Item, float]], functions: Functions, tell: int
+) -> int:
+    """In a child: exchange the code, run the tests until one fails, and tell its name."""
     assert mutant.outer is not None
     path = root / mutant.file
     code = _find(_compiled(path, mutant.applied(path.read_bytes())), *mutant.outer)
@@ -150,8 +152,9 @@ def warm(mutant: Mutant, root: Path, items: Sequence[tuple[pytest.Item, float]],
     for function in functions.get((str(path), *mutant.outer), ()):
         _exchange(function, code)
     for item, seconds in items:
-        signal.setitimer(signal.ITIMER_REAL, _PATIENCE * seconds + _GRACE)
+        _give(seconds)
         if not run(item):
+            os.write(tell, item.nodeid.encode())
             return _KILLED
     return _SURVIVED
 
@@ -164,7 +167,7 @@ def cold(mutant: Mutant, root: Path, seconds: Mapping[str, float]) -> int:
             del sys.modules[name]
     sys.meta_path.insert(0, _Finder(_module(mutant.file), _compiled(path, mutant.applied(path.read_bytes())), path))
     _limit()
-    signal.setitimer(signal.ITIMER_REAL, _PATIENCE * sum(seconds.values()) + 10 * _GRACE)
+    _give(sum(seconds.values()) + _GRACE)
     failed: list[str] = []
 
     def use(tests: Tests) -> None:
@@ -181,8 +184,15 @@ def cold(mutant: Mutant, root: Path, seconds: Mapping[str, float]) -> int:
 def _limit() -> None:
     """A mutant may run for ever, or ask for all memory there is."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _give(seconds: float) -> None:
+    """The time a test has from now on: of the processor, so that a busy machine is no failure."""
+    signal.setitimer(signal.ITIMER_PROF, _PATIENCE * seconds + _GRACE)
+    signal.setitimer(signal.ITIMER_REAL, _PATIENCE * (_PATIENCE * seconds + _GRACE) + _WAITING)
 
 
 def _compiled(path: Path, source: bytes) -> CodeType:
