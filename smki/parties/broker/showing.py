@@ -12,6 +12,7 @@ from smki.entity import EntityId, RemotePartyRole
 from smki.gbcs.header import MessageCode
 from smki.gbcs.message import read_message
 from smki.gbcs.words import Reading, read
+from smki.parties.broker.announced import Announced, announces, as_submitted
 from smki.parties.broker.judgement import Judge, Judged
 from smki.parties.broker.parties import Parties
 from smki.parties.broker.requests import Requesting
@@ -156,13 +157,24 @@ def shown(workspace: Workspace, records: Sequence[QuarantineRecord], others: Ite
 
 
 def _would(workspace: Workspace, records: Sequence[QuarantineRecord], others: Iterable[Certified]) -> Iterable[str]:
-    """What every other rule says of them now: `admitted`, or the first rule that each breaks."""
+    """What every other rule says of them now: `admitted`, or the first rule that each breaks.
+
+    Whether its user announced it after it was held is told with it: that it was late is likely then.
+    """
     parties = Parties(workspace, others)
     broker = next((one.originator for one in records if one.role is _BROKER), _NOBODY)
     speaking = Speaking(workspace, broker, parties)
-    judged = Judge(workspace, broker, parties, InForce(workspace)).judge(
+    limits = InForce(workspace)
+    judged = Judge(workspace, broker, parties, limits).judge(
         [*Requesting(workspace, parties, speaking).released(records)]
     )
+    keys = limits().announcers
+    asked = {
+        as_submitted(item): item
+        for item in judged
+        if isinstance(item, Judged) and not item.faults and announces(item, keys)
+    }
+    since = Announced().among(workspace.store.announcements, asked, keys, workspace.clock())
     last = workspace.store.admissions.last([one.target for one in records])
     for record, item in zip(records, judged, strict=True):
         series = record.originator.octets, record.target.octets, record.code in TOP_UPS
@@ -171,7 +183,7 @@ def _would(workspace: Workspace, records: Sequence[QuarantineRecord], others: It
         elif series in last and last[series].counter >= record.counter:
             yield "refused: broker.counter"
         else:
-            yield "admitted"
+            yield "admitted, and it was announced since" if as_submitted(item) in since else "admitted"
 
 
 def _label(workspace: Workspace, code: int) -> str:

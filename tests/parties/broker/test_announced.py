@@ -15,6 +15,7 @@ from smki.parties.broker.desk import BrokerDesk
 from smki.parties.broker.officers import sign_as_officer
 from smki.parties.broker.quarantine import chosen
 from smki.parties.broker.requests import signed_requests
+from smki.parties.broker.showing import shown
 from smki.parties.intake import Given
 from smki.pki.keyid import key_hash
 from smki.pki.public_key import spki_of
@@ -226,6 +227,7 @@ def test_what_came_before_its_announcement_stays_for_a_person(world: World, nort
         one[0] for one in north.workspace.store.quarantine.patterns("waiting") if str(north.entity) in one[0]
     }
     records = [*chosen(north.workspace, [pattern])]
+    assert shown(north.workspace, records, world.others).would == (("admitted, and it was announced since", 1),)
     north.ann.decides(north.workspace, records)
     ALICE.decides(north.workspace, records)
     assert results(submit(world, own)) == ["admitted"]
