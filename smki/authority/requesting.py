@@ -13,13 +13,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from smki.authority.safe_files import write_new
+from smki.authority.safe_files import new_file, write_new
 from smki.entity import EUI64_OCTETS, EntityId, KeyUsage, RemotePartyRole
 from smki.errors import InvalidInput, Refused, Unavailable
 from smki.pki.device_request import device_request
 from smki.pki.name import organisation_name, person_or_system_name
 from smki.pki.profile import Profile
-from smki.pki.template import key_usage
+from smki.pki.usages import key_usage
 
 if TYPE_CHECKING:
     from smki.hsm.token import Token
@@ -118,18 +118,12 @@ def _key(folder: Path, name: str, usage: KeyUsage, token: "Token | None") -> ec.
 
 
 def _write_lines(profile: Profile, entities: Iterator[EntityId], out: Path) -> int:
-    try:
-        with out.open("x", encoding="utf-8") as file:
-            made = 0
-            for entity in entities:
-                for usage in KeyUsage:
-                    key = ec.generate_private_key(ec.SECP256R1())
-                    der = device_request(profile, entity, usage, key)
-                    line = {"reference": f"{entity}-{_SHORT[usage]}", "request": base64.b64encode(der).decode()}
-                    file.write(json.dumps(line) + "\n")
-                    made += 1
-            return made
-    except FileExistsError:
-        raise Refused("file.exists", f"{out} exists", "choose another name") from None
-    except OSError as error:
-        raise Unavailable("file.write", f"{out}: {error.strerror}", "make room, or name another file") from None
+    made = 0
+    with new_file(out) as file:
+        for entity in entities:
+            for usage in KeyUsage:
+                der = device_request(profile, entity, usage, ec.generate_private_key(ec.SECP256R1()))
+                line = {"reference": f"{entity}-{_SHORT[usage]}", "request": base64.b64encode(der).decode()}
+                file.write(json.dumps(line).encode() + b"\n")
+                made += 1
+    return made

@@ -34,10 +34,9 @@ from smki.pki.holder import holder, load_certificate
 from smki.pki.keyid import point_of
 from smki.pki.kind import Kind
 from smki.pki.path import PathCertificate
-from smki.pki.usages import usages_in
+from smki.pki.usages import key_usage, one_usage
 
 MAX_CERTIFICATE_OCTETS = 4096
-_USAGES = {"digital_signature": KeyUsage.DIGITAL_SIGNATURE, "key_agreement": KeyUsage.KEY_AGREEMENT}
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def make_request(state: DeviceState, keys: DeviceKeys, payload: bytes) -> OwnKey
     request = (
         x509.CertificateSigningRequestBuilder()
         .subject_name(x509.Name([]))
-        .add_extension(_key_usage(usage), critical=True)
+        .add_extension(key_usage(usage), critical=True)
         .add_extension(name, critical=True)
         .sign(pair, hashes.SHA256())
         .public_bytes(Encoding.DER)
@@ -85,12 +84,6 @@ def make_request(state: DeviceState, keys: DeviceKeys, payload: bytes) -> OwnKey
     made = replace(keys, asked={**keys.asked, usage: pair})
     answer = write_declared(OwnKeyResponse(payload=element(request)))
     return OwnKeys(state, made, answer, (f"made a pair for {usage.value}, and asks for its certificate",))
-
-
-def _key_usage(usage: KeyUsage) -> x509.KeyUsage:
-    others = ("content_commitment", "key_encipherment", "data_encipherment", "key_cert_sign", "crl_sign")
-    chosen = {name: _USAGES[name] is usage for name in _USAGES}
-    return x509.KeyUsage(**chosen, **dict.fromkeys(others, False), encipher_only=False, decipher_only=False)
 
 
 # CS02d
@@ -120,8 +113,7 @@ def _judge(state: DeviceState, keys: DeviceKeys, der: bytes) -> tuple[InstallCod
     try:
         read = PathCertificate.read(der)
         bits = read.value(x509.KeyUsage)
-        found = set() if bits is None else set(usages_in(bits))
-        usage = _USAGES.get(next(iter(found))) if len(found) == 1 else None
+        usage = None if bits is None else one_usage(bits)
         if usage is None:
             return InstallCode.INVALID_KEY_USAGE, None
         who = holder(load_certificate(der, "a certificate"), "a certificate")

@@ -9,12 +9,13 @@ from datetime import datetime
 from cryptography import x509
 from cryptography.x509.oid import ExtensionOID, NameOID
 
-from smki.entity import EUI64_OCTETS, KeyUsage, RemotePartyRole
+from smki.entity import KeyUsage, RemotePartyRole
 from smki.errors import InvalidInput
 from smki.pki.distribution_point import scope_of
 from smki.pki.holder import hardware_serial
 from smki.pki.keyid import KEY_IDENTIFIER_OCTETS, KeyIdentifier
 from smki.pki.kind import Kind
+from smki.pki.name import entity_of
 from smki.pki.path import (
     CONFORMANCE,
     InvalidPath,
@@ -25,14 +26,12 @@ from smki.pki.path import (
     ValidPath,
     find_path,
 )
-from smki.pki.usages import usages_in
+from smki.pki.usages import one_usage, usages_in
 from smki.pki.verdict import Fault
 
 # A link from one root to the next and an issuing authority; nothing in GBCS 12 or 13.3 is deeper.
 MAX_DEPTH = 2
-_UNIQUE_IDENTIFIER_OCTETS = 1 + EUI64_OCTETS  # no unused bits, then an EUI-64
 _POINT, _DELTA = ExtensionOID.ISSUING_DISTRIBUTION_POINT, ExtensionOID.DELTA_CRL_INDICATOR
-_USAGES = {KeyUsage.DIGITAL_SIGNATURE: "digital_signature", KeyUsage.KEY_AGREEMENT: "key_agreement"}
 
 
 def verify_chain(
@@ -83,7 +82,8 @@ def verify_chain(
 def profile_faults(certificate: PathCertificate, kind: Kind, usage: KeyUsage) -> Iterator[Fault]:
     """Every rule of GBCS 12 that a device's or organisation's certificate breaks."""
     yield from _common_faults(certificate)
-    if _bits(certificate) != {_USAGES[usage]}:
+    stated = certificate.value(x509.KeyUsage)
+    if stated is None or one_usage(stated) is not usage:
         yield _unfit("key-usage", f"{certificate} is not for {usage.value} and nothing else (GBCS 12)")
     keys = certificate.value(x509.AuthorityKeyIdentifier)
     if keys is None or len(keys.key_identifier or b"") != KEY_IDENTIFIER_OCTETS:
@@ -109,7 +109,8 @@ def crl_faults(crl: PathCrl) -> Iterator[Fault]:
 
 def _authority_faults(certificate: PathCertificate) -> Iterator[Fault]:
     yield from _common_faults(certificate)
-    if _bits(certificate) != {"key_cert_sign", "crl_sign"}:
+    stated = certificate.value(x509.KeyUsage)
+    if stated is None or usages_in(stated) != ("key_cert_sign", "crl_sign"):
         yield _unfit("key-usage", f"{certificate} is not for signing certificates and CRLs alone (GBCS 12)")
 
 
@@ -125,11 +126,6 @@ def _common_faults(certificate: PathCertificate) -> Iterator[Fault]:
         yield _unfit("key-identifier", f"{certificate} does not name its key by method (2) (GBCS 12)")
     if not certificate.policies:
         yield _unfit("policy", f"{certificate} states no policy (GBCS 12)")
-
-
-def _bits(certificate: PathCertificate) -> set[str]:
-    usage = certificate.value(x509.KeyUsage)
-    return set() if usage is None else set(usages_in(usage))
 
 
 def _is_device(certificate: PathCertificate) -> bool:
@@ -153,8 +149,7 @@ def _is_organisation(certificate: PathCertificate) -> bool:
         return False
     role, identifier = rdns[-2][2], rdns[-1][2]
     roles = {known.organisational_unit.lower() for known in RemotePartyRole}
-    whole = isinstance(identifier, bytes) and len(identifier) == _UNIQUE_IDENTIFIER_OCTETS and identifier[0] == 0
-    return whole and role in roles
+    return entity_of(identifier) is not None and role in roles
 
 
 _SUBJECTS = {Kind.DEVICE: _is_device, Kind.ORGANISATION: _is_organisation}

@@ -23,7 +23,8 @@ from smki.pki.der import BIT_STRING, SEQUENCE, header, tlv
 from smki.pki.distribution_point import distribution_point
 from smki.pki.reason import Reason
 from smki.pki.scope import Scope
-from smki.pki.template import ECDSA_WITH_SHA256, Issuer
+from smki.pki.signature import ECDSA_WITH_SHA256
+from smki.pki.template import Issuer
 from smki.pki.validity import FIRST_GENERALIZED_YEAR, TimeForm
 
 Entry = tuple[bytes, int, int, int | None]

@@ -7,10 +7,6 @@ from datetime import datetime
 from itertools import islice
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from smki.errors import InvalidInput
 from smki.pki.crl import FLAGS
@@ -18,11 +14,12 @@ from smki.pki.crl_lint import MOST_LINTED, lint_crl
 from smki.pki.distribution_point import scope_of
 from smki.pki.lint import Finding, Severity
 from smki.pki.path import PathCertificate, PathCrl
+from smki.pki.public_key import read_point
+from smki.pki.signature import holds
 from smki.pki.usages import usages_in
 from smki.pki.verdict import Fault
 
 _WORDS = {flag: reason.word for reason, flag in FLAGS.items()}
-_ECDSA = ec.ECDSA(hashes.SHA256())
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +116,8 @@ def _is_signed(crl: PathCrl, signer: PathCertificate) -> bool:
     usage = signer.value(x509.KeyUsage)
     if usage is None or "crl_sign" not in usages_in(usage):
         return False
-    key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), signer.point)
-    try:
-        strict = encode_dss_signature(*decode_dss_signature(crl.signature)) == crl.signature
-        key.verify(crl.signature, crl.signed, _ECDSA)
-    except (InvalidSignature, ValueError):
-        return False
-    return strict
+    key = read_point(signer.point)
+    return key is not None and holds(crl.signature, crl.signed, key)
 
 
 def _linted(finding: Finding) -> Fault:

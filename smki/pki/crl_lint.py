@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from smki.errors import InvalidInput, Refused
 from smki.pki.chain import crl_faults
-from smki.pki.lint import Finding, Severity
+from smki.pki.lint import Finding, Severity, found_by
 from smki.pki.path import PathCrl
 
 MOST_LINTED = 1000  # entries: pkilint makes some hundred objects of each
@@ -39,15 +39,7 @@ def _lint_pkix(der: bytes) -> Iterator[Finding]:
             crl.create_extensions_validator_container([]),
         ],
     )
-    document = loader.load_crl(der, "crl")
-    for result in validator.validate(document.root):
-        for described in result.finding_descriptions:
-            finding = described.finding
-            yield Finding(_severity(finding.severity.name), finding.code, described.message or "")
-
-
-def _severity(name: str) -> Severity:
-    return Severity.INFO if name == "DEBUG" else Severity[name]
+    yield from found_by(validator, loader.load_crl(der, "crl"))
 
 
 def refuse_crl_faults(der: bytes) -> None:

@@ -12,10 +12,7 @@ from datetime import datetime
 from itertools import islice
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import SignatureAlgorithmOID
 
@@ -23,10 +20,10 @@ from smki.errors import IntegrityFailure, InvalidInput
 from smki.pki.crl import FLAGS, READ_IN_FULL, CrlDraft, Entry, Frame, Tally
 from smki.pki.reason import Reason
 from smki.pki.serial import SERIAL_OCTETS
+from smki.pki.signature import OF_DIGEST, holds
 
 _LONG = 0x80
 _MOST_LENGTH_OCTETS = 4
-_PREHASHED = ec.ECDSA(Prehashed(hashes.SHA256()))
 _CODES = {flag: reason.value for reason, flag in FLAGS.items()}
 
 
@@ -138,14 +135,7 @@ def _is_signed(der: bytes, crl: x509.CertificateRevocationList, key: ec.Elliptic
     """pyca would copy what was signed, twice; hashed where it stands, it costs nothing."""
     start, end = _signed(der)
     digest = hashlib.sha256(memoryview(der)[start:end]).digest()
-    signature = crl.signature
-    try:
-        if encode_dss_signature(*decode_dss_signature(signature)) != signature:
-            return False
-        key.verify(signature, digest, _PREHASHED)
-    except (InvalidSignature, ValueError):
-        return False
-    return True
+    return holds(crl.signature, digest, key, OF_DIGEST)
 
 
 def _signed(der: bytes) -> tuple[int, int]:

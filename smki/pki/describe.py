@@ -15,6 +15,7 @@ from smki.pki.contingency import WRAPPED_APEX_CONTINGENCY_KEY
 from smki.pki.holder import hardware_serial
 from smki.pki.keyid import point_of
 from smki.pki.lint import read_certificate
+from smki.pki.name import entity_of
 from smki.pki.usages import usages_in
 from smki.pki.validity import NEVER
 
@@ -54,8 +55,9 @@ def _name(name: x509.Name) -> str:
     parts = []
     for attribute in name:
         value = attribute.value
-        if attribute.oid == NameOID.X500_UNIQUE_IDENTIFIER and isinstance(value, bytes) and len(value) == 9:
-            parts.append(f"EUI-64={EntityId(value[1:])}")
+        entity = entity_of(value) if attribute.oid == NameOID.X500_UNIQUE_IDENTIFIER else None
+        if entity is not None:
+            parts.append(f"EUI-64={entity}")
         elif attribute.oid == NameOID.ORGANIZATIONAL_UNIT_NAME and isinstance(value, str):
             parts.append(f"OU={value}{_role(value)}")
         else:

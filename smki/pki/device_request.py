@@ -12,7 +12,8 @@ from smki.pki.der import BIT_STRING, SEQUENCE
 from smki.pki.keyid import POINT_OCTETS, point_of
 from smki.pki.name import EMPTY, hardware_module_name
 from smki.pki.profile import Profile
-from smki.pki.template import ECDSA_WITH_SHA256, key_usage
+from smki.pki.signature import ECDSA_WITH_SHA256
+from smki.pki.usages import key_usage
 
 _SPECIMEN_SCALAR = 0x5A5A  # any private key whose octets stand nowhere else
 _SHORT, _ONE_OCTET, _TWO_OCTETS = 0x80, 0x81, 0x82  # forms of a DER length (X.690 8.1.3)

@@ -11,7 +11,8 @@ from cryptography.x509.oid import NameOID
 
 from smki.entity import EUI64_OCTETS, EntityId, KeyUsage, RemotePartyRole
 from smki.errors import InvalidInput
-from smki.pki.name import ON_HARDWARE_MODULE_NAME
+from smki.pki.name import ON_HARDWARE_MODULE_NAME, entity_of
+from smki.pki.usages import one_usage
 
 UNREADABLE = (
     x509.InvalidVersion,
@@ -22,7 +23,6 @@ UNREADABLE = (
 )
 """What pyca raises besides ValueError on certificates and requests that it does not read."""
 MAX_CERTIFICATE_OCTETS = 16_384  # the largest profile makes some 700
-_UNIQUE_IDENTIFIER_OCTETS = 1 + EUI64_OCTETS  # a BIT STRING's count of unused bits, then the EUI-64
 
 
 @asn1.sequence
@@ -93,10 +93,10 @@ def _organisation(subject: x509.Name) -> tuple[RemotePartyRole | None, EntityId 
     role = RemotePartyRole.from_organisational_unit(str(units[0])) if units else None
     if not identifiers:
         return role, None
-    octets = bytes(identifiers[0]) if isinstance(identifiers[0], bytes) else b""
-    if len(octets) != _UNIQUE_IDENTIFIER_OCTETS or octets[0] != 0:
+    entity = entity_of(identifiers[0])
+    if entity is None:
         raise ValueError("its unique identifier is no EUI-64")
-    return role, EntityId(octets[1:])
+    return role, entity
 
 
 def _device(extensions: x509.Extensions) -> EntityId | None:
@@ -114,16 +114,7 @@ def _usage(extensions: x509.Extensions) -> KeyUsage | None:
         value = extensions.get_extension_for_class(x509.KeyUsage).value
     except x509.ExtensionNotFound:
         return None
-    others = (
-        value.content_commitment,
-        value.key_encipherment,
-        value.data_encipherment,
-        value.key_cert_sign,
-        value.crl_sign,
-    )
-    if any(others) or value.digital_signature == value.key_agreement:
-        return None
-    return KeyUsage.DIGITAL_SIGNATURE if value.digital_signature else KeyUsage.KEY_AGREEMENT
+    return one_usage(value)
 
 
 def _unfit(source: str, reason: str) -> InvalidInput:

@@ -7,6 +7,7 @@ rule is a row: code, severity, clause, and what it looks at.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -14,13 +15,14 @@ from cryptography.x509.oid import ExtensionOID, NameOID, SignatureAlgorithmOID
 
 from smki.errors import InvalidInput, Refused
 from smki.pki.contingency import WRAPPED_APEX_CONTINGENCY_KEY
-from smki.pki.keyid import KeyIdentifier
+from smki.pki.holder import MAX_CERTIFICATE_OCTETS
+from smki.pki.keyid import KEY_IDENTIFIER_OCTETS, KeyIdentifier
 from smki.pki.kind import Kind
 from smki.pki.name import ON_HARDWARE_MODULE_NAME
 from smki.pki.profile import EXTENDED_USAGE, Profile
 from smki.pki.serial import SERIAL_OCTETS
+from smki.pki.usages import usages_in
 
-MAX_CERTIFICATE_OCTETS = 16_384  # the largest profile makes some 700
 _OIDS = {
     "keyUsage": ExtensionOID.KEY_USAGE,
     "basicConstraints": ExtensionOID.BASIC_CONSTRAINTS,
@@ -116,7 +118,6 @@ def lint_pkix(der: bytes) -> Iterator[Finding]:
     """Run pkilint's RFC 5280 linter over a certificate."""
     from pkilint import loader
     from pkilint.pkix import certificate, extension, name
-    from pkilint.validation import ValidationFindingSeverity
     from pyasn1.type import univ
 
     # pkilint takes x500UniqueIdentifier for a DirectoryString and calls ours broken; X.520 6.2.7 says BIT STRING.
@@ -133,19 +134,17 @@ def lint_pkix(der: bytes) -> Iterator[Finding]:
             certificate.create_spki_validator_container([]),
         ],
     )
-    severities = {
-        ValidationFindingSeverity.DEBUG: Severity.INFO,
-        ValidationFindingSeverity.INFO: Severity.INFO,
-        ValidationFindingSeverity.NOTICE: Severity.NOTICE,
-        ValidationFindingSeverity.WARNING: Severity.WARNING,
-        ValidationFindingSeverity.ERROR: Severity.ERROR,
-        ValidationFindingSeverity.FATAL: Severity.FATAL,
-    }
-    document = loader.load_certificate(der, "certificate")
+    yield from found_by(validator, loader.load_certificate(der, "certificate"))
+
+
+def found_by(validator: Any, document: Any) -> Iterator[Finding]:
+    """What pkilint finds in a document of its own, in our words: its finest severity tells nobody anything."""
     for result in validator.validate(document.root):
         for described in result.finding_descriptions:
             finding = described.finding
-            yield Finding(severities[finding.severity], finding.code, described.message or "")
+            name = finding.severity.name
+            severity = Severity.INFO if name == "DEBUG" else Severity[name]
+            yield Finding(severity, finding.code, described.message or "")
 
 
 def _version(certificate: x509.Certificate, _: Profile) -> str | None:
@@ -187,14 +186,7 @@ def _key_usage(certificate: x509.Certificate, profile: Profile) -> str | None:
         usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
     except x509.ExtensionNotFound:
         return "no key usage"
-    names = (
-        "digital_signature",
-        "content_commitment",
-        "key_encipherment",
-        "data_encipherment",
-        "key_agreement",
-    )
-    found = {name for name in (*names, "key_cert_sign", "crl_sign") if getattr(usage, name)}
+    found = set(usages_in(usage))
     allowed = [{"digital_signature"}, {"key_agreement"}]
     if profile.kind.is_authority:
         allowed = [{"key_cert_sign", "crl_sign"}]
@@ -246,7 +238,7 @@ def _authority_key(certificate: x509.Certificate, profile: Profile) -> str | Non
     except x509.ExtensionNotFound:
         return None if profile.kind is Kind.ROOT else "no authorityKeyIdentifier"
     only = found.authority_cert_issuer is None and found.authority_cert_serial_number is None
-    method_2 = found.key_identifier is not None and len(found.key_identifier) == len(b"8 octets")
+    method_2 = found.key_identifier is not None and len(found.key_identifier) == KEY_IDENTIFIER_OCTETS
     return None if only and method_2 else "the authority key identifier is not 8 octets and nothing else"
 
 

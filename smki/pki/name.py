@@ -3,10 +3,11 @@
 import re
 
 from cryptography import x509
+from cryptography.hazmat import asn1
 from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import NameOID
 
-from smki.entity import EntityId, RemotePartyRole
+from smki.entity import EUI64_OCTETS, EntityId, RemotePartyRole
 from smki.errors import InvalidInput
 from smki.pki.der import OCTET_STRING, SEQUENCE, tlv
 
@@ -14,6 +15,7 @@ _PRINTABLE = re.compile(r"[A-Za-z0-9 '()+,\-./:=?]+")
 MAX_AUTHORITY_NAME = 4  # hypothesis, kept by every authority seen: ZA, Z1, OB, E357, 0001
 MAX_COMMON_NAME = 64  # ub-common-name, RFC 5280 appendix A.1
 EMPTY = x509.Name([])
+_ALL_BITS_USED = b"\x00"  # what a BIT STRING begins with: how many of its last bits do not count (X.690 8.6.2)
 ON_HARDWARE_MODULE_NAME = x509.ObjectIdentifier("1.3.6.1.5.5.7.8.4")  # RFC 4108 section 5
 
 
@@ -42,11 +44,17 @@ def organisation_name(role: RemotePartyRole, entity: EntityId, common_name: str 
     attributes.append(
         x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, role.organisational_unit, _ASN1Type.UTF8String)
     )
-    # A BIT STRING whose first content octet says that no bit is unused.
-    attributes.append(
-        x509.NameAttribute(NameOID.X500_UNIQUE_IDENTIFIER, b"\x00" + entity.octets, _ASN1Type.BitString)
-    )
+    identifier = _ALL_BITS_USED + entity.octets
+    attributes.append(x509.NameAttribute(NameOID.X500_UNIQUE_IDENTIFIER, identifier, _ASN1Type.BitString))
     return x509.Name(attributes)
+
+
+def entity_of(unique_identifier: object) -> EntityId | None:
+    """The EUI-64 in an x500UniqueIdentifier, if it is a BIT STRING of one (GBCS 12)."""
+    if not isinstance(unique_identifier, bytes) or len(unique_identifier) != len(_ALL_BITS_USED) + EUI64_OCTETS:
+        return None
+    octets = unique_identifier.removeprefix(_ALL_BITS_USED)
+    return EntityId(octets) if len(octets) == EUI64_OCTETS else None
 
 
 def person_or_system_name(common_name: str) -> x509.Name:
@@ -70,7 +78,5 @@ def _common_name(text: str) -> x509.NameAttribute[str]:
 
 def hardware_module_name(hardware_type: x509.ObjectIdentifier, entity: EntityId) -> x509.OtherName:
     """A device in subjectAltName: its EUI-64 as hwSerialNum of its hardware type (GBCS 12; RFC 4108 section 5)."""
-    from cryptography.hazmat import asn1
-
     value = tlv(SEQUENCE, asn1.encode_der(hardware_type) + tlv(OCTET_STRING, entity.octets))
     return x509.OtherName(ON_HARDWARE_MODULE_NAME, value)

@@ -21,7 +21,7 @@ from smki.errors import InvalidInput
 from smki.pki.der import BIT_STRING, OCTET_STRING, SEQUENCE, tlv
 from smki.pki.keyid import point_of
 from smki.pki.reason import Reason
-from smki.pki.template import ECDSA_WITH_SHA256
+from smki.pki.signature import ECDSA_WITH_SHA256
 
 MAX_REQUEST_OCTETS = 1 << 16  # of any policy; a request for one certificate has some 80
 MAX_NONCE_OCTETS = 128  # RFC 9654 2.1

@@ -4,7 +4,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
-POINT_OCTETS = 65
+from smki.pki.keyid import POINT_OCTETS
+
 _UNCOMPRESSED = 4
 
 

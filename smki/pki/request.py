@@ -12,7 +12,6 @@ from functools import cache
 import msgspec
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtensionOID, NameOID
@@ -22,17 +21,16 @@ from smki.errors import InvalidInput
 from smki.pki.device_request import Found, device_form
 from smki.pki.keyid import P256_SPKI, key_hash, point_of
 from smki.pki.kind import Kind
-from smki.pki.name import hardware_module_name, is_common_name
+from smki.pki.name import entity_of, hardware_module_name, is_common_name
 from smki.pki.profile import Profile
-from smki.pki.template import ECDSA_WITH_SHA256
+from smki.pki.public_key import read_point
+from smki.pki.signature import ECDSA_WITH_SHA256, OF_DATA
+from smki.pki.usages import one_usage
 from smki.pki.verdict import Fault
 
 MAX_REQUEST_OCTETS = 4096  # a device's has 280, an organisation's some 350
 MAX_TOLD, MAX_OID = 5, 64
 WEAK_SCALARS = 256  # a private key this close to zero, on either side, is a mistake or a bait
-_ECDSA = ec.ECDSA(hashes.SHA256())
-_UNIQUE_IDENTIFIER_OCTETS = 9  # no unused bits, then an EUI-64
-_OTHER_USAGES = ("content_commitment", "key_encipherment", "data_encipherment", "key_cert_sign", "crl_sign")
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):
@@ -74,13 +72,12 @@ class RequestReader:
     def _judge_device(self, der: bytes, found: Found) -> Request | Unfit:
         """A request that is a device's, octet for octet: what is left is its key."""
         digest = hashlib.sha256(der).digest()
-        try:
-            key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), found.point)
-        except ValueError:
+        key = read_point(found.point)
+        if key is None:
             return Unfit(digest, (_fault("key.point", "the public key is no point of P-256"),))
         faults = list(_key_faults(found.point, self._blocked))
         try:
-            key.verify(found.signature, found.signed, _ECDSA)
+            key.verify(found.signature, found.signed, OF_DATA)
         except InvalidSignature:
             faults.append(_no_possession())
         if faults:
@@ -246,13 +243,10 @@ def _usage(value: x509.ExtensionType | None, profile: Profile) -> KeyUsage | Non
     signing_only = profile.kind is Kind.INFRASTRUCTURE
     if value is None and signing_only:
         return KeyUsage.DIGITAL_SIGNATURE
-    if not isinstance(value, x509.KeyUsage) or any(getattr(value, name) for name in _OTHER_USAGES):
+    if not isinstance(value, x509.KeyUsage) or (value.key_agreement and (value.encipher_only or value.decipher_only)):
         return None
-    if value.digital_signature == value.key_agreement or (value.key_agreement and signing_only):
-        return None
-    if value.key_agreement and (value.encipher_only or value.decipher_only):
-        return None
-    return KeyUsage.DIGITAL_SIGNATURE if value.digital_signature else KeyUsage.KEY_AGREEMENT
+    usage = one_usage(value)
+    return None if signing_only and usage is KeyUsage.KEY_AGREEMENT else usage
 
 
 def _hardware_serial(value: x509.ExtensionType | None, profile: Profile) -> EntityId | None:
@@ -285,9 +279,8 @@ def _organisation_subject(subject: x509.Name, asked: _Asked) -> Iterator[Fault]:
         asked.role = RemotePartyRole.from_organisational_unit(str(unit))
     except InvalidInput:
         yield _fault("subject.role", f"OU {str(unit)[:20]!r} names no role")
-    if isinstance(unique, bytes) and len(unique) == _UNIQUE_IDENTIFIER_OCTETS and unique[0] == 0:
-        asked.entity = EntityId(unique[1:])
-    else:
+    asked.entity = entity_of(unique)
+    if asked.entity is None:
         yield _fault("subject.form", "the x500UniqueIdentifier is not a BIT STRING of an EUI-64")
 
 

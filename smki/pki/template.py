@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from smki.entity import EntityId, KeyUsage
 from smki.errors import IntegrityFailure, InvalidInput, Refused
@@ -25,13 +25,12 @@ from smki.pki.kind import ExtensionName, Kind
 from smki.pki.name import hardware_module_name
 from smki.pki.profile import EXTENDED_USAGE, Profile
 from smki.pki.serial import Serial
+from smki.pki.signature import ECDSA_WITH_SHA256, OF_DATA, OF_DIGEST, holds
+from smki.pki.usages import key_usage
 from smki.pki.validity import TimeForm, Validity
 
 Entropy = Callable[[int], bytes]
 PROOFS = 8  # random specimens compared with pyca before a template may be used
-ECDSA_WITH_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")  # no parameters: RFC 5758 3.2
-_ECDSA = ec.ECDSA(hashes.SHA256())
-_ECDSA_OF_DIGEST = ec.ECDSA(Prehashed(hashes.SHA256()))
 _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
@@ -201,7 +200,7 @@ def sign(
 ) -> bytes:
     """Fill, sign, verify what came back with the issuer's public key, and assemble: the HSM is not believed."""
     to_be_signed = template.fill(fields)
-    signature = key.sign(to_be_signed, ec.ECDSA(hashes.SHA256()))
+    signature = key.sign(to_be_signed, OF_DATA)
     check_signature(signature, to_be_signed, issuer)
     return assemble(to_be_signed, signature)
 
@@ -211,7 +210,7 @@ def finish(to_be_signed: bytes, digest: bytes, plain: bytes, issuer: ec.Elliptic
     half = len(plain) // 2
     signature = encode_dss_signature(int.from_bytes(plain[:half]), int.from_bytes(plain[half:]))
     try:
-        issuer.verify(signature, digest, _ECDSA_OF_DIGEST)
+        issuer.verify(signature, digest, OF_DIGEST)  # its form is the one that was just written
     except InvalidSignature:
         raise _wrong_signature() from None
     return assemble(to_be_signed, signature)
@@ -219,12 +218,7 @@ def finish(to_be_signed: bytes, digest: bytes, plain: bytes, issuer: ec.Elliptic
 
 def check_signature(signature: bytes, data: bytes, key: ec.EllipticCurvePublicKey) -> None:
     """Refuse a signature that is not strict DER, or does not verify."""
-    try:
-        strict = encode_dss_signature(*decode_dss_signature(signature)) == signature
-        key.verify(signature, data, _ECDSA)
-    except (InvalidSignature, ValueError):
-        strict = False
-    if not strict:
+    if not holds(signature, data, key):
         raise _wrong_signature()
 
 
@@ -324,21 +318,6 @@ def _extensions(plan: Draft, fields: Fields) -> Iterator[tuple[x509.ExtensionTyp
 def _unchanging(plan: Draft, name: ExtensionName) -> tuple[x509.ExtensionType, bool]:
     """What no field changes."""
     return (x509.OCSPNoCheck(), False) if name == "ocspNoCheck" else (key_usage(plan.usage), True)
-
-
-def key_usage(usage: KeyUsage | None) -> x509.KeyUsage:
-    """Of an end entity the one thing its key is for; of an authority what every authority's is."""
-    return x509.KeyUsage(
-        digital_signature=usage is KeyUsage.DIGITAL_SIGNATURE,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=usage is KeyUsage.KEY_AGREEMENT,
-        key_cert_sign=usage is None,
-        crl_sign=usage is None,
-        encipher_only=False,
-        decipher_only=False,
-    )
 
 
 def _hardware_module_name(plan: Draft, fields: Fields) -> x509.SubjectAlternativeName:

@@ -29,7 +29,7 @@ from smki.errors import SmkiError
 from smki.pki.device_request import device_request
 from smki.pki.kind import Kind
 from smki.pki.name import organisation_name
-from smki.pki.template import key_usage
+from smki.pki.usages import key_usage
 from tests.house import WORKS, House
 
 DEVICE = EntityId.parse("00-DB-12-00-00-00-00-01")

@@ -25,8 +25,9 @@ from smki.pki.contingency import wrap
 from smki.pki.keyid import KeyIdentifier
 from smki.pki.name import authority_name, organisation_name
 from smki.pki.serial import Serial
-from smki.pki.template import Fields, compile_template, draft, key_usage
+from smki.pki.template import Fields, compile_template, draft
 from smki.pki.template import sign as sign_certificate
+from smki.pki.usages import key_usage
 from tests.device.desk import policies
 from tests.parties.people import METER, arming, certificate
 from tests.pki.hierarchy import POLICIES, PROFILES, Made, draft_for, make, validity_for

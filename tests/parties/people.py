@@ -19,7 +19,7 @@ from smki.parties.keys import Certified, certified
 from smki.parties.supplier import SigningDesk
 from smki.pki.keyid import KeyIdentifier
 from smki.pki.name import EMPTY, hardware_module_name, organisation_name
-from smki.pki.template import key_usage
+from smki.pki.usages import key_usage
 from tests.house import NOW, House
 from tests.pki.hierarchy import POLICY, Made, make
 

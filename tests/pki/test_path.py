@@ -140,10 +140,10 @@ def test_a_policy_graph_stays_small_where_a_tree_would_not() -> None:
         for above, below in itertools.pairwise(parties[:-1])
     ]
     path.append(parties[-2].certify(LEAF, policies(P1, P2)))
-    begun = time.monotonic()
+    begun = time.process_time()
     wanted = Options(max_depth=40, explicit_policy=True)
     assert judged(path, wanted) == set()
-    assert time.monotonic() - begun < 1
+    assert time.process_time() - begun < 1
 
 
 def test_purposes_are_asked_of_the_target_and_bind_authorities() -> None:
@@ -225,9 +225,9 @@ def found(
     bag: list[PathCertificate], target: PathCertificate = GOOD[1], options: Options = PLAIN
 ) -> ValidPath | InvalidPath:
     """The verdict on a bag, within the second it may take."""
-    begun = time.monotonic()
+    begun = time.process_time()
     verdict = find_path(target, [ROOT.anchor], bag, AT, options)
-    assert time.monotonic() - begun < 1
+    assert time.process_time() - begun < 1
     return verdict
 
 
@@ -286,9 +286,9 @@ def test_many_policies_are_refused() -> None:
         above.certify(below, many if above is ROOT else policies(ANY_POLICY), authority=True)
         for above, below in itertools.pairwise(parties)
     ]
-    begun = time.monotonic()
+    begun = time.process_time()
     assert "path.budget" in judged(path, Options(max_depth=40))
-    assert time.monotonic() - begun < 1
+    assert time.process_time() - begun < 1
 
 
 def test_too_many_certificates_are_refused_unseen() -> None:

@@ -24,13 +24,13 @@ def of_kind(kind: str) -> pytest.MarkDecorator:
 
 def read(file: dict[str, Any], reader: type[PathCertificate] | type[PathCrl]) -> PathCertificate | PathCrl | None:
     der = vectors("malformed", file["file"]).read_bytes()
-    begun = time.monotonic()
+    begun = time.process_time()
     try:
         found = reader.read(der)
     except (InvalidInput, Refused):
         return None
     finally:
-        assert time.monotonic() - begun < SLOWEST
+        assert time.process_time() - begun < SLOWEST
     assert file["expect"] != "reject"
     assert found.der == der
     return found

@@ -21,7 +21,7 @@ from smki.pki.name import hardware_module_name, organisation_name
 from smki.pki.oid import parse_oid
 from smki.pki.profile import Profile, read_profile
 from smki.pki.request import MAX_REQUEST_OCTETS, Request, RequestReader, Unfit
-from smki.pki.template import key_usage
+from smki.pki.usages import key_usage
 from tests.vectors_folder import read_json, vectors
 
 POLICIES = Path(__file__).parent.parent.parent / "policies" / "profiles"

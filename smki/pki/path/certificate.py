@@ -9,7 +9,6 @@ from typing import Self, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat import asn1
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from smki.errors import InvalidInput
@@ -17,7 +16,6 @@ from smki.pki.keyid import P256_SPKI
 from smki.pki.path.constraints import Constrained, Form, general_name, read_constraint
 from smki.pki.path.names import DistinguishedName, email_addresses
 from smki.pki.path.structure import (
-    ECDSA_WITH_SHA256,
     RawCertificate,
     RawExtension,
     check_subtrees,
@@ -25,6 +23,8 @@ from smki.pki.path.structure import (
     read_mappings,
     read_structure,
 )
+from smki.pki.public_key import read_point
+from smki.pki.signature import ECDSA_WITH_SHA256
 
 MAX_CERTIFICATE_OCTETS = 16_384  # the largest profile makes some 700; the largest NIST path test has 1200
 _V3 = 2
@@ -179,10 +179,8 @@ def _checked(raw: RawCertificate) -> bytes:
 
 
 def _check_point(point: bytes) -> None:
-    try:
-        ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
-    except ValueError:
-        raise fault("algorithm", "the public key is no point of P-256 (RFC 5480 2.2)") from None
+    if read_point(point) is None:
+        raise fault("algorithm", "the public key is no point of P-256 (RFC 5480 2.2)")
 
 
 def _raw(raw: RawCertificate, oid: x509.ObjectIdentifier) -> list[RawExtension]:

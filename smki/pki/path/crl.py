@@ -13,7 +13,8 @@ from cryptography.x509.oid import CRLEntryExtensionOID, ExtensionOID
 
 from smki.errors import InvalidInput
 from smki.pki.path.names import DistinguishedName
-from smki.pki.path.structure import ECDSA_WITH_SHA256, RawCrl, check_whole, fault
+from smki.pki.path.structure import RawCrl, check_whole, fault
+from smki.pki.signature import ECDSA_WITH_SHA256
 
 MAX_CRL_OCTETS = 1 << 27  # a million entries with reason and date of compromise take 72 MiB
 _VERSION_2 = bytes.fromhex("020101")

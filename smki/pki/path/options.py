@@ -2,15 +2,12 @@
 
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import TYPE_CHECKING
 
 from cryptography import x509
 
+from smki.pki.path.certificate import PathCertificate, TrustAnchor
+from smki.pki.path.crl import PathCrl
 from smki.pki.verdict import Fault
-
-if TYPE_CHECKING:
-    from smki.pki.path.certificate import PathCertificate, TrustAnchor
-    from smki.pki.path.crl import PathCrl
 
 ANY_POLICY = x509.ObjectIdentifier("2.5.29.32.0")
 DEFAULT_DEPTH = 8  # GBCS has one intermediate; the longest NIST test has four that count
@@ -49,8 +46,8 @@ class Options:
     # Time-based checks are off where a command says so (GBCS 13.3, applyTimeBasedCPVChecks); those of CRLs never.
     disapply_time: bool = False
     # With CRLs, the status of every certificate must be known (RFC 5280 6.1.3(a)(3)); with None, none is asked.
-    crls: "tuple[PathCrl, ...] | None" = None
-    crl_signers: "tuple[PathCertificate, ...]" = ()
+    crls: tuple[PathCrl, ...] | None = None
+    crl_signers: tuple[PathCertificate, ...] = ()
     conformance: frozenset[Rule] = frozenset()
 
     def for_crl_signer(self) -> "Options":
@@ -68,8 +65,8 @@ class Options:
 class ValidPath:
     """A path that broke no rule: from below the anchor down to the target, and the policies it is valid for."""
 
-    anchor: "TrustAnchor"
-    certificates: "tuple[PathCertificate, ...]"
+    anchor: TrustAnchor
+    certificates: tuple[PathCertificate, ...]
     policies: frozenset[x509.ObjectIdentifier]
 
 

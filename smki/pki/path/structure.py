@@ -6,8 +6,7 @@ from cryptography import x509
 from cryptography.hazmat import asn1
 
 from smki.errors import InvalidInput
-
-ECDSA_WITH_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")  # RFC 5758 3.2: parameters are absent, not NULL
+from smki.pki.der import SEQUENCE, tlv
 
 
 @asn1.sequence
@@ -103,8 +102,6 @@ def read_structure(der: bytes) -> RawCertificate:
 
 def read_mappings(value: bytes) -> tuple[tuple[x509.ObjectIdentifier, x509.ObjectIdentifier], ...]:
     """Policy mappings (RFC 5280 4.2.1.5): policies of the issuer, each with an equal of the subject's."""
-    from smki.pki.der import SEQUENCE, tlv
-
     decoded = asn1.decode_der(_Mappings, tlv(SEQUENCE, value))
     return tuple((item.issuer, item.subject) for item in decoded.items)
 

@@ -32,7 +32,7 @@ _PROCESSED = {
 }
 
 
-class Status(Protocol):
+class RevocationCheck(Protocol):
     """Says whether certificate `number` of a path is revoked."""
 
     def __call__(self, anchor: TrustAnchor, path: Sequence[PathCertificate], number: int) -> Iterator[Fault]: ...
@@ -60,7 +60,7 @@ def validate(
     at: datetime,
     options: Options,
     work: Work,
-    status: Status | None,
+    status: RevocationCheck | None,
 ) -> ValidPath | InvalidPath:
     """Judge a path: first the certificate the anchor signed, last the target. Every broken rule is told."""
     if not path:

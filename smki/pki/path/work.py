@@ -1,10 +1,8 @@
 """How much work one verdict may cost. Whoever sends certificates chooses how many there are and how they cross."""
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-
 from smki.errors import Refused
+from smki.pki.public_key import read_point
+from smki.pki.signature import holds
 
 # Figures are ours. A real verdict costs 2 or 3 signatures, with CRLs twice as many; the hardest case of the NIST
 # path tests 14. One costs some 0.1 ms here and some 10 ms on a small device: the limit is a second there.
@@ -13,7 +11,6 @@ MAX_INTERMEDIATES = 32  # a GBCS command carries one; a CA that changes its key 
 MAX_PATHS = 64  # of which a real bag has one or two
 MAX_STEPS = 1024  # certificates put on a path and taken off again
 MAX_COMPARISONS = 20_000  # names times constraints, and policies: no real path has a hundred of any
-_ECDSA = ec.ECDSA(hashes.SHA256())
 
 
 class Work:
@@ -35,12 +32,8 @@ class Work:
         if asked not in self._signatures:
             if len(self._signatures) >= MAX_SIGNATURES:
                 raise _spent(f"more than {MAX_SIGNATURES} signatures to verify")
-            key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
-            try:
-                key.verify(signature, signed, _ECDSA)
-                self._signatures[asked] = True
-            except InvalidSignature:
-                self._signatures[asked] = False
+            key = read_point(point)
+            self._signatures[asked] = key is not None and holds(signature, signed, key)
         return self._signatures[asked]
 
     def compare(self, count: int) -> None:

@@ -36,7 +36,7 @@ from smki.pki.keyid import KeyIdentifier
 from smki.pki.kind import Kind
 from smki.pki.name import organisation_name
 from smki.pki.status import Status
-from smki.pki.template import key_usage
+from smki.pki.usages import key_usage
 from smki.store.certificates import Query
 from smki.store.estate_records import Believed, DeviceRecord, DeviceStatus
 from smki.store.records import CertificateRecord
