@@ -1,6 +1,7 @@
 """Every measured figure in the documents is what its file says."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from scripts.figures.blocks import (
     significant,
     stale,
     stale_in,
+    without_blocks,
 )
 from scripts.figures.machine import ROOT, look
 from scripts.figures.record import record, recorded
@@ -48,6 +50,12 @@ _FIGURES = {
     }
 }
 _HERE = Path("here.md")
+_MEASURED = re.compile(
+    r"\d (?:µs|MB/s)|\d ?[\d,.]* (?:\w+ ){0,2}a second\b|\d of the bound"
+    r"|\btakes? [\d.,]+ (?:s|ms|MB)\b|\bin [\d.,]+ (?:s|ms)\b"
+)
+_OF_THEIR_DAY = {"decisions", "reference"}
+"""Decisions tell what was known when they were made; references are written from the code."""
 
 
 def test_every_block_is_what_its_file_says() -> None:
@@ -68,6 +76,17 @@ def test_every_file_says_where_it_was_measured_and_names_no_machine() -> None:
         assert socket.gethostname() not in text
         assert str(ROOT) not in text
         assert "/tmp/" not in text
+
+
+@pytest.mark.parametrize(
+    "document",
+    [path for path in documents() if path.parent.name not in _OF_THEIR_DAY],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_nothing_measured_stands_outside_a_block(document: Path) -> None:
+    text = re.sub(r"```.*?```", "", without_blocks(document.read_text(encoding="utf-8")), flags=re.DOTALL)
+    found = _MEASURED.search(text)
+    assert not found, f"{found[0]!r}: into a block of figures with it"
 
 
 def test_a_block_is_written_from_its_file() -> None:
