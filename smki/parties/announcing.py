@@ -66,7 +66,9 @@ def announce(
         tx.lock()
         if tx.sign_announcement(record, file):
             facts.append({**_names(record), "file_sha256": hashlib.sha256(file).hexdigest()})
-            return replace(record, file=file)
+    seal(workspace)
+    if facts:
+        return replace(record, file=file)
     return repeat(workspace, originator)  # another run was first: its signature is the one
 
 
