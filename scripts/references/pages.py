@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.references import commands, errors, files, requirements
+from scripts.references import commands, errors, files, man, python
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 PAGES: dict[str, Callable[[], str]] = {
@@ -11,15 +11,20 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/errors.md": errors.page,
     "reference/policies.md": files.policies_page,
     "reference/files.md": files.files_page,
-    "requirements.md": requirements.page,
+    "reference/python.md": python.page,
 }
 
 
 def pages() -> dict[str, str]:
     """Every page by its path below docs/."""
-    return {path: write() for path, write in PAGES.items()}
+    return {path: write() for path, write in PAGES.items()} | manuals()
+
+
+def manuals() -> dict[str, str]:
+    """The manual pages by their paths."""
+    return {f"man/{name}": text for name, text in man.pages().items()}
 
 
 def stale_files() -> list[Path]:
     """Manuals of commands that are no more."""
-    return []
+    return sorted(set((DOCS / "man").glob("*")) - {DOCS / path for path in manuals()})

@@ -42,7 +42,7 @@ def field_docs(kind: type) -> Mapping[str, str]:
     for one in reversed(kind.__mro__):
         if one.__module__.startswith("smki."):
             module = module_of(one)
-            told = _beneath(_body(one))
+            told = beneath(_body(one))
             found |= {name: with_limits(text, module) for name, text in told.items()}
     return found
 
@@ -91,7 +91,8 @@ def _body(kind: type) -> list[ast.stmt]:
     return []
 
 
-def _beneath(body: list[ast.stmt]) -> dict[str, str]:
+def beneath(body: list[ast.stmt]) -> dict[str, str]:
+    """The string that stands beneath each field of a class."""
     found = {}
     for field, after in pairwise(body):
         if (

@@ -1,13 +1,14 @@
 """The reference pages are what the code says, and leave nothing out."""
 
 import json
-from pathlib import Path
+import shutil
+import subprocess
 
 import click
 import pytest
 
 from scripts.references.files import POLICIES, documented, readers
-from scripts.references.pages import DOCS, PAGES, stale_files
+from scripts.references.pages import DOCS, PAGES, manuals, stale_files
 from scripts.references.shapes import UNKNOWN, Shape, keys_of
 from scripts.references.tree import TASKS, TOP, Member
 from smki.authority.workspace import SHIPPED
@@ -20,6 +21,29 @@ COMMANDS = {one.name: one for one in TOP.walk() if one.path}
 @pytest.mark.parametrize("page", sorted(PAGES))
 def test_a_page_is_what_the_code_says(page: str) -> None:
     assert (DOCS / page).read_text(encoding="utf-8") == PAGES[page](), "run scripts/reference"
+
+
+def test_manuals_are_what_the_commands_say() -> None:
+    written = {f"man/{path.name}": path.read_text(encoding="utf-8") for path in (DOCS / "man").iterdir()}
+    assert written == manuals(), "run scripts/reference"
+
+
+def test_manuals_tell_every_command_and_option() -> None:
+    for one in COMMANDS.values():
+        if not one.members:
+            words = (DOCS / "man" / f"smki-{one.path[0]}.1").read_text(encoding="utf-8").replace("\\-", "-")
+            assert f"\\fB{one.name}\\fR" in words
+            for option in one.options:
+                assert option.opts[-1] in words, f"{one.name} {option.name}"
+
+
+@pytest.mark.skipif(shutil.which("groff") is None, reason="this machine has no groff")
+def test_manuals_are_without_a_mistake_in_their_form() -> None:
+    for path in (DOCS / "man").iterdir():
+        done = subprocess.run(
+            ["groff", "-man", "-Tutf8", "-ww", "-z", path], capture_output=True, text=True, check=True
+        )
+        assert done.stderr == "", path.name
 
 
 def test_no_page_is_left_of_what_is_no_more() -> None:
@@ -107,7 +131,3 @@ def test_what_is_not_told_of_json_is_little() -> None:
     asked = [one for one in COMMANDS.values() if any(option.name == "as_json" for option in one.options)]
     assert len(asked) > 60
     assert [one.name for one in asked if keys_of(one) == UNKNOWN] == []
-
-
-def test_a_folder_of_pages_is_where_it_is_looked_for() -> None:
-    assert {str(Path(page).parent) for page in PAGES} <= {"reference", "man"}
