@@ -2,6 +2,7 @@
 
 import json
 import queue
+import random
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -10,6 +11,7 @@ from scripts.soaks.day.plan import Day
 from scripts.soaks.day.world import SUPPLIERS, WIRES, meter, point
 from smki.authority.policies import load_policies
 from smki.authority.workspace import SHIPPED
+from smki.gbcs.header import MessageCode
 from smki.gbcs.message import Message
 from smki.gbcs.words import Vocabulary, read
 from tests.parties.people import ECS43, ECS44, arming
@@ -17,8 +19,7 @@ from tests.parties.people import ECS43, ECS44, arming
 DELIVER = "scripts.soaks.day.meters:deliver"
 OK, SOME, NONE, HELD = 0, 1, 3, 6
 _ROUND = 24
-_DISCONNECTIONS = 5
-"""Every so many rounds a supplier would turn supplies off, and soon more of them than anybody believes."""
+_DISCONNECTIONS = 5  # every so many rounds
 _MOVED = 6
 _WAITING = 2
 
@@ -30,26 +31,30 @@ def _vocabulary() -> Vocabulary:
 
 
 def sign(day: Day, supplier: str) -> None:
-    """A supplier's desk: orders for some of its homes, and now and then for another's."""
-    chance, world, number = day.chance(f"sign {supplier}"), day.world, 0
-    other = "south" if supplier == "north" else "north"
+    """A supplier's desk: now and then it would turn supplies off, and soon more than anybody believes."""
+    chance, number = day.chance(f"sign {supplier}"), 0
     while not day.over():
         number += 1
-        homes = day.homes_of(supplier, _ROUND, chance) + day.homes_of(other, chance.randrange(3), chance)
-        code = ECS43 if number % _DISCONNECTIONS == 0 else ECS44
-        commands = [
-            arming(day.counter(), code=code, target=meter(home), originator=SUPPLIERS[supplier]) for home in homes
-        ]
-        asked = _write(day, f"{supplier}-{code}", commands)
-        key = ("--token", "keys", "--key", f"{supplier}-ds", "--certificate", world.certificate(f"{supplier}-ds"))
-        out = day.out(f"{supplier}.signed")
-        sources = ("--from", asked, "--expect", asked.with_suffix(".expected"))
-        day.hands.must(f"sign {supplier}", world.at(supplier), "message", "sign", *key, *sources, out=out)
+        out = order(day, supplier, chance, ECS43 if number % _DISCONNECTIONS == 0 else ECS44)
         if out.exists():
             day.to_broker[supplier].put(out)
         day.rest(chance.uniform(0, 1))
         while day.to_broker[supplier].qsize() > _WAITING and not day.over():
             day.rest(0.2)
+
+
+def order(day: Day, supplier: str, chance: random.Random, code: MessageCode) -> Path:
+    """Orders for some of a supplier's homes, and now and then for another's; signed."""
+    world, other = day.world, "south" if supplier == "north" else "north"
+    homes = day.homes_of(supplier, _ROUND, chance) + day.homes_of(other, chance.randrange(3), chance)
+    commands = [
+        arming(day.counter(), code=code, target=meter(home), originator=SUPPLIERS[supplier]) for home in homes
+    ]
+    asked, out = _write(day, f"{supplier}-{code}", commands), day.out(f"{supplier}.signed")
+    key = ("--token", "keys", "--key", f"{supplier}-ds", "--certificate", world.certificate(f"{supplier}-ds"))
+    sources = ("--from", asked, "--expect", asked.with_suffix(".expected"))
+    day.hands.must(f"sign {supplier}", world.at(supplier), "message", "sign", *key, *sources, out=out)
+    return out
 
 
 def _write(day: Day, name: str, commands: list[Message]) -> Path:
@@ -139,15 +144,19 @@ def change(day: Day) -> None:
     while not day.over():
         number += 1
         old, new = ("north", "south") if chance.random() < 0.5 else ("south", "north")
-        homes = day.homes_of(old, _MOVED, chance)
-        day.give(homes, None)
-        _register(day, homes, new, begin + timedelta(seconds=number))
-        while not _changed(day, homes, new):
-            day.rest(1)
-            if day.over():
-                return
-        day.give(homes, new)
+        move(day, day.homes_of(old, _MOVED, chance), new, begin + timedelta(seconds=number))
         day.rest(chance.uniform(0, 2))
+
+
+def move(day: Day, homes: list[int], new: str, since: datetime) -> None:
+    """Until it is done, however often it has to be asked for; or the day is over."""
+    day.give(homes, None)
+    _register(day, homes, new, since)
+    while not _changed(day, homes, new):
+        day.rest(1)
+        if day.over():
+            return
+    day.give(homes, new)
 
 
 def _register(day: Day, homes: list[int], new: str, since: datetime) -> None:

@@ -2,12 +2,14 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography import x509
@@ -29,42 +31,53 @@ _UNMENDED = {2, 3, 5}
 
 def issue(day: Day) -> None:
     """Batch after batch of devices; now and then one that was answered before."""
-    chance, number, home = day.chance("issue"), 0, day.world.authority
+    chance = day.chance("issue")
     asked: list[Path] = []
     while not day.over():
-        if asked and chance.random() < 0.1:
-            requests = chance.choice(asked)
+        if not asked or chance.random() > 0.1:
+            asked.append(request(day, len(asked), _DEVICES))
+            answer(day, asked[-1], chance.choice("12"))
         else:
-            requests = day.out("devices.jsonl")
-            first = "-".join(f"{octet:02X}" for octet in (_FIRST_DEVICE + number * _DEVICES).to_bytes(8))
-            make = ("device", "request", first, "--count", str(_DEVICES))
-            day.hands.must("request", home, *make, out=requests)
-            asked.append(requests)
-            number += 1
-        out = day.out("issued.results")
-        arguments = ("device", "issue", "--org", WORKS, "--from", requests, "--workers", chance.choice("12"))
-        day.hands.must("issue", home, *arguments, out=out)
-        if out.exists():
-            told = map(json.loads, out.read_text().splitlines())
-            day.issued += [one["serial"] for one in told if one["result"] == "issued"]
+            answer(day, chance.choice(asked), chance.choice("12"))
+
+
+def request(day: Day, number: int, devices: int) -> Path:
+    """Requests of devices that nobody had before."""
+    out = day.out("devices.jsonl")
+    first = "-".join(f"{octet:02X}" for octet in (_FIRST_DEVICE + number * devices).to_bytes(8))
+    day.hands.must("request", day.world.authority, "device", "request", first, "--count", str(devices), out=out)
+    return out
+
+
+def answer(day: Day, requests: Path, workers: str) -> None:
+    out = day.out("issued.results")
+    arguments = ("device", "issue", "--org", WORKS, "--from", requests, "--workers", workers)
+    day.hands.must("issue", day.world.authority, *arguments, out=out)
+    if out.exists():
+        told = map(json.loads, out.read_text().splitlines())
+        day.issued += [one["serial"] for one in told if one["result"] == "issued"]
 
 
 def revoke(day: Day) -> None:
-    """Some devices' certificates are revoked, and a list is published that says so."""
-    chance, home = day.chance("revoke"), day.world.authority
+    chance = day.chance("revoke")
     while not day.over():
         day.rest(chance.uniform(2, 5))
-        known = {one.serial for one in day.revoked}
-        free = [serial for serial in day.issued if serial not in known]
-        if len(free) < _FEW:
-            continue
-        chosen = chance.sample(free, _FEW)
-        why = ("--reason", "key-compromise", "--requested-by", "alice", "--evidence", "a lorry was stolen")
-        said = day.hands.must("revoke", home, "cert", "revoke", *chosen, *why)
-        if said.code == 0:
-            day.revoked += [Revoked(serial, time.monotonic()) for serial in chosen]
-        # 1: the list or the folder around it waits for what is away; 3: the clock is not right
-        day.hands.must("publish", home, "crl", "publish", "dca-issuing-1", may=(0, 1, 3))
+        withdraw(day, chance)
+
+
+def withdraw(day: Day, chance: random.Random) -> None:
+    """Some devices' certificates are revoked, and a list is published that says so."""
+    home, known = day.world.authority, {one.serial for one in day.revoked}
+    free = [serial for serial in day.issued if serial not in known]
+    if len(free) < _FEW:
+        return
+    chosen = chance.sample(free, _FEW)
+    why = ("--reason", "key-compromise", "--requested-by", "alice", "--evidence", "a lorry was stolen")
+    said = day.hands.must("revoke", home, "cert", "revoke", *chosen, *why)
+    if said.code == 0:
+        day.revoked += [Revoked(serial, time.monotonic()) for serial in chosen]
+    # 1: the list or the folder around it waits for what is away; 3: the clock is not right
+    day.hands.must("publish", home, "crl", "publish", "dca-issuing-1", may=(0, 1, 3))
 
 
 def bring_lists(day: Day) -> None:
@@ -197,17 +210,17 @@ class Asker:
 
 def mirror(day: Day) -> None:
     """A mirror of what is published: each checkpoint and each list it ever saw, in their order."""
-    published, kept = day.world.authority / "published", day.world.folder / "kept"
     before: dict[str, bytes] = {}
-    number = 0
     while not day.over():
-        for path in [published / "audit" / "checkpoint", *sorted((published / "crl").glob("*.crl"))]:
-            try:
-                octets = path.read_bytes()
-            except OSError:
-                continue
+        look(day, before)
+        day.rest(0.25)
+
+
+def look(day: Day, before: dict[str, bytes]) -> None:
+    published, kept = day.world.authority / "published", day.world.folder / "kept"
+    for path in [published / "audit" / "checkpoint", *sorted((published / "crl").glob("*.crl"))]:
+        with suppress(OSError):
+            octets = path.read_bytes()
             if before.get(path.name) != octets:
                 before[path.name] = octets
-                number += 1
-                (kept / f"{path.name}-{number:06d}").write_bytes(octets)
-        day.rest(0.25)
+                (kept / f"{path.name}-{day.next():06d}").write_bytes(octets)

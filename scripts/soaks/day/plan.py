@@ -56,13 +56,17 @@ class Day:
         """Higher than all before, whoever asks."""
         return next(self._counter)
 
+    def next(self) -> int:
+        """The number of a file that there is not yet."""
+        return next(self._number)
+
     def new(self, name: str) -> Path:
         """A name for a file that nobody used."""
-        return self.world.desk / f"{next(self._number):05d}-{name}"
+        return self.world.desk / f"{self.next():05d}-{name}"
 
     def out(self, name: str) -> Path:
         """The same for what a command is to write."""
-        return self.world.results / f"{next(self._number):05d}-{name}"
+        return self.world.results / f"{self.next():05d}-{name}"
 
     def rest(self, seconds: float) -> None:
         self.hands.stop.wait(seconds)

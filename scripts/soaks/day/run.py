@@ -74,7 +74,7 @@ def soak(folder: Path, size: Size, seed: int, engine: Engine, tell: Tell) -> Ove
         stack.callback(disk.close)
         server = stack.enter_context(running()) if engine == "postgresql" else None
         clock = Clock(folder / "clock") if Clock.library() else None
-        hands = stack.enter_context(_hands(folder, clock))
+        hands = stack.enter_context(prepared(folder, clock))
         begin = time.monotonic()
         day = Day(make(folder, size.homes, hands, _stores(server)), seed)
         timed("the world is made", begin)
@@ -102,7 +102,7 @@ def _stores(server: Server | None) -> Callable[[str], str | None]:
 
 
 @contextmanager
-def _hands(folder: Path, clock: Clock | None) -> Iterator[Hands]:
+def prepared(folder: Path, clock: Clock | None) -> Iterator[Hands]:
     """Where processes come from; each reads the time that the clock's file says."""
     (folder / "said").mkdir()
     environment = {} if clock is None else clock.environment()

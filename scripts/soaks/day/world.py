@@ -93,7 +93,7 @@ def make(folder: Path, homes: int, hands: Hands, store: Callable[[str], str | No
     """The whole world, on stores whose addresses `store` gives by name; none: the workspace's own SQLite."""
     world = World(folder, homes, hands)
     for name in ("desk", "certificates", "meters", "kept", "disk/results"):
-        (folder / name).mkdir()
+        (folder / name).mkdir(parents=True)
     for name in world.workspaces:
         _found(world.at(name), "authority" if name == "authority" else "user", store(name))
     _policies(world)

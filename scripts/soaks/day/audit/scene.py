@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +40,7 @@ class Scene:
     """One folder, and all that is in it."""
 
     folder: Path
-
-    def __hash__(self) -> int:
-        return hash(self.folder)
+    _logs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     @property
     def workspaces(self) -> tuple[str, ...]:
@@ -66,11 +64,12 @@ class Scene:
         with psycopg.connect(url) as connection:
             return [tuple(row) for row in connection.execute(sql)]
 
-    @cache  # noqa: B019 - one scene a process
     def entries(self, workspace: str) -> list[dict[str, Any]]:
         """The log of a workspace, in its order."""
-        found = self.rows(workspace, "SELECT body FROM audit_entry ORDER BY seq")
-        return [json.loads(bytes(body)) for (body,) in found]
+        if workspace not in self._logs:
+            found = self.rows(workspace, "SELECT body FROM audit_entry ORDER BY seq")
+            self._logs[workspace] = [json.loads(body) for (body,) in found]
+        return self._logs[workspace]
 
     def facts(self, workspace: str, act: str) -> Iterator[dict[str, Any]]:
         return (entry["facts"] for entry in self.entries(workspace) if entry["act"] == act)
