@@ -43,11 +43,12 @@ def _day(options: argparse.Namespace) -> list[str]:
     from scripts.figures.machine import look
     from scripts.soaks.day import report
     from scripts.soaks.day.run import Size, soak
+    from tests.once import root
 
     tell: Callable[[str], None] = _aside if options.json else _tell
     measured = look(f"scripts/soak day --engine {options.engine} --seed {options.seed}")
     tell(f"{options.minutes:g} minutes on {options.engine}, --seed {options.seed}")
-    with tempfile.TemporaryDirectory(prefix="smki-day-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix="smki-day-", dir=root(), ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o711)  # the database's user passes through
         over = soak(Path(folder), Size(options.homes, options.minutes * 60), options.seed, options.engine, tell)
     for line in (*report.faults(over), "", *report.table(over), ""):

@@ -1,5 +1,6 @@
 """Files written whole or not at all, with whatever file systems there are."""
 
+import resource
 import signal
 import subprocess
 import sys
@@ -66,3 +67,25 @@ def test_whoever_is_killed_while_writing_leaves_nothing(tmp_path: Path) -> None:
     child.send_signal(signal.SIGKILL)
     child.communicate()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_requests_that_find_no_room_are_not_half_there(tmp_path: Path) -> None:
+    make: list[str] = [
+        "device",
+        "request",
+        "00-DB-12-00-00-00-00-00",
+        "--count",
+        "50",
+        "--out",
+        f"{tmp_path}/requests.jsonl",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "smki", *make], capture_output=True, text=True, check=False, preexec_fn=_little_room
+    )
+    assert done.returncode == 4
+    assert "[file.write]" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def _little_room() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))

@@ -155,12 +155,14 @@ def work(day: Day, seconds: float, harm: Callable[[], None] | None = None) -> As
         people.append(threading.Thread(target=_guarded(day, "harm", harm)))
     for one in people:
         one.start()
-    day.hands.stop.wait(seconds)
-    day.hands.stop.set()
-    for one in people:
-        if one.name != _DELIVER:
-            one.join()
-    day.all_handed_out.set()
+    try:
+        day.hands.stop.wait(seconds)
+    finally:  # whoever interrupts us waits for what is under way, too
+        day.hands.stop.set()
+        for one in people:
+            if one.name != _DELIVER:
+                one.join()
+        day.all_handed_out.set()
     for one in people:
         one.join()
     return asker
