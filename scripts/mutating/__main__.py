@@ -68,8 +68,8 @@ def main() -> int:
 
 def _chosen(every: list[Mutant], only: Sequence[str], sample: int | None, seed: int) -> list[Mutant]:
     if only:
-        names = tuple(one.rstrip("/") for one in only)
-        every = [one for one in every if any(one.file == name or one.file.startswith(f"{name}/") for name in names)]
+        names = [one.rstrip("/") for one in only]
+        every = [one for name in names for one in every if one.file == name or one.file.startswith(f"{name}/")]
     if sample is not None:
         every = random.Random(seed).sample(every, min(sample, len(every)))  # noqa: S311 - no secret
     return every

@@ -6,7 +6,7 @@ a space in it, and f-strings).
 
 import ast
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
@@ -171,7 +171,8 @@ class _Finder(ast.NodeVisitor):
 
     def _statement(self, node: ast.stmt) -> None:
         checks = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call | ast.Yield | ast.YieldFrom)
-        early = isinstance(node, ast.Return) and node is not self._body[-1]
+        idle = _says_nothing(node) and _is_last(node, self._body)
+        early = isinstance(node, ast.Return) and node is not self._body[-1] and not idle
         if checks or early or isinstance(node, ast.Raise | ast.AugAssign | ast.Continue | ast.Break):
             self._add(node, "pass")
 
@@ -258,6 +259,21 @@ def _constants(value: object) -> Iterator[str]:
             yield '""'
         case bytes() if value:
             yield 'b""'
+
+
+def _says_nothing(node: ast.stmt) -> bool:
+    value = node.value if isinstance(node, ast.Return) else None
+    return value is None or (isinstance(value, ast.Constant) and value.value is None)
+
+
+def _is_last(node: ast.stmt, body: Sequence[ast.stmt]) -> bool:
+    """Whether nothing runs after it."""
+    last = body[-1] if body else None
+    if isinstance(last, ast.If):
+        return _is_last(node, last.body) or _is_last(node, last.orelse)
+    if isinstance(last, ast.Try) and not last.finalbody:
+        return any(_is_last(node, one) for one in (last.orelse or last.body, *(one.body for one in last.handlers)))
+    return node is last
 
 
 def _is_equality(node: ast.expr) -> bool:
