@@ -18,9 +18,10 @@ from smki.authority.hierarchy import certificate_of, named
 from smki.authority.log import act, seal
 from smki.authority.standing import REVOKED, Word, of_record, revoked_issuers, standing_of
 from smki.authority.workspace import Workspace
-from smki.device.bundle import FORM, MAX_COUNTER, SIGNERS_PURPOSE, use_cases_as_json
+from smki.device.bundle import FORM, SIGNERS_PURPOSE, use_cases_as_json
 from smki.device.cells import Cell, CellName, CellUse
 from smki.device.network import rules_as_json
+from smki.device.update import MAX_COUNTER
 from smki.entity import DeviceType, EntityId, KeyUsage, RemotePartyRole
 from smki.errors import InvalidInput, Refused
 from smki.pki.serial import Serial

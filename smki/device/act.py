@@ -4,16 +4,17 @@ A meter on a desk has no load switch and no registers: what is set is remembered
 read is what was set before. Credentials, clock and prepayment tokens are handled as a meter does.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from cryptography.hazmat import asn1
 
 from smki.device import hub, joins
 from smki.device import verdict as rules
+from smki.device.answer import Seal
 from smki.device.cells import CellName, CellUse
 from smki.device.credentials import update_credentials
+from smki.device.done import Done
 from smki.device.establishment import ALONE, Surroundings
 from smki.device.modes import RULES_BY_CODE, cell_usage, key_usage_bits
 from smki.device.own_keys import install, make_request, provide
@@ -25,13 +26,13 @@ from smki.errors import InvalidInput
 from smki.gbcs.header import encode_length
 from smki.gbcs.message import Message
 from smki.gbcs.payload.access import ACCESS_REQUEST, Access, Asked, read_request, write_response
+from smki.gbcs.payload.components import GBZ, Component, components, write_components
 from smki.gbcs.payload.credentials import CellContents, DetailsCommand, DetailsResponse, RoleDetails, StatusCode
 from smki.gbcs.payload.declared import enumerated, read_declared, write_declared
 from smki.gbcs.payload.firmware import Clock, ClockCommand, ClockResponse
-from smki.gbcs.payload.operations import GBZ, Component, components, object_text
+from smki.gbcs.payload.operations import object_text
 from smki.gbcs.top_up import UTRN_DIGITS
 
-Seal = Callable[[bytes], bytes]
 _DETAILS = (0x0008, 0x011B)
 _NEW_PAIR, _INSTALL, _PROVIDE = 0x000A, 0x000B, 0x000C
 _OWN_KEYS = (_NEW_PAIR, _INSTALL, _PROVIDE)
@@ -47,19 +48,6 @@ _FROM_SERVER, _READ, _READ_RESPONSE, _DEFAULT_RESPONSE = 0x08, 0x00, 0x01, 0x0B
 _NO_SUCH_ATTRIBUTE = 0x86
 
 
-@dataclass(frozen=True)
-class Done:
-    """What was done: the state after it, the payload of the response, and what changed in words."""
-
-    state: DeviceState
-    payload: bytes
-    changes: tuple[str, ...] = ()
-    keys: DeviceKeys | None = None
-    """The device's keys, where they changed."""
-    alerts: tuple[bytes, ...] = ()
-    """What else it sends, because of the act."""
-
-
 def act(
     state: DeviceState,
     keys: DeviceKeys,
@@ -73,9 +61,9 @@ def act(
     payload, code = message.payload, int(message.header.code)
     try:
         if state.kind is DeviceType.CHF and code in hub.CODES:
-            return _done(hub.act_on(state, keys, message, at))
+            return hub.act_on(state, keys, message, at)
         if code in joins.CODES:
-            return _done(joins.act_on(state, keys, message.header.code, payload, around, at))
+            return joins.act_on(state, keys, message.header.code, payload, around, at)
         if payload[:1] == bytes((ACCESS_REQUEST,)):
             return _access(state, keys, message, token, seal)
         if payload[: len(GBZ)] == GBZ:
@@ -93,10 +81,6 @@ def act(
     raise Failed(rules.NOT_DONE, f"{message.header.code} is good, and this device does not act on it")
 
 
-def _done(what: joins.Joined) -> Done:
-    return Done(what.state, what.payload, what.changes, alerts=what.alerts)
-
-
 # DLMS
 
 
@@ -105,8 +89,7 @@ def _access(state: DeviceState, keys: DeviceKeys, message: Message, token: bool,
     asked = read_request(message.payload)
     answered_all, changes = list[tuple[Access, bytes, int]](), list[str]()
     for item in asked:
-        kind = Access.GET if item.specification.access is Access.GET_WITH_SELECTION else item.specification.access
-        kind = Access.SET if kind is Access.SET_WITH_SELECTION else kind
+        kind = item.specification.access.plain
         answered = _NULL
         if token:
             state, told = pay_command(state, keys, message, item.value.content)
@@ -178,11 +161,7 @@ def _zigbee(state: DeviceState, keys: DeviceKeys, message: Message, token: bool)
         elif not reads:
             changes.append(f"executed cluster 0x{one.cluster:04X} command 0x{one.command:02X} with {one.body.hex()}")
         answers.append((one.cluster, _read_nothing(one) if reads else _default(one)))
-    parts = [GBZ, bytes((len(answers),))]
-    for place, (cluster, frame) in enumerate(answers, 1):
-        last = bytes((1 if place == len(answers) else 0,))
-        parts += [last, cluster.to_bytes(2), len(frame).to_bytes(2), frame]
-    return Done(state, b"".join(parts), tuple(changes))
+    return Done(state, write_components(answers), tuple(changes))
 
 
 def _default(one: Component) -> bytes:
@@ -229,7 +208,7 @@ def _update(state: DeviceState, keys: DeviceKeys, message: Message, at: datetime
     """CS02b and CS02g: other certificates in the cells. What was shared with who is gone is forgotten."""
     done = update_credentials(state, message, at)
     keys.secrets.forget()
-    return Done(done.state, done.payload, done.changes)
+    return done
 
 
 def _own_keys(state: DeviceState, keys: DeviceKeys, message: Message) -> Done:
@@ -237,8 +216,7 @@ def _own_keys(state: DeviceState, keys: DeviceKeys, message: Message) -> Done:
     if message.header.code == _PROVIDE:
         return Done(state, provide(state, message.payload))
     change = make_request if message.header.code == _NEW_PAIR else install
-    done = change(state, keys, message.payload)
-    return Done(done.state, done.payload, done.changes, done.keys)
+    return change(state, keys, message.payload)
 
 
 def _set_clock(state: DeviceState, payload: bytes, at: datetime) -> Done:

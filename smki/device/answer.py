@@ -14,6 +14,8 @@ from smki.entity import DeviceType, EntityId, KeyUsage, RemotePartyRole
 from smki.errors import InvalidInput
 from smki.gbcs.header import Cra, Header, MessageCode, Supplementary
 from smki.gbcs.message import Message, Protection
+from smki.gbcs.payload.access import DATA_NOTIFICATION, write_invoke
+from smki.gbcs.payload.components import GBZ
 from smki.gbcs.protection import add_mac, encrypt, sign
 from smki.gbcs.use_case import UseCase
 from smki.pki.holder import holder, load_certificate
@@ -134,10 +136,10 @@ def send_notice(state: DeviceState, keys: DeviceKeys, code: MessageCode, payload
 
 def _dlms_alert(code: int, counter: int, at: datetime) -> bytes:
     """A data notification: the code and the time (Green Book 9.4.6.6)."""
-    invoke = (0x20000000 | counter & 0xFFFFFF).to_bytes(4)
-    return b"\x0f" + invoke + b"\0\x02\x02\x12" + code.to_bytes(2) + b"\x09\x0c" + date_time(at)
+    start = bytes((DATA_NOTIFICATION,)) + write_invoke(counter) + b"\0"
+    return start + b"\x02\x02\x12" + code.to_bytes(2) + b"\x09\x0c" + date_time(at)
 
 
 def _zigbee_alert(code: int, at: datetime) -> bytes:
     """Profile, code, and seconds since 2000 (GBCS 7.2.10)."""
-    return b"\x01\x09" + code.to_bytes(2) + int((at - _ZIGBEE_EPOCH).total_seconds()).to_bytes(4)
+    return GBZ + code.to_bytes(2) + int((at - _ZIGBEE_EPOCH).total_seconds()).to_bytes(4)

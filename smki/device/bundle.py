@@ -17,6 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from smki.device.cells import Cell, CellName, Cells, CellUse
 from smki.device.join_rules import JoinRules
 from smki.device.network import rules_from_json
+from smki.device.update import MAX_COUNTER
 from smki.entity import DeviceType, EntityId, KeyUsage, RemotePartyRole
 from smki.errors import InvalidInput, Refused
 from smki.gbcs.header import Cra, MessageCode
@@ -29,7 +30,6 @@ from smki.pki.signed_data import SignedData, read_signed_data
 
 FORM = "smki-bundle/1"
 MAX_BUNDLE_OCTETS = 1 << 24  # the largest part is a CRL, if there is one
-MAX_COUNTER = (1 << 63) - 1  # SeqNumber of GBCS 13.3: the top bit is never used
 # What people sign is for mail protection (RFC 8551); a responder's key, and a machine's for TLS, stand open to the
 # network, and the same authority issues their certificates: they put nothing onto a device.
 SIGNERS_PURPOSE = ExtendedKeyUsageOID.EMAIL_PROTECTION

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from smki.device import verdict as rules
 from smki.device.answer import send_alert
 from smki.device.cells import NOBODY, Cell, Cells
+from smki.device.done import Done
 from smki.device.holders import with_cells
 from smki.device.modes import (
     CONTINGENCY_ROLE,
@@ -54,15 +55,6 @@ _NO_KEY_IDENTIFIER = bytes(8)
 
 
 @dataclass(frozen=True)
-class Updated:
-    """The state after an update, the response's payload, and what changed in words."""
-
-    state: DeviceState
-    payload: bytes
-    changes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Advanced:
     """What came due: the state after it, the alerts that tell of it, and what changed in words."""
 
@@ -86,7 +78,7 @@ def contingency_key(state: DeviceState, message: Message) -> ec.EllipticCurvePub
         raise Failed(rules.SIGNATURE, "the root of this device has no contingency key") from None
 
 
-def update_credentials(state: DeviceState, message: Message, at: datetime) -> Updated:
+def update_credentials(state: DeviceState, message: Message, at: datetime) -> Done:
     """Obey a command that passed the checks: now, later, or by taking back what was put off."""
     rule = RULES_BY_CODE[message.header.code]
     update = read_update(message.payload)
@@ -96,7 +88,7 @@ def update_credentials(state: DeviceState, message: Message, at: datetime) -> Up
     if update.at is not None:
         return _put_off(state, rule, message, update.at)
     state, outcome, changes = _carry_out(state, update, rule, at)
-    return Updated(state, _answer(outcome), changes)
+    return Done(state, _answer(outcome), changes)
 
 
 def _check(update: CredentialUpdate, rule: ModeRule, message: Message) -> None:
@@ -122,18 +114,18 @@ def _check(update: CredentialUpdate, rule: ModeRule, message: Message) -> None:
 # Later
 
 
-def _put_off(state: DeviceState, rule: ModeRule, message: Message, due: datetime) -> Updated:
+def _put_off(state: DeviceState, rule: ModeRule, message: Message, due: datetime) -> Done:
     waiting = Pending(due, message.header.originator, message.payload)
     kept = (*_others(state, rule), waiting)
     payload = _answer(None)
-    return Updated(replace(state, pending=kept), payload, (f"{rule.word} waits for {due:%Y-%m-%dT%H:%M:%SZ}",))
+    return Done(replace(state, pending=kept), payload, (f"{rule.word} waits for {due:%Y-%m-%dT%H:%M:%SZ}",))
 
 
-def _cancel(state: DeviceState, rule: ModeRule) -> Updated:
+def _cancel(state: DeviceState, rule: ModeRule) -> Done:
     kept = _others(state, rule)
     change = f"{rule.word} will not happen" if len(kept) < len(state.pending) else f"no {rule.word} was waiting"
     payload = _answer(None)
-    return Updated(replace(state, pending=kept), payload, (change,))
+    return Done(replace(state, pending=kept), payload, (change,))
 
 
 def _others(state: DeviceState, rule: ModeRule) -> tuple[Pending, ...]:

@@ -18,6 +18,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from smki.device.network import Partner
+from smki.device.update import MAX_CERTIFICATE_OCTETS
 from smki.entity import DeviceType, EntityId, KeyUsage
 from smki.errors import InvalidInput
 from smki.gbcs.agreement import Agreement
@@ -26,7 +27,6 @@ from smki.pki.holder import Holder, holder, load_certificate
 
 SUITE = 0x0001
 NONCE_OCTETS = 16
-MAX_CERTIFICATE_OCTETS = 4096
 _LABEL = b"smki home network join 1"
 _LINK_KEY, _CONFIRM_KEY = 16, 32
 _INITIATOR, _RESPONDER = b"initiator", b"responder"

@@ -18,7 +18,7 @@ from smki.entity import EntityId
 from smki.errors import InvalidInput, Refused
 from smki.gbcs.header import MAX_COUNTER, Cra, Header, MessageCode
 from smki.gbcs.message import Message, Protection
-from smki.gbcs.payload.operations import GBZ, Component, components
+from smki.gbcs.payload.components import Component, components, write_components
 from smki.gbcs.protection import add_mac, mac_holds
 from smki.gbcs.top_up import UTRN_DIGITS, Utrn, ValueClass
 from smki.gbcs.use_case import UseCase
@@ -30,7 +30,6 @@ _SELECT_EMERGENCY_CREDIT, _TOP_UP, _TOP_UP_RESPONSE = 0x00, 0x04, 0x03
 _TO_SERVER, _TO_CLIENT = 0x01, 0x09  # frame control: of this cluster; and from a server
 _DEFAULT_RESPONSE, _GLOBAL_FROM_SERVER = 0x0B, 0x08
 _IN_HOME_DISPLAY = 0x02
-_LAST = 1
 _NOW = bytes(4)
 _ACCEPTED, _INVALID, _DUPLICATE = 0, 1, 2
 _RESULTS = {_ACCEPTED: "accepted", _INVALID: "refused: an invalid top-up", _DUPLICATE: "refused: used before"}
@@ -90,7 +89,7 @@ def obey(state: DeviceState, keys: DeviceKeys, message: Message, use_case: UseCa
     state, alerts = _told(state, keys, verdict, at)
     reply = Header(Cra.RESPONSE, header.counter, state.device, header.originator, header.code)
     with shared_with(state, keys, header.originator) as secret:
-        sealed = None if secret is None else add_mac(Message(reply, _gbz(*answer)), secret).encode()
+        sealed = None if secret is None else add_mac(Message(reply, write_components([answer])), secret).encode()
     return Heard(verdict, state, sealed, (told,), alerts)
 
 
@@ -147,10 +146,6 @@ def _default(asked: Component) -> _Answer:
     return _PREPAYMENT, bytes((_GLOBAL_FROM_SERVER, 0, _DEFAULT_RESPONSE, asked.command, 0))
 
 
-def _gbz(cluster: int, frame: bytes) -> bytes:
-    return GBZ + bytes((1, _LAST)) + cluster.to_bytes(2) + len(frame).to_bytes(2) + frame
-
-
 # The PPMID
 
 
@@ -177,7 +172,7 @@ def _command(
             raise Refused(
                 "home.not-joined", f"{state.device} shares no secret with {meter}", "join the two by method C"
             )
-        message = add_mac(Message(header, _gbz(_PREPAYMENT, body)), secret)
+        message = add_mac(Message(header, write_components([(_PREPAYMENT, body)])), secret)
     network = state.network.awaiting(meter, header.counter)
     return replace(state, own_counter=state.own_counter + 1, network=network), message
 

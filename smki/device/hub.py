@@ -9,8 +9,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from smki.device.answer import date_time, send_notice
+from smki.device.done import Done
 from smki.device.join_rules import JoinRules
-from smki.device.joins import Joined
 from smki.device.network import Hub, Listed, Removed
 from smki.device.state import DeviceKeys, DeviceState
 from smki.entity import DeviceType, EntityId
@@ -59,7 +59,7 @@ _NEVER = bytes.fromhex("090c ffff ff ff ff ff ff ff ff 8000 ff")
 _UNCOUNTED = bytes.fromhex("1100 1100 1100 1100 1100")
 
 
-def act_on(state: DeviceState, keys: DeviceKeys, message: Message, at: datetime) -> Joined:
+def act_on(state: DeviceState, keys: DeviceKeys, message: Message, at: datetime) -> Done:
     """Obey a command about the whitelist; a changed whitelist is told to the broker."""
     asked = read_request(message.payload)
     for item in asked:
@@ -71,7 +71,7 @@ def act_on(state: DeviceState, keys: DeviceKeys, message: Message, at: datetime)
         changes += told
     after = replace(state, network=replace(state.network, hub=hub))
     answer = write_response(message.payload, answered)
-    return _telling(state, Joined(after, answer, tuple(changes)), keys, at)
+    return _telling(state, Done(after, answer, tuple(changes)), keys, at)
 
 
 def _refuse_unless_allowed(code: MessageCode, item: Asked) -> None:
@@ -156,7 +156,7 @@ def _open(hub: Hub, opening: bool, at: datetime) -> tuple[Hub, int, str]:
 # Devices at the door
 
 
-def admit(state: DeviceState, keys: DeviceKeys, device: EntityId, key: bytes, at: datetime) -> Joined | None:
+def admit(state: DeviceState, keys: DeviceKeys, device: EntityId, key: bytes, at: datetime) -> Done | None:
     """A device shows the link key it has; None where it is not let in.
 
     One that was here before is known by its old key in the first half of its time, and by its install code in the
@@ -173,7 +173,7 @@ def admit(state: DeviceState, keys: DeviceKeys, device: EntityId, key: bytes, at
     return with_key(state, keys, device, key, at)
 
 
-def with_key(state: DeviceState, keys: DeviceKeys, device: EntityId, key: bytes, at: datetime) -> Joined | None:
+def with_key(state: DeviceState, keys: DeviceKeys, device: EntityId, key: bytes, at: datetime) -> Done | None:
     """A listed device and the hub made a link key; None for one that is not listed."""
     hub = state.network.hub
     found = hub.find(device)
@@ -183,7 +183,7 @@ def with_key(state: DeviceState, keys: DeviceKeys, device: EntityId, key: bytes,
     listed = tuple(changed if one is found else one for one in hub.listed)
     removed = tuple(one for one in hub.removed if one.device != device)
     after = replace(state, network=replace(state.network, hub=replace(hub, listed=listed, removed=removed)))
-    return _telling(state, Joined(after, b"", (f"{device} is on the network",)), keys, at)
+    return _telling(state, Done(after, b"", (f"{device} is on the network",)), keys, at)
 
 
 # What it tells
@@ -193,7 +193,7 @@ def _backup(hub: Hub, at: datetime) -> Backup:
     return Backup(date_time(at), hub.network, tuple(BackedUp(one.device, one.key_hash) for one in hub.listed))
 
 
-def _telling(before: DeviceState, done: Joined, keys: DeviceKeys, at: datetime) -> Joined:
+def _telling(before: DeviceState, done: Done, keys: DeviceKeys, at: datetime) -> Done:
     """CS14: a whitelist or a link key that changed is told, so that another hub can be given it."""
     told = _backup(done.state.network.hub, at)
     if told == _backup(before.network.hub, at):

@@ -16,17 +16,19 @@ What does not end in success leaves the log as it was.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from smki.device.answer import send_notice
-from smki.device.establishment import MAX_CERTIFICATE_OCTETS, Offer, Party, Responder, Surroundings, establish
+from smki.device.done import Done
+from smki.device.establishment import Offer, Party, Responder, Surroundings, establish
 from smki.device.join_rules import MAX_CAPACITY, NAMED, NAMES
 from smki.device.network import Entry, Partner
 from smki.device.state import DeviceKeys, DeviceState
+from smki.device.update import MAX_CERTIFICATE_OCTETS
 from smki.entity import DeviceType, EntityId, KeyUsage
 from smki.errors import InvalidInput
 from smki.gbcs.agreement import SharedSecret
@@ -67,23 +69,13 @@ _ASSUMED = JoinMethod.B
 """How a proxy is joined with all in its log: the only method it has."""
 
 
-@dataclass(frozen=True)
-class Joined:
-    """The state after a command, the response's payload, what changed in words, and alerts of it."""
-
-    state: DeviceState
-    payload: bytes
-    changes: tuple[str, ...] = ()
-    alerts: tuple[bytes, ...] = ()
-
-
 def act_on(
     state: DeviceState, keys: DeviceKeys, code: MessageCode, payload: bytes, around: Surroundings, at: datetime
-) -> Joined:
+) -> Done:
     """Obey one of the commands in `CODES`."""
     if code == CS07:
         read_declared(NothingCommand, payload)
-        return Joined(state, log_response(state))
+        return Done(state, log_response(state))
     if code == GCS59:
         done = _restore(state, payload, around)
     elif code in UNJOIN_CODES.values():
@@ -96,7 +88,7 @@ def act_on(
 # Joining
 
 
-def _join(state: DeviceState, keys: DeviceKeys, code: MessageCode, payload: bytes, around: Surroundings) -> Joined:
+def _join(state: DeviceState, keys: DeviceKeys, code: MessageCode, payload: bytes, around: Surroundings) -> Done:
     said = read_declared(JoinCommand, payload).payload
     found = _judge(state, keys, code, said, around)
     result = found if isinstance(found, JoinCode) else JoinCode.SUCCESS
@@ -104,9 +96,9 @@ def _join(state: DeviceState, keys: DeviceKeys, code: MessageCode, payload: byte
     words = f"{kind.value} {other} by method {_letter(said.method)}"
     answer = write_declared(CodeResponse(payload=result))
     if isinstance(found, JoinCode):
-        return Joined(state, answer, (f"not joined with {words}: {found.words}",))
+        return Done(state, answer, (f"not joined with {words}: {found.words}",))
     keys.secrets.forget()
-    return Joined(replace(state, network=state.network.with_entry(found)), answer, (f"joined with {words}",))
+    return Done(replace(state, network=state.network.with_entry(found)), answer, (f"joined with {words}",))
 
 
 def _letter(method: JoinMethod) -> str:
@@ -216,7 +208,7 @@ class Reachable:
 # Leaving
 
 
-def _unjoin(state: DeviceState, keys: DeviceKeys, code: MessageCode, payload: bytes, around: Surroundings) -> Joined:
+def _unjoin(state: DeviceState, keys: DeviceKeys, code: MessageCode, payload: bytes, around: Surroundings) -> Done:
     other = EntityId(read_declared(UnjoinCommand, payload).payload)
     entry = state.network.find(other)
     if entry is None:
@@ -227,10 +219,10 @@ def _unjoin(state: DeviceState, keys: DeviceKeys, code: MessageCode, payload: by
         result = UnjoinCode.SUCCESS
     answer = write_declared(CodeResponse(payload=result))
     if entry is None or result is not UnjoinCode.SUCCESS:
-        return Joined(state, answer, (f"{other} stays as it was: {result.name.lower().replace('_', ' ')}",))
+        return Done(state, answer, (f"{other} stays as it was: {result.name.lower().replace('_', ' ')}",))
     keys.secrets.forget()
     words = f"no longer joined with {entry.kind.value} {other}"
-    return Joined(replace(state, network=state.network.without(other)), answer, (words,))
+    return Done(replace(state, network=state.network.without(other)), answer, (words,))
 
 
 @contextmanager
@@ -264,7 +256,7 @@ def _entries(state: DeviceState) -> Iterator[LogEntry]:
         yield LogEntry(device=one.device.octets, device_type=NAMES[one.kind])
 
 
-def _restore(state: DeviceState, payload: bytes, around: Surroundings) -> Joined:
+def _restore(state: DeviceState, payload: bytes, around: Surroundings) -> Done:
     """GCS59: a new proxy is given the log of the one before it. Keys it has none of, until each device comes anew."""
     entries = read_declared(RestoreCommand, payload).payload.entries
     if len(entries) > MAX_CAPACITY:
@@ -278,7 +270,7 @@ def _restore(state: DeviceState, payload: bytes, around: Surroundings) -> Joined
             state = replace(state, network=state.network.with_entry(Entry(other, kind, _ASSUMED)))
         changes.append(f"{kind.value} {other}: {code.words}")
     answer = write_declared(RestoreResponse(payload=RestoreOutcomes(outcomes=outcomes)))
-    return Joined(state, answer, tuple(changes))
+    return Done(state, answer, tuple(changes))
 
 
 def _restored(state: DeviceState, one: LogEntry, around: Surroundings) -> JoinCode:
@@ -291,7 +283,7 @@ def _restored(state: DeviceState, one: LogEntry, around: Surroundings) -> JoinCo
     return JoinCode.SUCCESS if around.writes() else JoinCode.WRITE_FAILURE
 
 
-def _telling(before: DeviceState, done: Joined, keys: DeviceKeys, at: datetime) -> Joined:
+def _telling(before: DeviceState, done: Done, keys: DeviceKeys, at: datetime) -> Done:
     """GCS62: a proxy whose log changed tells all of it, so that another can be given it."""
     if before.kind is not DeviceType.GPF or done.state.network.log == before.network.log:
         return done

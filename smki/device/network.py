@@ -141,7 +141,7 @@ def rules_as_json(rules: JoinRules) -> dict[str, Any]:
         "removed": rules.removed,
         "not_listed": rules.not_listed,
         "full": rules.full,
-        "issuers": [_text(der) for der in rules.issuers],
+        "issuers": [as_base64(der) for der in rules.issuers],
     }
 
 
@@ -155,7 +155,7 @@ def rules_from_json(told: Mapping[str, Any]) -> JoinRules:
         removed=int(told["removed"]),
         not_listed=int(told["not_listed"]),
         full=int(told["full"]),
-        issuers=tuple(_octets(text) for text in told["issuers"]),
+        issuers=tuple(from_base64(text) for text in told["issuers"]),
     )
 
 
@@ -185,14 +185,14 @@ def network_from_json(told: Mapping[str, Any]) -> Network:
 
 
 def _partner_as_json(partner: Partner | None) -> list[str] | None:
-    return None if partner is None else [_text(partner.certificate), partner.transcript.hex()]
+    return None if partner is None else [as_base64(partner.certificate), partner.transcript.hex()]
 
 
 def _partner(told: Any) -> Partner | None:
     if told is None:
         return None
     certificate, transcript = told
-    return Partner(_octets(certificate), bytes.fromhex(transcript))
+    return Partner(from_base64(certificate), bytes.fromhex(transcript))
 
 
 def _hub_as_json(hub: Hub) -> dict[str, Any]:
@@ -215,8 +215,8 @@ def _hub(told: Mapping[str, Any]) -> Hub:
                 EntityId.parse(device),
                 bytes.fromhex(code),
                 bytes.fromhex(key),
-                _read_moment(since),
-                _read_moment(until),
+                None if since is None else read_moment(since),
+                None if until is None else read_moment(until),
             )
             for device, code, key, since, until in told["listed"]
         ),
@@ -229,18 +229,17 @@ def _moment(at: datetime | None) -> str | None:
     return None if at is None else at.isoformat()
 
 
-def _read_moment(text: str | None) -> datetime | None:
-    if text is None:
-        return None
+def read_moment(text: str) -> datetime:
+    """A time with its zone: another is none."""
     at = datetime.fromisoformat(text)
     if at.tzinfo is None:
         raise ValueError
     return at
 
 
-def _text(octets: bytes) -> str:
+def as_base64(octets: bytes) -> str:
     return base64.b64encode(octets).decode()
 
 
-def _octets(text: str) -> bytes:
+def from_base64(text: str) -> bytes:
     return base64.b64decode(text, validate=True)

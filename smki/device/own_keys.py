@@ -3,13 +3,15 @@
 The old key serves until the new certificate is stored. A second request of a usage gives up the pair of the first.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from smki.device.done import Done
 from smki.device.state import DeviceKeys, DeviceState
+from smki.device.update import MAX_CERTIFICATE_OCTETS
 from smki.entity import KeyUsage
 from smki.errors import InvalidInput
 from smki.gbcs.payload.credentials import (
@@ -36,18 +38,6 @@ from smki.pki.kind import Kind
 from smki.pki.path import PathCertificate
 from smki.pki.usages import key_usage, one_usage
 
-MAX_CERTIFICATE_OCTETS = 4096
-
-
-@dataclass(frozen=True)
-class OwnKeys:
-    """The state and keys after a command, the response's payload, and what changed in words."""
-
-    state: DeviceState
-    keys: DeviceKeys
-    payload: bytes
-    changes: tuple[str, ...] = ()
-
 
 def _usage(payload: bytes) -> KeyUsage | None:
     bits = read_declared(OwnKeyCommand, payload).payload.key_usage
@@ -63,13 +53,13 @@ def _number(code: int) -> bytes:
 # CS02c
 
 
-def make_request(state: DeviceState, keys: DeviceKeys, payload: bytes) -> OwnKeys:
+def make_request(state: DeviceState, keys: DeviceKeys, payload: bytes) -> Done:
     """A new pair, kept until its certificate comes; and a request for one, signed by it."""
     usage = _usage(payload)
     if usage is None:
-        return OwnKeys(state, keys, _number(RequestCode.INVALID_KEY_USAGE))
+        return Done(state, _number(RequestCode.INVALID_KEY_USAGE))
     if usage not in state.own:
-        return OwnKeys(state, keys, _number(RequestCode.CR_PRODUCTION_FAILED))
+        return Done(state, _number(RequestCode.CR_PRODUCTION_FAILED))
     pair = keys.make()
     own = load_certificate(state.own[usage], "the device's own certificate")
     name = own.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -83,18 +73,18 @@ def make_request(state: DeviceState, keys: DeviceKeys, payload: bytes) -> OwnKey
     )
     made = replace(keys, asked={**keys.asked, usage: pair})
     answer = write_declared(OwnKeyResponse(payload=element(request)))
-    return OwnKeys(state, made, answer, (f"made a pair for {usage.value}, and asks for its certificate",))
+    return Done(state, answer, (f"made a pair for {usage.value}, and asks for its certificate",), made)
 
 
 # CS02d
 
 
-def install(state: DeviceState, keys: DeviceKeys, payload: bytes) -> OwnKeys:
+def install(state: DeviceState, keys: DeviceKeys, payload: bytes) -> Done:
     """Take a certificate for the pair that waits, and only then give up the one in use."""
     der = element_octets(read_declared(CertificateCommand, payload).payload)
     code, usage = _judge(state, keys, der)
     if code is not InstallCode.SUCCESS or usage is None:
-        return OwnKeys(state, keys, _number(code), (f"keeps its keys: {code.name.lower().replace('_', ' ')}",))
+        return Done(state, _number(code), (f"keeps its keys: {code.name.lower().replace('_', ' ')}",))
     pair = keys.asked[usage]
     asked = {other: key for other, key in keys.asked.items() if other is not usage}
     keys.secrets.forget()
@@ -103,7 +93,7 @@ def install(state: DeviceState, keys: DeviceKeys, payload: bytes) -> OwnKeys:
     changed = replace(keys, signing=signing, agreement=agreement, asked=asked)
     network = state.network if signs else state.network.without_secrets()  # what was agreed with the old key is over
     after = replace(state, own={**state.own, usage: der}, network=network)
-    return OwnKeys(after, changed, _number(code), (f"uses its new key for {usage.value}",))
+    return Done(after, _number(code), (f"uses its new key for {usage.value}",), changed)
 
 
 def _judge(state: DeviceState, keys: DeviceKeys, der: bytes) -> tuple[InstallCode, KeyUsage | None]:

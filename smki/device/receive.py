@@ -24,9 +24,8 @@ from smki.gbcs.header import Cra
 from smki.gbcs.message import Message, read_message
 from smki.gbcs.payload.credentials import Mode
 from smki.gbcs.protection import mac_holds, signature_holds
-from smki.gbcs.use_case import HOME_CODES, UseCase
+from smki.gbcs.use_case import HOME_CODES, TOP_UP_CATEGORY, UseCase
 
-PREPAYMENT = "SME.C.NC+UTRN"
 _CONTINGENCY = RULES[Mode.ANY_BY_CONTINGENCY].code
 
 
@@ -79,7 +78,7 @@ def _receive(state: DeviceState, keys: DeviceKeys, octets: bytes, at: datetime, 
     state = _count(state, passed, role)
     header = response_header(state, message, use_case, at)
     try:
-        token = use_case.category == PREPAYMENT
+        token = use_case.category == TOP_UP_CATEGORY
         done = act(state, keys, message, token, sealer(state, keys, message, header, role), at, around)
     except Failed as failure:
         return _failed(state, keys, failure.verdict, at)
@@ -161,7 +160,7 @@ def _role(state: DeviceState, message: Message, use_case: UseCase) -> RemotePart
 
 def _check_counter(state: DeviceState, message: Message, use_case: UseCase, role: RemotePartyRole) -> None:
     counter = message.header.counter
-    if use_case.category == PREPAYMENT:
+    if use_case.category == TOP_UP_CATEGORY:
         number, rest = counter >> 32, counter & 0xFFFFFFFF
         if rest:
             raise Failed(rules.REPLAY, f"counter {counter} is none of a prepayment token")
@@ -193,7 +192,7 @@ def _check_signature(state: DeviceState, message: Message, role: RemotePartyRole
 
 def _count(state: DeviceState, passed: Passed, role: RemotePartyRole) -> DeviceState:
     counter = passed.message.header.counter
-    if passed.use_case.category == PREPAYMENT:
+    if passed.use_case.category == TOP_UP_CATEGORY:
         return state  # a token's number is used up by the token, once it is found good
     return heard(state, role, passed.message.header.originator, counter)
 

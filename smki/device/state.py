@@ -4,7 +4,6 @@ A state never changes: each command makes the next one. Its file has one form, a
 it; it holds the device's private keys, because it stands for the device.
 """
 
-import base64
 import hashlib
 import hmac
 import json
@@ -24,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from smki.device.bundle import Bundle, own_key, use_cases_as_json, use_cases_from_json
 from smki.device.cells import Cell, CellName, Cells
-from smki.device.network import Network, network_as_json, network_from_json
+from smki.device.network import Network, as_base64, from_base64, network_as_json, network_from_json, read_moment
 from smki.device.update import Floors, read_update
 from smki.entity import DeviceType, EntityId, KeyUsage, RemotePartyRole
 from smki.errors import IntegrityFailure, InvalidInput, Refused
@@ -159,16 +158,16 @@ def write_state(state: DeviceState, keys: DeviceKeys) -> bytes:
         "device": str(state.device),
         "device_type": state.kind.value,
         "bundle": str(state.bundle),
-        "cells": {str(name): _text(cell.certificate) for name, cell in state.cells.items()},
+        "cells": {str(name): as_base64(cell.certificate) for name, cell in state.cells.items()},
         "counters": {role.word: str(counter) for role, counter in state.counters.items()},
         "tokens": [str(number) for number in state.tokens],
         "token_floor": str(state.token_floor),
         "own_counter": str(state.own_counter),
-        "own": {usage.value: _text(der) for usage, der in state.own.items()},
+        "own": {usage.value: as_base64(der) for usage, der in state.own.items()},
         "use_cases": use_cases_as_json(state.use_cases, None),
         "values": {name: octets.hex() for name, octets in state.values.items()},
         "log": [[line.at, line.code, line.text] for line in state.log],
-        "pending": [[one.at.isoformat(), str(one.originator), _text(one.payload)] for one in state.pending],
+        "pending": [[one.at.isoformat(), str(one.originator), as_base64(one.payload)] for one in state.pending],
         "past": [
             [one.role.word, str(one.entity), str(floors.counter), str(floors.top_up or 0)]
             for one, floors in state.past.items()
@@ -207,12 +206,12 @@ def _read_body(body: Mapping[str, Any]) -> DeviceState:
         device=EntityId.parse(body["device"]),
         kind=DeviceType.parse(body["device_type"]),
         bundle=int(body["bundle"]),
-        cells={name: Cell.of(_octets(text), name) for name, text in cells.items()},
+        cells={name: Cell.of(from_base64(text), name) for name, text in cells.items()},
         counters={RemotePartyRole.parse(role): int(text) for role, text in body["counters"].items()},
         tokens=tuple(int(text) for text in body["tokens"]),
         token_floor=int(body["token_floor"]),
         own_counter=int(body["own_counter"]),
-        own={KeyUsage(usage): _octets(text) for usage, text in body["own"].items()},
+        own={KeyUsage(usage): from_base64(text) for usage, text in body["own"].items()},
         use_cases=use_cases_from_json(body["use_cases"]),
         values={name: bytes.fromhex(text) for name, text in body["values"].items()},
         log=tuple(LogLine(*(str(part) for part in line)) for line in body["log"]),
@@ -226,11 +225,9 @@ def _read_body(body: Mapping[str, Any]) -> DeviceState:
 
 
 def _read_pending(at: str, originator: str, payload: str) -> Pending:
-    due = datetime.fromisoformat(at)
-    if due.tzinfo is None:
-        raise ValueError
-    read_update(_octets(payload))
-    return Pending(due, EntityId.parse(originator), _octets(payload))
+    octets = from_base64(payload)
+    read_update(octets)
+    return Pending(read_moment(at), EntityId.parse(originator), octets)
 
 
 def _read_keys(keys: Mapping[str, Any]) -> DeviceKeys:
@@ -242,20 +239,12 @@ def _canonical(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
 
 
-def _text(octets: bytes) -> str:
-    return base64.b64encode(octets).decode()
-
-
-def _octets(text: str) -> bytes:
-    return base64.b64decode(text, validate=True)
-
-
 def _private(key: ec.EllipticCurvePrivateKey) -> str:
-    return _text(key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()))
+    return as_base64(key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()))
 
 
 def _read_private(text: str) -> ec.EllipticCurvePrivateKey:
-    key = load_der_private_key(_octets(text), password=None)
+    key = load_der_private_key(from_base64(text), password=None)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise TypeError
     return key

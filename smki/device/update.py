@@ -28,10 +28,10 @@ from smki.gbcs.payload.credentials import (
 )
 from smki.gbcs.payload.declared import element, element_octets, read_declared, write_declared
 
-MAX_COUNTER = (1 << 63) - 1  # SeqNumber
+MAX_COUNTER = (1 << 63) - 1  # SeqNumber of GBCS 13.3: the top bit is never used
 MAX_REPLACEMENTS = 32  # more than any device has cells
 MAX_PATH_CERTIFICATES = 8
-MAX_CERTIFICATE_OCTETS = 4096
+MAX_CERTIFICATE_OCTETS = 4096  # in a command or an offer: some five times what the largest profile makes
 CANCELLED = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 """The execution time that takes back what was put off."""
 

@@ -19,7 +19,7 @@ MAX_COUNTER = (1 << 64) - 1
 MAX_CONTENT_OCTETS = 0xFFFF  # what a length of three octets can say
 _SHORT_LENGTH, _ONE_OCTET, _TWO_OCTETS = 0x80, 0x81, 0x82
 _LENGTH_OCTETS = 2
-_NO_LENGTH = 0xFF
+_NO_LENGTH = 0xFF  # begins no length of two octets or fewer: stands for the one that is missing
 _TRANSACTION_OCTETS = 9  # the CRA flag and the counter
 _START = Struct(">BBBQB8sB8sB")
 _SEQUENCE = 0x30
@@ -93,11 +93,6 @@ class Header:
             raise _wrong("only a response carries a date-time, of 12 octets")
         if self.supplementary is not None:
             _check_supplementary(self.supplementary, self.cra)
-
-    @property
-    def transaction_id(self) -> bytes:
-        """The CRA flag and the counter: what keys of this message are derived from."""
-        return bytes((self.cra,)) + self.counter.to_bytes(8)
 
     def encode(self, content: int) -> bytes:
         """The header in front of a payload of so many octets."""

@@ -19,9 +19,9 @@ from smki.gbcs.message import MAC_OCTETS, SIGNATURE_OCTETS, Message
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # of P-256's group (SEC 2 2.4.2)
 _SCALAR = SIGNATURE_OCTETS // 2
 _MAC_PREFIX = bytes.fromhex("110000000000")  # security control and the empty fields of general-ciphering
-_ENCRYPTED = bytes.fromhex("3100000000")  # authentication and encryption, suite 1; invocation counter 0
-_ENCRYPTED_AAD = _ENCRYPTED[:1]
-MIN_BLOCK_OCTETS = len(_ENCRYPTED) + MAC_OCTETS
+SECURITY_HEADER = bytes.fromhex("3100000000")  # authenticated encryption, suite 1; invocation counter 0 (GBCS 8.4)
+_ENCRYPTED_AAD = SECURITY_HEADER[:1]
+MIN_BLOCK_OCTETS = len(SECURITY_HEADER) + MAC_OCTETS
 _SHA256 = ec.ECDSA(Prehashed(hashes.SHA256()))
 
 
@@ -109,7 +109,7 @@ def decrypt(block: bytes, header: Header, secret: SharedSecret) -> bytes:
     if not is_encrypted_block(block):
         raise Refused("gbcs.decrypt", "this is no encrypted part of a message", "name the part that is")
     info = encryption_info(header)
-    ciphertext, tag = block[len(_ENCRYPTED) : -MAC_OCTETS], block[-MAC_OCTETS:]
+    ciphertext, tag = block[len(SECURITY_HEADER) : -MAC_OCTETS], block[-MAC_OCTETS:]
     plaintext = unseal(secret.message_key(info), info.iv, ciphertext, tag, _ENCRYPTED_AAD)
     if plaintext is None:
         raise Refused(
@@ -122,8 +122,8 @@ def encrypt(plaintext: bytes, header: Header, secret: SharedSecret) -> bytes:
     """An encrypted part, as a device makes it."""
     info = encryption_info(header)
     ciphertext, tag = seal(secret.message_key(info), info.iv, plaintext, _ENCRYPTED_AAD)
-    return _ENCRYPTED + ciphertext + tag[:MAC_OCTETS]
+    return SECURITY_HEADER + ciphertext + tag[:MAC_OCTETS]
 
 
 def is_encrypted_block(block: bytes) -> bool:
-    return len(block) >= MIN_BLOCK_OCTETS and block.startswith(_ENCRYPTED)
+    return len(block) >= MIN_BLOCK_OCTETS and block.startswith(SECURITY_HEADER)

@@ -11,7 +11,7 @@ from enum import IntEnum
 from smki.entity import EntityId
 from smki.errors import InvalidInput, Refused
 from smki.gbcs.agreement import KeyInfo, Purpose, SharedSecret
-from smki.gbcs.gcm import seal
+from smki.gbcs.gcm import authenticate
 from smki.gbcs.header import MAX_COUNTER
 
 MAX_VALUE = (1 << 13) - 1
@@ -137,8 +137,7 @@ def _mac(top_up: TopUp, secret: SharedSecret) -> bytes:
             top_up.spoken.to_bytes(4),
         )
     )
-    _, tag = seal(secret.message_key(info), info.iv, b"", aad)
-    return tag[-_MAC_OCTETS:]
+    return authenticate(secret.message_key(info), info.iv, aad)[-_MAC_OCTETS:]
 
 
 def read_top_up(utrn: Utrn, originator: EntityId, target: EntityId, highest: int) -> TopUp:

@@ -19,10 +19,11 @@ CRITICAL = frozenset(MessageCode.parse(code) for code in _CRITICAL_CODES.split()
 SIGNATURE_ALONE = frozenset(MessageCode(code) for code in (0x0008, 0x011B, 0x0108, 0x0109))
 """Commands that no access control broker adds a MAC to: credentials read by a signer, recovery, contingency."""
 
-
 HOME_CATEGORY = "SME.C.PPMID-GSME"
 HOME_CODES = frozenset({MessageCode(0x0090), MessageCode(0x009B)})
 """What one device of a home orders another, with the MAC of their join alone (GBCS 13.7). No file adds to these."""
+TOP_UP_CATEGORY = "SME.C.NC+UTRN"
+"""What brings a prepayment token: its number is the upper half of the counter (GBCS 14)."""
 _USUAL_SENDERS = frozenset({RemotePartyRole.SUPPLIER, RemotePartyRole.ACCESS_CONTROL_BROKER})
 _SENDERS = {
     MessageCode(code): frozenset(roles)

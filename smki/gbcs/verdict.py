@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
 from smki.entity import EntityId, KeyUsage, RemotePartyRole
 from smki.gbcs.agreement import Agreement
 from smki.gbcs.header import Cra
@@ -14,6 +12,7 @@ from smki.gbcs.message import Message, Protection
 from smki.gbcs.protection import mac_holds, signature_holds
 from smki.gbcs.use_case import UseCase, UseCases
 from smki.pki.holder import Holder
+from smki.pki.keyid import point_of
 from smki.pki.verdict import Fault
 
 Answer = Literal["holds", "fails", "not checked"]
@@ -38,7 +37,7 @@ class Known:
 
     @property
     def point(self) -> bytes:
-        return self.holder.public_key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        return point_of(self.holder.public_key)
 
 
 class KeyRing:

@@ -7,12 +7,14 @@ have the same values, and one that says anything else has not.
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from smki.entity import EntityId
 from smki.errors import InvalidInput
 from smki.gbcs.header import Cra, Header
 from smki.gbcs.message import Message, Protection
+from smki.gbcs.payload.access import ACCESS_REQUEST, ACCESS_RESPONSE, DATA_NOTIFICATION
+from smki.gbcs.payload.components import GBZ
 from smki.gbcs.payload.dlms import read_dlms
 from smki.gbcs.payload.gbz import read_gbz
 from smki.gbcs.payload.names import Names
@@ -22,9 +24,9 @@ from smki.gbcs.payload.tree import EncryptedBlock, Node, Payload, leaves
 from smki.gbcs.protection import digest_to_sign
 from smki.gbcs.use_case import UseCase, UseCases
 
-_DLMS = {0xD9, 0xDA, 0x0F}
-_GBZ = b"\x01\x09"
+_DLMS = {ACCESS_REQUEST, ACCESS_RESPONSE, DATA_NOTIFICATION}
 _LOW_24_BITS = 0xFFFFFF
+PayloadKind = Literal["dlms", "gbz", "asn1", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,7 @@ class Reading:
 
     message: Message
     use_case: UseCase | None
-    kind: str
-    """dlms, gbz, asn1, or unknown."""
+    kind: PayloadKind
     payload: Payload
     fault: InvalidInput | None
     """Why the payload could not be read; its octets are then all that is shown of it."""
@@ -104,15 +105,15 @@ def _octets(message: Message) -> str:
     return hidden(message.payload) if message.header.code == HAS_SECRET else message.payload.hex()
 
 
-def payload_kind(message: Message) -> str:
+def payload_kind(message: Message) -> PayloadKind:
     if (int(message.header.code), message.header.cra) in DECLARED:
         return "asn1"
-    if message.payload[:2] == _GBZ:
+    if message.payload[: len(GBZ)] == GBZ:
         return "gbz"
     return "dlms" if message.payload[:1] and message.payload[0] in _DLMS else "unknown"
 
 
-def _payload(message: Message, kind: str, names: Names, decrypted: Mapping[int, bytes]) -> Payload:
+def _payload(message: Message, kind: PayloadKind, names: Names, decrypted: Mapping[int, bytes]) -> Payload:
     header = message.header
     if kind == "asn1":
         return security_words(message.payload, header.code, header.cra)

@@ -19,7 +19,7 @@ from smki.device.state import DeviceKeys, DeviceState
 from smki.entity import DeviceType, EntityId, KeyUsage, RemotePartyRole
 from smki.gbcs.agreement import Agreement, agree
 from smki.gbcs.header import Cra, Header, MessageCode, Supplementary
-from smki.gbcs.message import Message
+from smki.gbcs.message import Message, read_message
 from smki.gbcs.payload.credentials import CodeResponse
 from smki.gbcs.payload.declared import read_declared, write_declared
 from smki.gbcs.payload.joins import (
@@ -43,6 +43,7 @@ DEVICES = {
     kind: EntityId.parse(f"00-DB-12-34-56-78-90-A{number}")
     for number, kind in enumerate((KIND.ESME, KIND.GSME, KIND.CHF, KIND.GPF, KIND.PPMID, KIND.HCALCS))
 }
+STRANGER = EntityId.parse("00-DB-12-34-56-78-90-EE")
 DISPLAY = EntityId.parse("00-DB-12-34-56-78-90-AF")
 NAMED = {**DEVICES, KIND.TYPE_2: DISPLAY}
 _SUPPLIED = {KIND.ESME, KIND.GSME, KIND.GPF, KIND.HCALCS}
@@ -66,6 +67,11 @@ def own(entity: EntityId) -> dict[KeyUsage, bytes]:
 
 def certified(mine: ec.EllipticCurvePrivateKey, entity: EntityId, usage: KeyUsage = KeyUsage.KEY_AGREEMENT) -> bytes:
     return certificate(mine.public_key(), entity, None, usage).certificate.public_bytes(Encoding.DER)
+
+
+def stranger() -> bytes:
+    """The certificate of a device that is in no home."""
+    return certified(device_keys(STRANGER).agreement, STRANGER)
 
 
 def device(kind: DeviceType) -> DeviceState:
@@ -213,8 +219,6 @@ class Family:
         return UnjoinCode(self.answered(self.give(kind, message.encode())))
 
     def answered(self, found: Received) -> int:
-        from smki.gbcs.message import read_message
-
         assert found.verdict.accepted, found.verdict
         assert found.answer is not None
         return read_declared(CodeResponse, read_message(found.answer).payload).payload
@@ -223,6 +227,11 @@ class Family:
         """Gas meter and PPMID, by method C."""
         assert self.join(KIND.PPMID, JoinMethod.C, KIND.GSME) is JoinCode.SUCCESS
         assert self.join(KIND.GSME, JoinMethod.C, KIND.PPMID) is JoinCode.SUCCESS
+
+    def join_switch(self) -> None:
+        """In the order that method A has: first the other, then the meter, which begins."""
+        assert self.join(KIND.HCALCS, JoinMethod.A_RESPONDER, KIND.ESME) is JoinCode.SUCCESS
+        assert self.join(KIND.ESME, JoinMethod.A_INITIATOR, KIND.HCALCS) is JoinCode.SUCCESS
 
     def token(self, number: int, pounds: int = 10) -> Utrn:
         """What the customer of the gas meter has bought."""

@@ -5,12 +5,13 @@ from dataclasses import replace
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from smki.device import own_keys
 from smki.device import verdict as rules
 from smki.device.bundle import Bundle
 from smki.device.holders import apply_bundle
 from smki.device.household import emergency_credit, top_up
 from smki.device.join_rules import NO_RULES
-from smki.device.network import HEARD_KEPT
+from smki.device.network import HEARD_KEPT, Entry
 from smki.device.state import read_state, write_state
 from smki.entity import EntityId, KeyUsage
 from smki.errors import Refused
@@ -133,8 +134,6 @@ def test_after_leaving_nothing_is_obeyed_and_after_joining_again_nothing_old(hom
 
 def test_only_a_ppmid_sends_such_commands(home: Family) -> None:
     """A device that is joined in another way, or a forger with a key of its own."""
-    from smki.device.network import Entry
-
     state = home.states[KIND.GSME]
     home.states[KIND.GSME] = replace(
         state, network=state.network.without(PPMID).with_entry(Entry(PPMID, KIND.GPF, JoinMethod.B))
@@ -153,14 +152,13 @@ def test_only_a_ppmid_sends_such_commands(home: Family) -> None:
 @pytest.mark.parametrize("changes", [GSME, PPMID])
 def test_a_device_with_a_new_key_is_joined_anew(home: Family, changes: object) -> None:
     """CS02d: what was agreed with the old key is over, on whichever side it changes."""
-    from smki.device import own_keys
-
     kind = KIND.GSME if changes == GSME else KIND.PPMID
     pair = ec.generate_private_key(ec.SECP256R1())
     keys = replace(home.keys[kind], asked={KeyUsage.KEY_AGREEMENT: pair})
     der = certified(pair, DEVICES[kind])
     before = home.token(1), hand_in(home, home.token(2))
     done = own_keys.install(home.states[kind], keys, write_declared(CertificateCommand(payload=element(der))))
+    assert done.keys is not None
     home.states[kind], home.keys[kind] = done.state, done.keys
     assert home.states[kind].network.log[0].partner is None
     if kind is KIND.GSME:

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from smki.device.establishment import link_key
 from smki.device.joins import shared_with
 from smki.device.state import read_state, write_state
-from smki.entity import EntityId, KeyUsage
+from smki.entity import KeyUsage
 from smki.errors import Refused
 from smki.gbcs.agreement import agree
 from smki.gbcs.payload.joins import (
@@ -19,7 +19,6 @@ from smki.gbcs.payload.joins import (
 from tests.device.family import DEVICES, DISPLAY, KIND, Family, certified
 
 A1, A2, B, C = JoinMethod.A_INITIATOR, JoinMethod.A_RESPONDER, JoinMethod.B, JoinMethod.C
-STRANGER = EntityId.parse("00-DB-12-34-56-78-90-EE")
 
 
 @pytest.fixture
@@ -126,14 +125,8 @@ def test_a_certificate_comes_with_method_c_alone(home: Family) -> None:
 # Methods A and B
 
 
-def join_switch(home: Family) -> None:
-    """In the order that method A has: first the other, then the meter, which begins."""
-    assert home.join(KIND.HCALCS, A2, KIND.ESME) is JoinCode.SUCCESS
-    assert home.join(KIND.ESME, A1, KIND.HCALCS) is JoinCode.SUCCESS
-
-
 def test_both_ends_of_method_a_hold_the_same_key(home: Family) -> None:
-    join_switch(home)
+    home.join_switch()
     ends = [
         home.states[kind].network.find(DEVICES[other])
         for kind, other in ((KIND.ESME, KIND.HCALCS), (KIND.HCALCS, KIND.ESME))
@@ -157,7 +150,7 @@ def test_the_meter_first_finds_nobody(home: Family) -> None:
 
 
 def test_every_join_gives_another_key(home: Family) -> None:
-    join_switch(home)
+    home.join_switch()
     first = home.states[KIND.ESME].network.log
     assert home.join(KIND.ESME, A1, KIND.HCALCS) is JoinCode.SUCCESS
     assert home.states[KIND.ESME].network.log != first

@@ -17,21 +17,14 @@ from smki.gbcs.payload.joins import (
     JoinMethod,
     UnjoinCode,
 )
-from tests.device.family import DEVICES, DISPLAY, KIND, Air, Family, certified, device_keys
+from tests.device.family import DEVICES, DISPLAY, KIND, STRANGER, Air, Family, stranger
 
 A1, A2, B, C = JoinMethod.A_INITIATOR, JoinMethod.A_RESPONDER, JoinMethod.B, JoinMethod.C
-STRANGER = EntityId.parse("00-DB-12-34-56-78-90-EE")
 
 
 @pytest.fixture
 def home() -> Family:
     return Family()
-
-
-def join_switch(home: Family) -> None:
-    """In the order that method A has: first the other, then the meter, which begins."""
-    assert home.join(KIND.HCALCS, A2, KIND.ESME) is JoinCode.SUCCESS
-    assert home.join(KIND.ESME, A1, KIND.HCALCS) is JoinCode.SUCCESS
 
 
 @dataclass
@@ -66,10 +59,6 @@ class Between(Air):
 
 def first_bit(octets: bytes) -> bytes:
     return bytes((octets[0] ^ 1,)) + octets[1:]
-
-
-def stranger() -> bytes:
-    return certified(device_keys(STRANGER).agreement, STRANGER)
 
 
 BETWEEN: dict[str, tuple[JoinCode, dict[str, Callable[..., object]]]] = {
@@ -180,7 +169,7 @@ def test_nobody_is_joined_with_itself(home: Family) -> None:
 
 def test_a_device_is_of_one_kind(home: Family) -> None:
     """Code 3: the log knows it as something else."""
-    join_switch(home)
+    home.join_switch()
     other = DEVICES[KIND.HCALCS]
     assert home.join(KIND.ESME, B, KIND.TYPE_2, entity=other) is JoinCode.INCOMPATIBLE_WITH_EXISTING_ENTRY
     assert home.join(KIND.ESME, A1, KIND.PPMID, entity=other) is JoinCode.INCOMPATIBLE_WITH_EXISTING_ENTRY

@@ -28,20 +28,15 @@ from smki.gbcs.payload.joins import (
 )
 from smki.gbcs.protection import mac_holds
 from tests.device.desk import key
-from tests.device.family import AT, DEVICES, DISPLAY, KIND, Air, Family, certified, device_keys
+from tests.device.family import AT, DEVICES, DISPLAY, KIND, STRANGER, Air, Family, stranger
 from tests.parties.people import BROKER
 
 A1, A2, B, C = JoinMethod.A_INITIATOR, JoinMethod.A_RESPONDER, JoinMethod.B, JoinMethod.C
-STRANGER = EntityId.parse("00-DB-12-34-56-78-90-EE")
 
 
 @pytest.fixture
 def home() -> Family:
     return Family()
-
-
-def stranger() -> bytes:
-    return certified(device_keys(STRANGER).agreement, STRANGER)
 
 
 def test_the_log_is_read(home: Family) -> None:

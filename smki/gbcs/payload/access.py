@@ -22,8 +22,14 @@ class Access(IntEnum):
     GET_WITH_SELECTION = 4
     SET_WITH_SELECTION = 5
 
+    @property
+    def plain(self) -> "Access":
+        """What it is without a selection: results say no more of it."""
+        return _PLAIN.get(self, self)
+
 
 _PLAIN = {Access.GET_WITH_SELECTION: Access.GET, Access.SET_WITH_SELECTION: Access.SET}
+
 _WITH_SELECTION = {Access.GET_WITH_SELECTION, Access.SET_WITH_SELECTION}
 
 
@@ -73,7 +79,7 @@ def write_response(request: bytes, answered: Sequence[tuple[Access, bytes, int]]
     """The answer to a request: data and a result for each thing asked, in order (Green Book 9.4.6.5)."""
     count = encode_length(len(answered))
     data = b"".join(octets for _, octets, _ in answered)
-    results = b"".join(bytes((_PLAIN.get(access, access), result)) for access, _, result in answered)
+    results = b"".join(bytes((access.plain, result)) for access, _, result in answered)
     return bytes((ACCESS_RESPONSE,)) + request[1:5] + b"\0\0" + count + data + count + results
 
 
@@ -81,6 +87,11 @@ def read_invoke(cursor: Cursor) -> int:
     """The low 24 bits of the Originator Counter, which every payload repeats."""
     cursor.expect(_INVOKE, "long-invoke-id-and-priority")
     return cursor.unsigned(3)
+
+
+def write_invoke(counter: int) -> bytes:
+    """The same, as it is written."""
+    return _INVOKE + (counter & 0xFFFFFF).to_bytes(3)
 
 
 def read_specifications(cursor: Cursor) -> list[Specification]:

@@ -9,9 +9,8 @@ from smki.gbcs.payload.names import Names
 from smki.gbcs.payload.octets import Cursor
 from smki.gbcs.payload.shape import Form, Shape
 from smki.gbcs.payload.tree import NOTHING, EncryptedBlock, Node
+from smki.gbcs.protection import MIN_BLOCK_OCTETS, SECURITY_HEADER
 
-SECURITY_HEADER = bytes.fromhex("3100000000")  # authenticated encryption, suite 1; invocation counter 0 (GBCS 8.4)
-TAG = 12  # octets of the authentication tag at the end of a block
 _PLAIN = Shape("value")
 _DECRYPTED = Shape("decrypted")
 _LOGICAL_NAME, _EUI64 = 6, 8
@@ -208,7 +207,7 @@ def _is_block(before: Value | None, value: Value) -> bool:
         and value.type is Type.OCTET_STRING
         and isinstance(content, bytes)
         and content.startswith(SECURITY_HEADER)
-        and len(content) > len(SECURITY_HEADER) + TAG
+        and len(content) > MIN_BLOCK_OCTETS
     )
 
 

@@ -4,18 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from smki.gbcs.payload import dates
-from smki.gbcs.payload.cosem_words import SECURITY_HEADER, TAG
+from smki.gbcs.payload.components import ENCRYPTED, FROM_DATE_TIME, GBZ, LAST
 from smki.gbcs.payload.foundation import COMMANDS, Foundation
 from smki.gbcs.payload.names import Names
 from smki.gbcs.payload.octets import Cursor, fault
 from smki.gbcs.payload.shape import Form, Shape
 from smki.gbcs.payload.tree import NOTHING, EncryptedBlock, Node, Payload
 from smki.gbcs.payload.zcl_data import Fields
+from smki.gbcs.protection import MIN_BLOCK_OCTETS, SECURITY_HEADER
 
-PROFILE = bytes.fromhex("0109")  # ZigBee Smart Energy
 _FUTURE_DATED = 0x8F66  # the alert that tells of a command executed at its date
 _ALERT = 0x80  # alert codes are 8000 and up; the control octet of a component has no such bit
-_LAST, _ENCRYPTED, _FROM_DATE_TIME = 0x01, 0x02, 0x10
 _CLUSTER_SPECIFIC, _MANUFACTURER, _TO_CLIENT, _NO_DEFAULT_RESPONSE = 0x01, 0x04, 0x08, 0x10
 _KNOWN_FRAME_CONTROL = _CLUSTER_SPECIFIC | _MANUFACTURER | _TO_CLIENT | _NO_DEFAULT_RESPONSE
 
@@ -43,8 +42,8 @@ class _Header:
 def read_gbz(payload: bytes, names: Names, *, decrypted: Mapping[int, bytes] = NOTHING) -> Payload:
     """Read a GBZ payload; `decrypted` gives the plaintext of encrypted blocks by their offset."""
     cursor = Cursor(payload, "little")
-    cursor.expect(PROFILE, "the profile")
-    if len(payload) > len(PROFILE) + 1 and payload[len(PROFILE) + 1] & _ALERT:
+    cursor.expect(GBZ, "the profile")
+    if len(payload) > len(GBZ) + 1 and payload[len(GBZ) + 1] & _ALERT:
         read = Payload(_read_alert(cursor, names))
     else:
         read = _read_components(cursor, names, decrypted)
@@ -76,22 +75,22 @@ class _Components:
     def read(self, cursor: Cursor, *, is_last: bool) -> tuple[Node, ...]:
         """One component: control, cluster and length in front (GBCS 7.2.10), then a ZCL frame."""
         control = cursor.u8()
-        if control & ~(_LAST | _ENCRYPTED | _FROM_DATE_TIME) or bool(control & _LAST) != is_last:
+        if control & ~(LAST | ENCRYPTED | FROM_DATE_TIME) or bool(control & LAST) != is_last:
             raise fault(cursor.offset - 1, f"control {control:#04x} has unknown bits, or is wrong on being the last")
         cluster = int.from_bytes(cursor.take(2), "big")
         part = cursor.part(int.from_bytes(cursor.take(2), "big"))
         above = tuple(self._before(part, control))
         header = _header(part)
-        node = self._frame(part, cluster, header, is_encrypted=bool(control & _ENCRYPTED))
+        node = self._frame(part, cluster, header, is_encrypted=bool(control & ENCRYPTED))
         part.finish()
         return (Node(node.name, node.value, (*above, Node("frame", header.told()), *node.children)),)
 
     @staticmethod
     def _before(part: Cursor, control: int) -> list[Node]:
         above = []
-        if control & _ENCRYPTED:
+        if control & ENCRYPTED:
             above.append(Node("additional header", f"control {part.u8()}, frame counter {part.u8()}"))
-        if control & _FROM_DATE_TIME:
+        if control & FROM_DATE_TIME:
             above.append(Node("from", dates.utc(int.from_bytes(part.take(4), "big"))))
         return above
 
@@ -111,7 +110,7 @@ class _Components:
         """An encrypted body: its length, big-endian, and the block (GBCS 8.4)."""
         length, offset = int.from_bytes(part.take(2), "big"), part.offset
         block = part.take(length)
-        if not block.startswith(SECURITY_HEADER) or length <= len(SECURITY_HEADER) + TAG:
+        if not block.startswith(SECURITY_HEADER) or length <= MIN_BLOCK_OCTETS:
             raise fault(offset, "an encrypted component should hold 31 00000000, ciphertext and tag")
         self.encrypted.append(EncryptedBlock(offset, length))
         plaintext = self._decrypted.get(offset)

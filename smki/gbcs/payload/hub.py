@@ -11,7 +11,7 @@ from smki.entity import EUI64_OCTETS, EntityId
 from smki.errors import InvalidInput
 from smki.gbcs.header import DATE_TIME_OCTETS, MessageCode
 from smki.gbcs.install_code import CODE_OCTETS, InstallCode
-from smki.gbcs.payload.access import ACCESS_REQUEST, DATA_NOTIFICATION, Access, Asked
+from smki.gbcs.payload.access import ACCESS_REQUEST, DATA_NOTIFICATION, Access, Asked, write_invoke
 from smki.gbcs.payload.cosem_data import Type, Value, read_value
 from smki.gbcs.payload.octets import Cursor
 
@@ -117,7 +117,7 @@ def _request(counter: int, asked: tuple[tuple[Access, int], ...], values: tuple[
     place = class_id.to_bytes(2) + name
     wanted = b"".join(bytes((access,)) + place + bytes((member,)) for access, member in asked)
     count = bytes((len(asked),))
-    return bytes((ACCESS_REQUEST,)) + _invoke(counter) + b"\0" + count + wanted + count + b"".join(values)
+    return bytes((ACCESS_REQUEST,)) + write_invoke(counter) + b"\0" + count + wanted + count + b"".join(values)
 
 
 def is_network_control(asked: Asked) -> bool:
@@ -147,7 +147,7 @@ def read_seconds(value: Value) -> int:
 def whitelist_alert(counter: int, at: bytes, backup: Backup) -> bytes:
     """CS14: the code, the time, and the whole whitelist, so that another hub can be given it."""
     code = bytes((Type.LONG_UNSIGNED,)) + WHITELIST_CHANGED.to_bytes(2)
-    start = bytes((DATA_NOTIFICATION,)) + _invoke(counter) + b"\0"
+    start = bytes((DATA_NOTIFICATION,)) + write_invoke(counter) + b"\0"
     return start + _structure(code, _string(at), backup.encode())
 
 
@@ -189,10 +189,6 @@ def _structure(*members: bytes) -> bytes:
 
 def _string(octets: bytes) -> bytes:
     return bytes((Type.OCTET_STRING, len(octets))) + octets
-
-
-def _invoke(counter: int) -> bytes:
-    return (0x20000000 | counter & 0xFFFFFF).to_bytes(4)
 
 
 def _unfit(reason: str) -> InvalidInput:

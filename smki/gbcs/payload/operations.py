@@ -4,11 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from smki.gbcs.payload.access import ACCESS_REQUEST, Access, read_request
+from smki.gbcs.payload.components import GBZ, components
 from smki.gbcs.payload.cosem_data import Type, Value
-from smki.gbcs.payload.octets import Cursor
 
-GBZ = b"\x01\x09"
-FROM_DATE_TIME = 0x10
 _DATES = (12, 5, 4)  # octets that are shown as a date or time, which leaves some of them out
 
 
@@ -21,18 +19,6 @@ class Operation:
     data: bytes
     form: str
     """The types of its data, and whatever of its octets words do not show."""
-
-
-@dataclass(frozen=True, slots=True)
-class Component:
-    """One ZigBee command (GBCS 7.2.10)."""
-
-    control: int
-    cluster: int
-    frame: int
-    sequence: int
-    command: int
-    body: bytes
 
 
 def operations(payload: bytes) -> tuple[Operation, ...]:
@@ -66,21 +52,6 @@ def _form(value: Value) -> str:
         content = value.content.hex() if isinstance(value.content, bytes) else f"{value.content:02x}"
         return f"{name} {content}"
     return name
-
-
-def components(payload: bytes) -> tuple[Component, ...]:
-    """The commands of a GBZ payload."""
-    cursor = Cursor(payload, "big")
-    cursor.expect(GBZ, "the profile")
-    found = []
-    for _ in range(cursor.u8()):
-        control, cluster = cursor.u8(), cursor.u16()
-        part = cursor.part(cursor.u16())
-        if control & FROM_DATE_TIME:
-            part.take(4)
-        found.append(Component(control, cluster, part.u8(), part.u8(), part.u8(), part.rest()))
-    cursor.finish()
-    return tuple(found)
 
 
 def _commands(payload: bytes) -> Iterator[Operation]:
