@@ -79,9 +79,8 @@ def test_requests_that_find_no_room_are_not_half_there(tmp_path: Path) -> None:
         "--out",
         f"{tmp_path}/requests.jsonl",
     ]
-    done = subprocess.run(
-        [sys.executable, "-m", "smki", *make], capture_output=True, text=True, check=False, preexec_fn=_little_room
-    )
+    command = [sys.executable, "-B", "-m", "smki", *make]  # -B: what Python keeps compiled would not be whole either
+    done = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=_little_room)
     assert done.returncode == 4
     assert "[file.write]" in done.stderr
     assert list(tmp_path.iterdir()) == []
