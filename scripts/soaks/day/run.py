@@ -193,11 +193,11 @@ def evening(day: Day, clock: Clock | None) -> None:
         clock.set(clock.ahead)  # a list of a later time is followed by none before that time has come
     hands.must(_EVENING, world.authority, "crl", "publish", "--all")
     _ask(day)
-    backup = world.folder / "evening" / "backup"
-    hands.must(_EVENING, world.authority, "store", "backup", backup)
-    hands.must(_EVENING, world.authority, "store", "verify", backup)
     for name in world.workspaces:
-        hands.must(_EVENING, world.at(name), "audit", "export", out=world.folder / "evening" / f"{name}.log")
+        home, backup = world.at(name), world.folder / "evening" / f"{name}.backup"
+        hands.must(_EVENING, home, "store", "backup", backup)
+        hands.must(_EVENING, home, "store", "verify", backup)
+        hands.must(_EVENING, home, "audit", "export", out=backup.with_suffix(".log"))
     published = world.authority / "published"
     hands.must(
         _EVENING, world.authority, "ca", "verify-published", published, "--key", published / "audit" / "verifier-key"
