@@ -26,7 +26,6 @@ STARTS = (date(2026, 3, 17), date(2026, 10, 13), date(2026, 1, 20), date(2026, 6
 """Tuesdays: a change of the clocks, month ends, bank holidays in the four weeks after some of them."""
 _HISTORY = 84
 _CHUNK = 512
-_ONE_PERCENT = 0.01
 Tell = Callable[[str], None]
 
 
@@ -37,13 +36,17 @@ class Broker:
     counts: Counts
     limits: Limits
     detectors: Detectors
+    announcing: bool = True
+    """Whether those users announce who do."""
     judged: int = 0
     before: dict[bytes, deque[tuple[int, datetime]]] = field(default_factory=dict)
 
     def take(self, event: Event) -> tuple[Finding, ...]:
         steps = self.before.get(event.target.octets) if event.code in SUPPLY else None
-        seen = event.seen(tuple(steps or ()))
+        seen = event.seen(tuple(steps or ()), announcing=self.announcing)
         found = judge(seen, self.counts, self.limits, self.detectors)
+        if seen.announced:  # it does not wait with a thief's, as in smki.parties.broker.announced
+            found = tuple(one for one in found if one.code != "anomaly.waiting")
         waits = held(found)
         self.counts.add(seen, "held" if waits else "admitted")
         self.judged += 1
@@ -71,7 +74,8 @@ class Told:
 
     @property
     def is_prompt(self) -> bool:
-        return self.before_first is not None and self.before_first <= _ONE_PERCENT * self.excess
+        within = self.strategy.within
+        return within is None or (self.before_first is not None and self.before_first <= within * self.excess)
 
 
 @dataclass
@@ -143,7 +147,7 @@ def attack(there: Country, base: Sequence[Tally], after: int, strategy: Strategy
     excess = len(events)
     for number in range(after - (day - there.start).days, strategy.days):
         events += there.legitimate(day + timedelta(days=number), seed)
-    broker = Broker(Counts.load(base), there.limits, there.detectors)
+    broker = Broker(Counts.load(base), there.limits, there.detectors, strategy.announcing)
     told = Told(strategy, excess)
     begin = 0
     for event in sorted(events, key=lambda one: one.second):

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from scripts.soaks.traffic_users import (
@@ -62,8 +62,10 @@ class Strategy:
     name: str
     make: Make
     days: int = 1
-    tenfold: bool = False
-    """Ten times a habit: what is promised is asked of it."""
+    within: float | None = None
+    """Before the first is held, at most such a share of it passes: what is promised; None: nothing is."""
+    announcing: bool = True
+    """Whether those who announce do."""
 
 
 def _keys(them: Robbery) -> Iterator[Event]:
@@ -110,28 +112,43 @@ def _drip(share: float, days: int) -> Make:
     return make
 
 
-_PROMISED = {"giant", "large"}
-"""Of a habit of some hundred a day: the hundredth part of ten times a smaller one is less than chance brings."""
-
-
-def _tenfold(name: str) -> tuple[Strategy, Strategy]:
+def _tenfold(name: str, in_an_hour: float, by_the_day: float) -> tuple[Strategy, Strategy]:
+    """Of somebody who announces nothing, or not yet."""
     return (
         Strategy(
             f"ten times in an hour, {name}",
             lambda them: them.burst(name, them.habit(name) * 9, 10.3, 1),
-            tenfold=name in _PROMISED,
+            within=in_an_hour,
+            announcing=False,
         ),
         Strategy(
             f"ten times over the day, {name}",
             lambda them: them.by_day(name, them.habit(name) * 9),
-            tenfold=name in _PROMISED,
+            within=by_the_day,
+            announcing=False,
         ),
     )
 
 
+def _announced(name: str) -> Iterator[Strategy]:
+    for one in _tenfold(name, 0, 0):
+        yield replace(one, name=f"{one.name}, who announces", announcing=True)
+
+
+# Of 800, 400, 200, 100 and 48 a day: from 400 on a hundredth, whatever the chance; below, what chance leaves room for
+_PROMISED = {
+    "giant": (0.01, 0.01),
+    "large": (0.01, 0.01),
+    "middle": (0.01, 0.015),
+    "modest": (0.02, 0.05),
+    "small": (0.05, 0.10),
+}
+
+
 STRATEGIES = (
-    *(strategy for name in ("giant", "large", "middle", "small") for strategy in _tenfold(name)),
-    Strategy("ten times at night, giant", lambda t: t.burst("giant", t.habit("giant") * 9, 2, 2), tenfold=True),
+    *(strategy for name, shares in _PROMISED.items() for strategy in _tenfold(name, *shares)),
+    *(strategy for name in ("modest", "small", "tiny") for strategy in _announced(name)),
+    Strategy("ten times at night, giant", lambda t: t.burst("giant", t.habit("giant") * 9, 2, 2), within=0.01),
     Strategy("1 % of all, at night", lambda t: t.burst("giant", VOLUME * 0.01, 1, 5)),
     Strategy("3 % of all in one area in an hour", _one_area),
     Strategy("3 % of all over the areas in an hour", lambda t: t.burst("giant", VOLUME * 0.03, 11, 1)),

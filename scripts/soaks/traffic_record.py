@@ -45,7 +45,7 @@ def _record(attack: str, names: set[str], begin: float, end: float, most: int) -
     events = [*make(Robbery({user.name: user for user in there.people}, _DAY, chance))]
     events += [event for event in there.legitimate(_DAY, attack) if event.user.name in names]
     first, last = (local_midnight(_DAY) + int(hour * 3600) for hour in (begin, end))
-    broker = Broker(Counts.load(rows), NO_LIMITS, there.detectors)
+    broker = Broker(Counts.load(rows), NO_LIMITS, there.detectors, announcing=False)
     for event in sorted((one for one in events if first <= one.second < last), key=_second)[:most]:
         found = [one.detector + "!" * one.holds for one in broker.take(event)]
         entity, role, values = event.user.entity.octets.hex(), int(event.user.role), event.values

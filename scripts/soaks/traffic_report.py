@@ -54,7 +54,7 @@ def _wrongly_held(wrong: list[tuple[Event, tuple[Finding, ...]]]) -> Iterator[st
 
 def _not_prompt(told: list[Told]) -> Iterator[str]:
     for one in told:
-        if one.strategy.tenfold and not one.is_prompt:
+        if not one.is_prompt:
             yield f"{one.strategy.name}: {one.before_first} of {one.excess} passed before the first was held"
         if one.others_waiting > _FEW:
             yield f"{one.strategy.name}: {one.others_waiting} commands of parties that were not robbed were held"

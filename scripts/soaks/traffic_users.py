@@ -31,6 +31,8 @@ _WEEK = (1.12, 1.05, 1.0, 1.0, 0.85, 0.0, 0.0)
 _EVERY_DAY = (1.0, 1.0, 1.0, 1.0, 1.05, 1.0, 0.95)
 _HOLIDAYS = {(2026, 4, 3), (2026, 4, 6), (2026, 5, 4), (2026, 5, 25), (2026, 8, 31), (2026, 12, 25), (2026, 12, 28)}
 _OFFSET = 0x00DB_1200_0000_0000
+_SUPPLIERS = {"giant": 200_000, "large": 100_000, "middle": 50_000, "small": 12_000, "tiny": 2_000, "modest": 25_000}
+_ANNOUNCING = 50_000
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ class User:
     """The chance of a day on which supply fails somewhere, and all homes there are asked."""
     first: date = date.min
     """New users have sent nothing before."""
+    announces: bool = False
+    """It lists beforehand what its workspace signed."""
 
     def target(self, number: int) -> EntityId:
         return EntityId((_OFFSET + (self.entity.octets[5] << 32) + number % max(1, self.meters)).to_bytes(8))
@@ -79,19 +83,21 @@ class Event:
     values: tuple[tuple[str, float], ...] = ()
     attack: bool = False
 
-    def seen(self, before: tuple[tuple[int, datetime], ...] = ()) -> Seen:
-        at = datetime.fromtimestamp(self.second, UTC)
-        return Seen(at, self.user.entity, self.user.role, self.code, self.target, self.area, self.values, before)
+    def seen(self, before: tuple[tuple[int, datetime], ...] = (), *, announcing: bool = True) -> Seen:
+        """A thief has the key that signs commands, not the one that signs announcements."""
+        user, at = self.user, datetime.fromtimestamp(self.second, UTC)
+        announced = not self.attack if announcing and user.announces else None
+        return Seen(at, user.entity, user.role, self.code, self.target, self.area, self.values, before, announced)
 
 
 def users(chance: random.Random, newcomer: date) -> list[User]:
-    """A small country: 400,000 meters; of every thousand, twenty are read in a night."""
+    """A small country: 400,000 meters; of every thousand, twenty are read in a night. Those with few announce."""
     role = RemotePartyRole
-    sizes = (("giant", 200_000), ("large", 100_000), ("middle", 50_000), ("small", 12_000), ("tiny", 2_000))
     found = [
-        User(name, role.SUPPLIER, _entity(number), meters, _supplier(meters / 1000), _areas(chance, meters))
-        for number, (name, meters) in enumerate(sizes, 1)
-    ]
+        User(name, role.SUPPLIER, _entity(number), meters, _supplier(meters / 1000), _areas(chance, meters),
+             announces=meters < _ANNOUNCING)
+        for number, (name, meters) in enumerate(_SUPPLIERS.items(), 1)
+    ]  # fmt: skip
     found.append(
         User("newcomer", role.SUPPLIER, _entity(9), 6_000, _supplier(3.0), _areas(chance, 6_000), first=newcomer)
     )

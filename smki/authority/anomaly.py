@@ -23,6 +23,8 @@ _LEAST_WINDOW = timedelta(hours=24)  # of a shorter one, as many more pass each 
 _MOST_DETECTORS, _MOST_STEPS = 100, 6
 _MOST_FACTOR = 100.0
 _LONGEST_HISTORY, _SHORTEST_SETTLING = 83, 3
+_MOST_WINDOWS, _LONGEST_SPELL, _LONGEST_SURGE = 10, 600, timedelta(hours=1)  # seconds are kept for two
+_LEAST_CHANCE, _MOST_CHANCE = 1e-12, 0.01  # below, sums of numbers as computers have them are not exact
 
 Of = Literal["each", "all"]
 Action = Literal["hold", "warn"]
@@ -68,6 +70,23 @@ class RateRule(Rule):
     """So many are never too many."""
     start: int
     """So many may a user without history."""
+
+
+@dataclass(frozen=True, slots=True)
+class SurgeRule(Rule):
+    """In no stretch of time more than chance brings to what is usual; each user by itself."""
+
+    kind: ClassVar[str] = "surge"
+    windows: tuple[timedelta, ...]
+    """The shortest first."""
+    spell: int
+    """In seconds; what comes within one counts once: it may belong together."""
+    chance: float
+    """With which as many come in one stretch, and are held."""
+    least: int
+    """In so many spells it is never too much."""
+    start: float
+    """So many an hour are taken for usual of a user without history."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +250,21 @@ class _Rate(_Detector, frozen=True, kw_only=True, tag="rate"):
     """So many may a user without history."""
 
 
+class _Surge(_Detector, frozen=True, kw_only=True, tag="surge"):
+    """In more spells of a stretch of time than chance brings to what is usual; each user by itself."""
+
+    windows: list[str]
+    """The stretches: 1 to {_MOST_WINDOWS}, of {_LONGEST_SURGE} at most."""
+    spell: int
+    """So many seconds, {_LONGEST_SPELL} at most; what comes within counts once. Stretches are whole numbers of it."""
+    chance: float
+    """Poisson's law exceeds the limit with this chance in one stretch: {_LEAST_CHANCE} to {_MOST_CHANCE}."""
+    least: int
+    """In so many spells it is never too much."""
+    start: float
+    """So many an hour are usual of a user without history."""
+
+
 class _Area(_Detector, frozen=True, kw_only=True, tag="area"):
     """At most so many in one area in a while; it names its use cases."""
 
@@ -307,7 +341,7 @@ class AnomalyFile(Table, frozen=True):
 
     habit: _Habit
     """What counts as somebody's habit."""
-    detector: list[_Count | _Rate | _Area | _Mix | _Value | _Sequence | _Waiting | _Unannounced]
+    detector: list[_Count | _Rate | _Surge | _Area | _Mix | _Value | _Sequence | _Waiting | _Unannounced]
     """{_MOST_DETECTORS} at most. What turns supply off must be held at 10,000 of each user and 20,000 of all at
     most, in a day or more; and some count must cover every use case."""
 
@@ -371,18 +405,8 @@ def _rule(table: _Detector, use_cases: UseCases) -> Rule:
                 raise InvalidInput("policy.anomaly", f"{_FILE}: {table.name}: every use case", "name use cases")
             kind = CountRule if isinstance(table, _Count) else AreaRule
             return kind(*common, table.of, table.count, _window(table.window))
-        case _Rate():
-            _bounded(f"{table.name}: factor", table.factor, 1, _MOST_FACTOR)
-            for key in ("least", "start"):
-                _bounded(f"{table.name}: {key}", getattr(table, key), 0, MOST)
-            _bounded(f"{table.name}: spread", table.spread, 0, _MOST_FACTOR)
-            window = _window(table.window)
-            return RateRule(*common, table.of, window, table.factor, table.spread, table.least, table.start)
-        case _Mix():
-            _bounded(f"{table.name}: share", table.share, 0, 1)
-            _bounded(f"{table.name}: factor", table.factor, 1, _MOST_FACTOR)
-            _bounded(f"{table.name}: least", table.least, 1, MOST)
-            return MixRule(*common, _window(table.window), table.least, table.share, table.factor)
+        case _Rate() | _Surge() | _Mix():
+            return _of_habit(table, common)
         case _Value():
             return _value(table, common)
         case _Sequence():
@@ -407,6 +431,41 @@ def _refuse_unsigned(codes: frozenset[int] | None, use_cases: UseCases, where: s
 
 
 _Common = tuple[str, frozenset[int] | None, frozenset[RemotePartyRole] | None, bool]
+
+
+def _of_habit(table: _Rate | _Surge | _Mix, common: _Common) -> Rule:
+    """Those that compare with what is usual."""
+    if isinstance(table, _Surge):
+        return _surge(table, common)
+    _bounded(f"{table.name}: factor", table.factor, 1, _MOST_FACTOR)
+    if isinstance(table, _Mix):
+        _bounded(f"{table.name}: share", table.share, 0, 1)
+        _bounded(f"{table.name}: least", table.least, 1, MOST)
+        return MixRule(*common, _window(table.window), table.least, table.share, table.factor)
+    for key in ("least", "start"):
+        _bounded(f"{table.name}: {key}", getattr(table, key), 0, MOST)
+    _bounded(f"{table.name}: spread", table.spread, 0, _MOST_FACTOR)
+    window = _window(table.window)
+    return RateRule(*common, table.of, window, table.factor, table.spread, table.least, table.start)
+
+
+def _surge(table: _Surge, common: _Common) -> SurgeRule:
+    windows = sorted(_window(text) for text in table.windows)
+    _bounded(f"{table.name}: spell", table.spell, 1, _LONGEST_SPELL)
+    if (
+        not 1 <= len(set(windows)) == len(windows) <= _MOST_WINDOWS
+        or windows[-1] > _LONGEST_SURGE
+        or any(window % timedelta(seconds=table.spell) for window in windows)
+    ):
+        raise InvalidInput(
+            "policy.anomaly",
+            f"{_FILE}: {table.name}: no such windows",
+            f"give 1 to {_MOST_WINDOWS}, each once, of an hour at most, each a whole number of spells",
+        )
+    _bounded(f"{table.name}: chance", table.chance, _LEAST_CHANCE, _MOST_CHANCE)
+    _bounded(f"{table.name}: least", table.least, 0, MOST)
+    _bounded(f"{table.name}: start", table.start, 0, MOST)
+    return SurgeRule(*common, tuple(windows), table.spell, table.chance, table.least, table.start)
 
 
 def _value(table: _Value, common: _Common) -> ValueRule:

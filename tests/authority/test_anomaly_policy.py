@@ -35,7 +35,7 @@ def changed(name: str, key: str, value: str) -> str:
 def test_what_is_shipped_has_every_kind() -> None:
     found = read(SHIPPED_TEXT)
     assert {rule.kind for rule in found.rules} == {
-        "count", "rate", "area", "mix", "value", "sequence", "waiting", "unannounced",
+        "count", "rate", "surge", "area", "mix", "value", "sequence", "waiting", "unannounced",
     }  # fmt: skip
     assert found.remembered >= {0x0050, 0x0081, 0x004F}
     assert found.by_area == {0x0050, 0x0081}
@@ -76,6 +76,15 @@ FORBIDDEN = {
     "a count below none": changed("critical", "count", "-1"),
     "a factor below one": changed("supply off, day", "factor", "0.9"),
     "a factor without end": changed("supply off, day", "factor", "inf"),
+    "a stretch longer than seconds are looked at": changed("supply off, surge", "windows", '["10m", "2h"]'),
+    "a stretch twice": changed("supply off, surge", "windows", '["10m", "10m"]'),
+    "no stretch": changed("supply off, surge", "windows", "[]"),
+    "a stretch of spells and a half": changed("supply off, surge", "spell", "45"),
+    "a spell of no length": changed("supply off, surge", "spell", "0"),
+    "a spell too long": changed("supply off, surge", "spell", "601"),
+    "a chance that is none": changed("supply off, surge", "chance", "0.0"),
+    "a chance too good": changed("supply off, surge", "chance", "0.02"),
+    "less than nothing to start with": changed("supply off, surge", "start", "-1"),
     "no room for time to notice": SHIPPED_TEXT.replace("settle = 7 ", "settle = 2 "),
     "a history longer than kept": SHIPPED_TEXT.replace("history = 70 ", "history = 84 "),
     "a share above all": changed("share of what darkens homes", "share", "1.1"),
@@ -104,8 +113,7 @@ def test_a_file_that_guards_too_little_or_is_not_understood_is_refused(case: str
         "policy.anomaly",
         "settings.value",
         "settings.unknown-key",
-        "gbcs.use-case",
-        "entity.role",
+        "policy.value",
     }
     assert refused.value.remedy
 

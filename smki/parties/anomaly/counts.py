@@ -15,8 +15,8 @@ from typing import Any, Self
 
 from smki.authority.anomaly import SUPPLY_OFF, Detectors
 from smki.errors import Unavailable
-from smki.parties.anomaly.habit import Earlier, HabitQuery, earlier, habit_of
-from smki.parties.anomaly.scope import Key, Scope, Window
+from smki.parties.anomaly.habit import Earlier, Habit, HabitQuery, earlier, habit_of
+from smki.parties.anomaly.scope import Key, Scope, Spells, Window
 from smki.parties.anomaly.seen import HOURS, KEPT, OUTSIDE_AREAS, SECONDS, UNITS, Outcome, Seen, Tally, TallyLike
 
 _ADMITTED, _HELD, _REFUSED = 0, 1, 2
@@ -31,13 +31,19 @@ _Rows = tuple[dict[int, list[int]], dict[int, list[int]], dict[int, list[int]]]
 class _Series:
     """The commands of one key: what the present second has so far, and the windows that they count in."""
 
-    __slots__ = ("admitted", "held", "now", "second")
+    __slots__ = ("admitted", "held", "now", "second", "spells")
 
     def __init__(self) -> None:
         self.second = -1
         self.now = [0, 0, 0]
         self.admitted: list[Window] = []
         self.held: list[Window] = []
+        self.spells: list[Window] = []
+        """Of what was admitted, those that count stretches."""
+
+    def windows(self, scope: Scope) -> list[Window]:
+        """Those of the same kind."""
+        return self.spells if scope.spell else self.held if scope.held else self.admitted
 
 
 class Counts:
@@ -51,7 +57,7 @@ class Counts:
         self._windows: dict[tuple[Any, ...], Window] = {}
         self._days: dict[bytes, set[int]] = {}
         self._habits: dict[tuple[Any, ...], Earlier] = {}
-        self._usual: dict[tuple[Any, ...], tuple[int, int]] = {}
+        self._usual: dict[tuple[Any, ...], Habit] = {}
         self._deltas: dict[tuple[Key, int, int], list[int]] = {}
         self.recent: dict[bytes, deque[tuple[int, int]]] = {}
         """What was admitted to each device since `changes` was last asked for."""
@@ -128,6 +134,8 @@ class Counts:
                     last[1] += 1
                 else:
                     window.stretches.append([second - second % window.unit, 1])
+            for spells in series.spells:
+                spells.put(second, 1)
             if seen.code in self._remembered:
                 steps = self.recent.setdefault(seen.target.octets, deque(maxlen=_STEPS))
                 steps.append((seen.code, second))
@@ -170,12 +178,17 @@ class Counts:
         """How many a window counts, summed anew."""
         self._flush()
         begin, place = scope.begin(self.second(moment)), _HELD if scope.held else _ADMITTED
-        return sum(
-            row[place]
+        found = (
+            (since, row[place])
             for key, levels in self._rows.items()
             if scope.covers(key)
             for since, row in levels[scope.level].items()
             if since >= begin
+        )
+        return (
+            len({since // scope.spell for since, number in found if number})
+            if scope.spell
+            else sum(number for _, number in found)
         )
 
     def window(self, scope: Scope) -> Window:
@@ -183,7 +196,7 @@ class Counts:
         found = self._windows.get(scope.identity)
         if found is None:
             self._flush()
-            found = self._windows[scope.identity] = Window(scope)
+            found = self._windows[scope.identity] = Spells(scope) if scope.spell else Window(scope)
             begin, place, sums = scope.begin(self._latest), _HELD if scope.held else _ADMITTED, dict[int, int]()
             for key, levels in self._rows.items():
                 if scope.covers(key):
@@ -194,11 +207,11 @@ class Counts:
                 found.put(since, sums[since])
             for key, series in self._series.items():
                 if scope.covers(key):
-                    (series.held if scope.held else series.admitted).append(found)
+                    series.windows(scope).append(found)
         return found
 
-    def habit(self, query: HabitQuery) -> tuple[int, int]:
-        """Days with traffic, and the most that is usual; see `smki.parties.anomaly.habit`."""
+    def habit(self, query: HabitQuery) -> Habit:
+        """What is usual; see `smki.parties.anomaly.habit`."""
         if self._habits_of != query.second // _HOUR:
             if self._habits_of // _DAY_HOURS != query.second // _DAY:
                 self._habits.clear()
@@ -276,7 +289,7 @@ class Counts:
         series = self._series[key] = _Series()
         for window in self._windows.values():
             if window.scope.covers(key):
-                (series.held if window.scope.held else series.admitted).append(window)
+                series.windows(window.scope).append(window)
         return series
 
     def _flush(self) -> None:
@@ -311,7 +324,7 @@ class Counts:
         """Into the tallies, and into the windows that count in stretches of this level."""
         self._tally(key, level, since, more)
         series = self._series.get(key) or self._begin(key)
-        for place, windows in ((_ADMITTED, series.admitted), (_HELD, series.held)):
+        for place, windows in ((_ADMITTED, series.admitted), (_ADMITTED, series.spells), (_HELD, series.held)):
             for window in windows:
                 if window.scope.level == level and more[place] and since >= window.scope.begin(self._latest):
                     window.put(since, more[place])

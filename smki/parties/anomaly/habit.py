@@ -5,6 +5,8 @@ the same hour of the day, or with the one before it. Of these days not the highe
 places below, and the last days do not count at all: an attack that nobody noticed would have to go on for as long to
 be taken for a habit. Campaigns that were announced are left out.
 
+What is usual on average is the mean of the same days, where none counts more than the one that is the habit.
+
 Habits follow the clocks on people's walls. So hours are compared by those of Great Britain: an hour ahead of UTC from
 the last Sunday of March to that of October, 01:00 UTC.
 """
@@ -14,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import accumulate
+from typing import NamedTuple
 
 from smki.authority.anomaly import HabitPolicy
 from smki.parties.anomaly.limits import Campaign
@@ -52,8 +55,19 @@ class Earlier:
     """The hour that the sums begin with."""
     sums: list[int]
     """How many until each hour."""
+    days: frozenset[int]
+    """Those of the days that count which had traffic of any kind."""
+
+
+class Habit(NamedTuple):
+    """What is usual in the window."""
+
     days: int
-    """How many of the days that count had traffic of any kind."""
+    """With traffic of any kind."""
+    usual: int
+    """The most."""
+    mean: float
+    """On average; one command more in all of the time than there was."""
 
 
 def earlier(query: HabitQuery, days: Collection[int], rows: Iterable[tuple[Key, Mapping[int, list[int]]]]) -> Earlier:
@@ -67,25 +81,28 @@ def earlier(query: HabitQuery, days: Collection[int], rows: Iterable[tuple[Key, 
             hour = since // _HOUR
             if first <= hour < first + len(hourly) and hour not in left_out:
                 hourly[hour - first] += row[0]
-    known = sum(today - policy.history <= day <= today - policy.settle for day in days)
-    return Earlier(first, [0, *accumulate(hourly)], known)
+    counting = frozenset(day for day in days if today - policy.history <= day <= today - policy.settle)
+    return Earlier(first, [0, *accumulate(hourly)], counting)
 
 
-def habit_of(query: HabitQuery, known: Earlier) -> tuple[int, int]:
-    """Days with traffic, and the most that is usual in the window."""
+def habit_of(query: HabitQuery, known: Earlier) -> Habit:
+    """From the days of the same kind, each in the hours that end with this one, and with the one before it."""
     hour, sums = query.second // _HOUR, known.sums
     length, summer = max(1, -(-query.scope.seconds // _HOUR)), is_summer(hour)
     kind = _is_weekend(hour + summer)
-    found = []
+    ending, before, days = list[int](), list[int](), 0
     for back in range(query.policy.settle, query.policy.history + 1):
         then = hour - back * _DAY
         then += summer - is_summer(then)
         if _is_weekend(then + is_summer(then)) is kind:
             end = then + 1 - known.first
-            found.append(max(sums[end] - sums[end - length], sums[end - 1] - sums[end - 1 - length]))
-    found.sort(reverse=True)
-    usual = found[query.policy.rank - 1] if len(found) >= query.policy.rank else 0
-    return known.days, usual
+            ending.append(sums[end] - sums[end - length])
+            before.append(sums[end - 1] - sums[end - 1 - length])
+            days += then // _DAY in known.days
+    highest = sorted(map(max, ending, before), reverse=True)
+    usual = highest[query.policy.rank - 1] if len(highest) >= query.policy.rank else 0
+    total = max(sum(min(one, usual) for one in numbers) for numbers in (ending, before))
+    return Habit(len(known.days), usual, (total + 1) / max(1, days))
 
 
 def is_summer(hour: int) -> int:

@@ -15,6 +15,7 @@ from smki.authority.anomaly import (
     RateRule,
     Rule,
     SequenceRule,
+    SurgeRule,
     UnannouncedRule,
     ValueRule,
     WaitingRule,
@@ -23,8 +24,9 @@ from smki.parties.anomaly.counts import Counts
 from smki.parties.anomaly.explain import Finding, finding, length_of, time_of
 from smki.parties.anomaly.habit import HabitQuery
 from smki.parties.anomaly.limits import Campaign, Limit, Limits
-from smki.parties.anomaly.scope import Scope, Window
+from smki.parties.anomaly.scope import Scope, Spells, Window
 from smki.parties.anomaly.seen import OUTSIDE_AREAS, Seen, is_at
+from smki.parties.anomaly.surge import surge_of
 
 _HOUR = 3600
 Explain = Callable[[Seen, int], Finding | None]
@@ -100,11 +102,10 @@ class Planner:
                 yield self._counted(scope, rule.name, "count", rule.count, holds=rule.holds)
             case RateRule():
                 yield self._rated(rule)
-            case MixRule() if self.seen.code in SUPPLY_OFF or not self._in_campaign(rule):
-                codes = rule.codes
-                if codes is not None and self._in_campaign(rule):
-                    codes &= SUPPLY_OFF  # the campaign's own are as many as they are; these are still compared
-                scope = self._scope("each", rule.window, codes, rule)
+            case SurgeRule() if self.seen.code in SUPPLY_OFF or not self._in_campaign(rule, rule.windows[-1]):
+                yield from self._surged(rule)
+            case MixRule() if self.seen.code in SUPPLY_OFF or not self._in_campaign(rule, rule.window):
+                scope = self._scope("each", rule.window, self._compared(rule, rule.window), rule)
                 yield self.counts.window(scope), rule.least - 1, partial(self._mixed, rule, scope)
             case WaitingRule():
                 codes = frozenset({self.seen.code})
@@ -124,7 +125,7 @@ class Planner:
     def _rated(self, rule: RateRule) -> Guard:
         scope = self._scope(rule.of, rule.window, rule.codes, rule)
         query = HabitQuery(scope, self.second, self.detectors.habit, self.limits.campaigns)
-        days, usual = self.counts.habit(query)
+        days, usual, _ = self.counts.habit(query)
         is_new = days < self.detectors.habit.learning
         expected = usual * min(1.0, scope.seconds / _HOUR)
         chance = rule.spread * sqrt(expected)
@@ -145,8 +146,8 @@ class Planner:
         whole = Scope(rule.window, seen.originator, None, frozenset({seen.role}))
         these, every = self.counts.window(scope).at(second) + 1, self.counts.window(whole).at(second) + 1
         policy, campaigns = self.detectors.habit, self.limits.campaigns
-        days, usual = self.counts.habit(HabitQuery(scope, second, policy, campaigns))
-        _, usually = self.counts.habit(HabitQuery(whole, second, policy, campaigns))
+        days, usual, _ = self.counts.habit(HabitQuery(scope, second, policy, campaigns))
+        _, usually, _ = self.counts.habit(HabitQuery(whole, second, policy, campaigns))
         known = usual / usually if usually and days >= policy.learning else 0.0
         most = max(rule.share, rule.factor * known)
         if these / every <= most:
@@ -161,9 +162,26 @@ class Planner:
             holds=rule.holds,
         )
 
-    def _in_campaign(self, rule: MixRule) -> bool:
+    def _surged(self, rule: SurgeRule) -> Iterator[Guard]:
+        longest = rule.windows[-1]
+        codes, whose = self._compared(rule, longest), frozenset({self.seen.role})
+        scope = Scope(longest, self.seen.originator, codes, whose, spell=rule.spell)
+        habit = self.counts.habit(HabitQuery(scope, self.second, self.detectors.habit, self.limits.campaigns))
+        spells = self.counts.window(scope)
+        assert isinstance(spells, Spells), "its scope says so"
+        surge = surge_of(rule, spells, habit, self.detectors.habit.learning)
+        if surge is not None:
+            yield spells, surge.least, surge.explain
+
+    def _compared(self, rule: MixRule | SurgeRule, window: timedelta) -> frozenset[int] | None:
+        """Beside a campaign, whose own are as many as they are, still what turns supply off."""
+        if not self._in_campaign(rule, window):
+            return rule.codes
+        return SUPPLY_OFF if rule.codes is None else rule.codes & SUPPLY_OFF
+
+    def _in_campaign(self, rule: MixRule | SurgeRule, window: timedelta) -> bool:
         """Whether one is in its window: it changes what is sent beside what."""
-        length = int(rule.window.total_seconds())
+        length = int(window.total_seconds())
         return any(
             one.originator == self.seen.originator
             and (rule.codes is None or one.codes & rule.codes)

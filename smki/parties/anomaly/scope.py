@@ -16,7 +16,7 @@ Key = tuple[bytes, int, int]
 class Scope:
     """Which commands a window counts; None: any."""
 
-    __slots__ = ("area", "codes", "held", "level", "originator", "roles", "seconds")
+    __slots__ = ("area", "codes", "held", "level", "originator", "roles", "seconds", "spell")
 
     def __init__(
         self,
@@ -27,6 +27,7 @@ class Scope:
         area: int | None = None,
         *,
         held: bool = False,
+        spell: int = 0,
     ) -> None:
         self.seconds = int(window.total_seconds())
         self.level = SECONDS if self.seconds <= UNITS[HOURS] else MINUTES
@@ -35,6 +36,8 @@ class Scope:
         self.roles = None if roles is None else frozenset(int(role) for role in roles)
         self.area = area
         self.held = held
+        self.spell = spell
+        """Of all that come in one stretch of so many seconds, one is counted; 0: each is."""
 
     def of_area(self, area: int) -> "Scope":
         """The same in one area."""
@@ -44,7 +47,12 @@ class Scope:
 
     @property
     def identity(self) -> tuple[Any, ...]:
-        return self.seconds, self.originator, self.codes, self.roles, self.area, self.held
+        return self.seconds, self.originator, self.codes, self.roles, self.area, self.held, self.spell
+
+    @property
+    def unit(self) -> int:
+        """How long a stretch is that it counts in."""
+        return self.spell or UNITS[self.level]
 
     def covers(self, key: Key) -> bool:
         originator, code, rest = key
@@ -57,7 +65,7 @@ class Scope:
 
     def begin(self, second: int) -> int:
         """Where its first stretch begins."""
-        unit = UNITS[self.level]
+        unit = self.unit
         return (second - self.seconds) // unit * unit
 
 
@@ -68,7 +76,7 @@ class Window:
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
-        self.unit = UNITS[scope.level]
+        self.unit = scope.unit
         self.stretches: deque[list[int]] = deque([[-_AGES, 0]])
         self.total = 0
 
@@ -103,3 +111,27 @@ class Window:
     def since(self) -> int:
         """When the first of those that it counts was."""
         return next((since for since, number in self.stretches if number), 0)
+
+
+class Spells(Window):
+    """Of a stretch it counts only that there was something: what comes in one job counts once or twice."""
+
+    __slots__ = ()
+
+    def put(self, since: int, number: int) -> None:
+        since -= since % self.unit
+        for begin, _ in reversed(self.stretches):
+            if begin <= since:
+                if begin < since and number > 0:
+                    super().put(since, 1)
+                return
+
+    def busy(self, begin: int) -> list[int]:
+        """Those since then, the latest first."""
+        found = []
+        for since, number in reversed(self.stretches):
+            if since < begin:
+                break
+            if number:
+                found.append(since)
+        return found

@@ -1,6 +1,6 @@
 """Commands as detectors see them, and the plainest way to count them: a list of all."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
@@ -11,8 +11,12 @@ from smki.authority.anomaly import Detectors, HabitPolicy, Rule
 from smki.authority.policies import load_policies
 from smki.authority.workspace import SHIPPED
 from smki.entity import EntityId, RemotePartyRole
+from smki.parties.anomaly.counts import Counts
+from smki.parties.anomaly.detectors import held, judge
+from smki.parties.anomaly.explain import Finding
+from smki.parties.anomaly.limits import NO_LIMITS, Limits
 from smki.parties.anomaly.scope import Scope
-from smki.parties.anomaly.seen import Outcome, Seen
+from smki.parties.anomaly.seen import HOURS, Outcome, Seen, Tally
 
 AT = datetime(2026, 3, 4, 10, tzinfo=UTC)
 OFF, ON, READ, TARIFF, BALANCE = 0x0050, 0x004F, 0x0033, 0x0019, 0x001C
@@ -49,20 +53,65 @@ def command(
     return changed(Seen(at, USERS[user], RemotePartyRole.SUPPLIER, code, home(target), area), **more)
 
 
+def sent(
+    commands: Iterable[Seen], detectors: Detectors, limits: Limits = NO_LIMITS, counts: Counts | None = None
+) -> list[tuple[Finding, ...]]:
+    counts = Counts() if counts is None else counts
+    found = []
+    for seen in commands:
+        told = judge(seen, counts, limits, detectors)
+        counts.add(seen, "held" if held(told) else "admitted")
+        found.append(told)
+    return found
+
+
+def names(found: Sequence[tuple[Finding, ...]]) -> list[list[str]]:
+    return [[one.detector for one in told] for told in found]
+
+
+def offs(number: int, every: float = 1.0, begin: float = 0.0, **more: int) -> list[Seen]:
+    return [command(begin + every * place, target=place, **more) for place in range(number)]
+
+
+def weeks(per_hour: int, *, user: int = 0, code: int = OFF, days: int = 70, end: datetime = AT) -> list[Tally]:
+    """Every day from 8 to 16 UTC, as the store has it."""
+    midnight = end.replace(hour=0, minute=0, second=0)
+    return [
+        Tally(
+            HOURS,
+            int((midnight - timedelta(days=back, hours=-hour)).timestamp()),
+            USERS[user].octets,
+            2,
+            code,
+            area,
+            per_hour,
+            0,
+            0,
+        )
+        for back in range(1, days + 1)
+        for hour in range(8, 16)
+        for area in (12 if code == OFF else 0,)
+    ]
+
+
 def counted(scope: Scope, given: Iterable[Given], now: datetime) -> int:
     """From the whole stretch before the window's first moment until now."""
     begin = now - timedelta(seconds=scope.seconds)
     begin = begin.replace(microsecond=0) if scope.seconds <= 3600 else begin.replace(second=0, microsecond=0)
+    if scope.spell:
+        begin -= timedelta(seconds=begin.timestamp() % scope.spell)
     wanted: Outcome = "held" if scope.held else "admitted"
-    return sum(
-        outcome == wanted
+    found = [
+        int(seen.at.timestamp())
+        for seen, outcome in given
+        if outcome == wanted
         and begin <= seen.at <= now
         and (scope.originator is None or seen.originator.octets == scope.originator)
         and (scope.codes is None or seen.code in scope.codes)
         and (scope.area is None or seen.area == scope.area)
         and (scope.roles is None or seen.role in scope.roles)
-        for seen, outcome in given
-    )
+    ]
+    return len({second // scope.spell for second in found}) if scope.spell else len(found)
 
 
 windows = st.sampled_from([timedelta(seconds=1), timedelta(minutes=1), timedelta(minutes=10), timedelta(hours=1)]) | (
@@ -73,14 +122,16 @@ windows = st.sampled_from([timedelta(seconds=1), timedelta(minutes=1), timedelta
 @st.composite
 def scopes(draw: st.DrawFn) -> Scope:
     codes = draw(st.none() | st.sets(st.sampled_from([OFF, ON, READ]), min_size=1))
-    area = draw(st.none() | st.sampled_from([10, 12]))
+    area, length, held = draw(st.none() | st.sampled_from([10, 12])), draw(windows), draw(st.booleans())
+    spells = st.sampled_from([0, 10, 30]) if length <= timedelta(hours=1) and not held else st.just(0)
     return Scope(
-        draw(windows),
+        length,
         draw(st.none() | st.sampled_from(USERS)),
         None if codes is None else frozenset(codes),
         draw(st.none() | st.just(frozenset({RemotePartyRole.SUPPLIER}))),
         area if codes == {OFF} else None,  # other use cases are not counted by area
-        held=draw(st.booleans()),
+        held=held,
+        spell=draw(spells),
     )
 
 

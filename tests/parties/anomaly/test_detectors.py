@@ -1,6 +1,5 @@
 """Each detector of anomaly.toml: what it finds, what it leaves alone, and what it says."""
 
-from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -12,70 +11,43 @@ from msgspec.structs import replace as changed
 from smki.authority.anomaly import (
     AreaRule,
     CountRule,
-    Detectors,
     MixRule,
     RateRule,
     SequenceRule,
+    SurgeRule,
     ValueRule,
     WaitingRule,
 )
 from smki.parties.anomaly.counts import Counts
 from smki.parties.anomaly.detectors import held, judge
-from smki.parties.anomaly.explain import Finding
 from smki.parties.anomaly.limits import NO_LIMITS, Campaign, Limit, Limits, ValueLimit
-from smki.parties.anomaly.seen import HOURS, Seen, Tally, numbers
-from tests.parties.anomaly.streams import AT, BALANCE, OFF, ON, READ, TARIFF, USERS, command, only
+from smki.parties.anomaly.seen import Seen, Tally, numbers
+from tests.parties.anomaly.streams import (
+    AT,
+    BALANCE,
+    OFF,
+    ON,
+    READ,
+    TARIFF,
+    USERS,
+    command,
+    names,
+    offs,
+    only,
+    sent,
+    weeks,
+)
 
 HOUR = timedelta(hours=1)
 OFFS, ANY = frozenset({OFF}), None
 COUNT = CountRule("count", OFFS, None, holds=True, of="each", count=3, window=HOUR)
 RATE = RateRule("rate", OFFS, None, True, "each", HOUR, 2.0, 1.0, 5, 4)
+SURGE = SurgeRule("surge", OFFS, None, True, (timedelta(minutes=10), timedelta(minutes=30)), 30, 1e-4, 3, 2.0)
 AREA = AreaRule("area", OFFS, None, holds=True, of="all", count=3, window=HOUR)
 MIX = MixRule("mix", OFFS, None, holds=True, window=HOUR, least=5, share=0.5, factor=4.0)
 WAITING = WaitingRule("waiting", OFFS, None, holds=True, count=2, window=timedelta(hours=24))
 VALUE = ValueRule("value", frozenset({BALANCE}), None, holds=True, path="amount", least=-5.0, most=5.0)
 SEQUENCE = SequenceRule("sequence", OFFS, None, True, (OFFS, frozenset({ON})), timedelta(hours=24))
-
-
-def sent(
-    commands: Iterable[Seen], detectors: Detectors, limits: Limits = NO_LIMITS, counts: Counts | None = None
-) -> list[tuple[Finding, ...]]:
-    counts = Counts() if counts is None else counts
-    found = []
-    for seen in commands:
-        told = judge(seen, counts, limits, detectors)
-        counts.add(seen, "held" if held(told) else "admitted")
-        found.append(told)
-    return found
-
-
-def names(found: Sequence[tuple[Finding, ...]]) -> list[list[str]]:
-    return [[one.detector for one in told] for told in found]
-
-
-def offs(number: int, every: float = 1.0, begin: float = 0.0, **more: int) -> list[Seen]:
-    return [command(begin + every * place, target=place, **more) for place in range(number)]
-
-
-def weeks(per_hour: int, *, user: int = 0, code: int = OFF, days: int = 70, end: datetime = AT) -> list[Tally]:
-    """Every day from 8 to 16 UTC, as the store has it."""
-    midnight = end.replace(hour=0, minute=0, second=0)
-    return [
-        Tally(
-            HOURS,
-            int((midnight - timedelta(days=back, hours=-hour)).timestamp()),
-            USERS[user].octets,
-            2,
-            code,
-            area,
-            per_hour,
-            0,
-            0,
-        )
-        for back in range(1, days + 1)
-        for hour in range(8, 16)
-        for area in (12 if code == OFF else 0,)
-    ]
 
 
 @pytest.mark.requirement("R-ANO-1")
@@ -340,7 +312,7 @@ def bursts(draw: st.DrawFn) -> list[Seen]:
 
 
 _RECENT = weeks(3, days=20)
-RULES = (COUNT, replace(COUNT, name="all", of="all", count=5), RATE, AREA, WAITING)
+RULES = (COUNT, replace(COUNT, name="all", of="all", count=5), RATE, AREA, SURGE, WAITING)
 
 
 @settings(max_examples=40)
