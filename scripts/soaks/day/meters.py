@@ -15,6 +15,7 @@ from pathlib import Path
 from smki.authority.safe_files import write_new
 from smki.device.receive import receive
 from smki.device.state import DeviceKeys, DeviceState, read_state, write_state
+from smki.errors import Unavailable
 from smki.gbcs.message import Message, read_message
 
 _TABLES = """
@@ -54,7 +55,10 @@ def deliver(meters: Path, commands: Path, answers: Path) -> None:
     """
     with closing(opened(meters)) as kept:
         said = [one for octets in _commands(commands) for one in _hear(kept, octets)]
-    write_new(answers, b"".join(octets.hex().encode() + b"\n" for octets in said))
+    try:
+        write_new(answers, b"".join(octets.hex().encode() + b"\n" for octets in said))
+    except Unavailable as error:
+        sys.exit(error.exit_status)
 
 
 def _commands(path: Path) -> Iterator[bytes]:

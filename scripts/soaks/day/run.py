@@ -195,6 +195,7 @@ def evening(day: Day, clock: Clock | None) -> None:
     _ask(day)
     for name in world.workspaces:
         home, backup = world.at(name), world.folder / "evening" / f"{name}.backup"
+        hands.must(_EVENING, home, "init", home)  # signs the log, if whoever acted last died before
         hands.must(_EVENING, home, "store", "backup", backup)
         hands.must(_EVENING, home, "store", "verify", backup)
         hands.must(_EVENING, home, "audit", "export", out=backup.with_suffix(".log"))
