@@ -6,9 +6,10 @@ a space in it, and f-strings).
 
 import ast
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 
@@ -48,6 +49,8 @@ class Mutant:
     becomes: str
     digest: str
     """Of the function's text: a result holds as long as that stays."""
+    number: int = 0
+    """Among changes of its function that look the same."""
 
     @property
     def change(self) -> str:
@@ -65,7 +68,13 @@ def mutants(path: Path, root: Path) -> list[Mutant]:
     """In the order of the text, each change once."""
     finder = _Finder(path.read_bytes(), path.relative_to(root).as_posix())
     finder.visit(ast.parse(finder.source))
-    return list(dict.fromkeys(sorted(finder.found, key=lambda one: (one.start, one.end, one.text))))
+    seen: Counter[tuple[str, ...]] = Counter()
+    found = []
+    for one in dict.fromkeys(sorted(finder.found, key=lambda one: (one.start, one.end, one.text))):
+        key = one.function, one.change, str(one.column)
+        found.append(replace(one, number=seen[key]))
+        seen[key] += 1
+    return found
 
 
 class _Finder(ast.NodeVisitor):

@@ -33,7 +33,7 @@ class Results:
 
 
 def _key(mutant: Mutant) -> Key:
-    return mutant.file, mutant.function, f"{mutant.change} {mutant.column}", mutant.digest
+    return mutant.file, mutant.function, f"{mutant.change} {mutant.column} {mutant.number}", mutant.digest
 
 
 @dataclass(frozen=True, slots=True)
