@@ -27,16 +27,23 @@ from smki.gbcs.header import encode_length
 from smki.gbcs.message import Message
 from smki.gbcs.payload.access import ACCESS_REQUEST, Access, Asked, read_request, write_response
 from smki.gbcs.payload.components import GBZ, Component, components, write_components
-from smki.gbcs.payload.credentials import CellContents, DetailsCommand, DetailsResponse, RoleDetails, StatusCode
+from smki.gbcs.payload.credentials import (
+    CS02A,
+    CS02C,
+    CS02D,
+    CS02E,
+    CS02F,
+    CellContents,
+    DetailsCommand,
+    DetailsResponse,
+    RoleDetails,
+    StatusCode,
+)
 from smki.gbcs.payload.declared import enumerated, read_declared, write_declared
-from smki.gbcs.payload.firmware import Clock, ClockCommand, ClockResponse
+from smki.gbcs.payload.firmware import GCS28, Clock, ClockCommand, ClockResponse, ClockStatus
 from smki.gbcs.payload.operations import object_text
 from smki.gbcs.top_up import UTRN_DIGITS
 
-_DETAILS = (0x0008, 0x011B)
-_NEW_PAIR, _INSTALL, _PROVIDE = 0x000A, 0x000B, 0x000C
-_OWN_KEYS = (_NEW_PAIR, _INSTALL, _PROVIDE)
-_SET_CLOCK = 0x007F
 _PROTECTION = (0x001E, bytes.fromhex("00002b0208ff"), 1)  # data protection object, get_protected_attributes
 _PARAMETERS_START = bytes.fromhex("010102021602020509" + "0904")  # authentication and encryption; transaction-id
 _PARAMETERS_END = bytes.fromhex("0900" + "02021602" + "0202090102" + "0900")  # agreed key, static unified model
@@ -68,13 +75,13 @@ def act(
             return _access(state, keys, message, token, seal)
         if payload[: len(GBZ)] == GBZ:
             return _zigbee(state, keys, message, token)
-        if code in _DETAILS:
+        if code in {CS02A, CS02F}:
             return _details(state, payload, code)
         if message.header.code in RULES_BY_CODE:
             return _update(state, keys, message, at)
-        if code in _OWN_KEYS:
+        if code in {CS02C, CS02D, CS02E}:
             return _own_keys(state, keys, message)
-        if code == _SET_CLOCK:
+        if code == GCS28:
             return _set_clock(state, payload, at)
     except InvalidInput as error:
         raise Failed(rules.PAYLOAD, error.message) from None
@@ -181,7 +188,7 @@ def _read_nothing(one: Component) -> bytes:
 def _details(state: DeviceState, payload: bytes, code: int) -> Done:
     """CS02a and CS02f: what is in the cells of some roles (GBCS 13.2)."""
     wanted = read_declared(DetailsCommand, payload).payload.roles
-    absent = StatusCode.TRUST_ANCHOR_NOT_FOUND if code == _DETAILS[0] else StatusCode.OTHER
+    absent = StatusCode.TRUST_ANCHOR_NOT_FOUND if code == CS02A else StatusCode.OTHER
     found = [_role_details(state, role, absent) for role in wanted]
     return Done(state, write_declared(DetailsResponse(payload=found)))
 
@@ -213,9 +220,9 @@ def _update(state: DeviceState, keys: DeviceKeys, message: Message, at: datetime
 
 def _own_keys(state: DeviceState, keys: DeviceKeys, message: Message) -> Done:
     """CS02c, CS02d, CS02e."""
-    if message.header.code == _PROVIDE:
+    if message.header.code == CS02E:
         return Done(state, provide(state, message.payload))
-    change = make_request if message.header.code == _NEW_PAIR else install
+    change = make_request if message.header.code == CS02C else install
     return change(state, keys, message.payload)
 
 
@@ -224,6 +231,9 @@ def _set_clock(state: DeviceState, payload: bytes, at: datetime) -> Done:
     asked = read_declared(ClockCommand, payload).payload
     start, end = asked.validity_interval_start.as_datetime(), asked.validity_interval_end.as_datetime()
     reliable = start <= at <= end
-    told = Clock(device_time=asn1.GeneralizedTime(at.replace(microsecond=0)), status=0 if reliable else 2)
+    told = Clock(
+        device_time=asn1.GeneralizedTime(at.replace(microsecond=0)),
+        status=ClockStatus.RELIABLE if reliable else ClockStatus.UNRELIABLE,
+    )
     changes = ("the clock is reliable",) if reliable else ("the clock is unreliable",)
     return Done(state, write_declared(ClockResponse(payload=told)), changes)

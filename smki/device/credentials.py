@@ -39,7 +39,6 @@ from smki.gbcs.message import Message
 from smki.gbcs.payload.credentials import (
     Mode,
     ReplacementOutcome,
-    StatusCode,
     UpdateAlert,
     UpdateAnswer,
     UpdateNotice,
@@ -211,4 +210,4 @@ def _words(one: Judged) -> str:
     name = "a cell no device has" if one.name is None else f"cell {one.name}"
     if one.cell is not None:
         return f"{name} now holds {one.cell.entity}"
-    return f"{name} stays: {StatusCode(one.status).name.lower().replace('_', ' ')}"
+    return f"{name} stays: {one.status.words}"

@@ -219,7 +219,7 @@ def _unjoin(state: DeviceState, keys: DeviceKeys, code: MessageCode, payload: by
         result = UnjoinCode.SUCCESS
     answer = write_declared(CodeResponse(payload=result))
     if entry is None or result is not UnjoinCode.SUCCESS:
-        return Done(state, answer, (f"{other} stays as it was: {result.name.lower().replace('_', ' ')}",))
+        return Done(state, answer, (f"{other} stays as it was: {result.words}",))
     keys.secrets.forget()
     words = f"no longer joined with {entry.kind.value} {other}"
     return Done(replace(state, network=state.network.without(other)), answer, (words,))

@@ -11,7 +11,7 @@ from cryptography.hazmat import asn1
 from smki.device.cells import CellName, CellUse
 from smki.entity import RemotePartyRole
 from smki.gbcs.header import MessageCode
-from smki.gbcs.payload.credentials import Cell, CellUsage, Mode
+from smki.gbcs.payload.credentials import CellIdentifier, CellUsage, Mode
 from smki.gbcs.payload.declared import DIGITAL_SIGNATURE, KEY_AGREEMENT, KEY_CERT_SIGN
 
 ROOT_CELL = CellName(RemotePartyRole.ROOT, CellUse.KEY_CERT_SIGN)
@@ -126,12 +126,12 @@ def cell_usage(use: CellUse) -> CellUsage:
     return CellUsage.PREPAYMENT_TOP_UP if use is CellUse.TOP_UP else CellUsage.MANAGEMENT
 
 
-def identifier(name: CellName) -> Cell:
+def identifier(name: CellName) -> CellIdentifier:
     """TrustAnchorCellIdentifier."""
-    return Cell(role=name.role, key_usage=_BITS[name.use], cell_usage=cell_usage(name.use))
+    return CellIdentifier(role=name.role, key_usage=_BITS[name.use], cell_usage=cell_usage(name.use))
 
 
-def named(cell: Cell) -> CellName | None:
+def named(cell: CellIdentifier) -> CellName | None:
     """The cell that is meant; None where no device has such a one."""
     for use, bits in _BITS.items():
         if cell.key_usage == bits and cell.cell_usage is cell_usage(use):

@@ -238,8 +238,10 @@ def read_moment(text: str) -> datetime:
 
 
 def as_base64(octets: bytes) -> str:
+    """As files in JSON hold octets (RFC 4648 4)."""
     return base64.b64encode(octets).decode()
 
 
 def from_base64(text: str) -> bytes:
+    """The octets again; ValueError for anything beside the alphabet."""
     return base64.b64decode(text, validate=True)

@@ -15,9 +15,9 @@ from smki.device.update import MAX_CERTIFICATE_OCTETS
 from smki.entity import KeyUsage
 from smki.errors import InvalidInput
 from smki.gbcs.payload.credentials import (
+    CertificateCode,
     CertificateCommand,
     CodeResponse,
-    InstallCode,
     OwnKeyCommand,
     OwnKeyResponse,
     ProvideCode,
@@ -59,7 +59,7 @@ def make_request(state: DeviceState, keys: DeviceKeys, payload: bytes) -> Done:
     if usage is None:
         return Done(state, _number(RequestCode.INVALID_KEY_USAGE))
     if usage not in state.own:
-        return Done(state, _number(RequestCode.CR_PRODUCTION_FAILED))
+        return Done(state, _number(RequestCode.CERTIFICATION_REQUEST_PRODUCTION_FAILED))
     pair = keys.make()
     own = load_certificate(state.own[usage], "the device's own certificate")
     name = own.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -83,8 +83,8 @@ def install(state: DeviceState, keys: DeviceKeys, payload: bytes) -> Done:
     """Take a certificate for the pair that waits, and only then give up the one in use."""
     der = element_octets(read_declared(CertificateCommand, payload).payload)
     code, usage = _judge(state, keys, der)
-    if code is not InstallCode.SUCCESS or usage is None:
-        return Done(state, _number(code), (f"keeps its keys: {code.name.lower().replace('_', ' ')}",))
+    if code is not CertificateCode.SUCCESS or usage is None:
+        return Done(state, _number(code), (f"keeps its keys: {code.words}",))
     pair = keys.asked[usage]
     asked = {other: key for other, key in keys.asked.items() if other is not usage}
     keys.secrets.forget()
@@ -96,28 +96,28 @@ def install(state: DeviceState, keys: DeviceKeys, payload: bytes) -> Done:
     return Done(after, _number(code), (f"uses its new key for {usage.value}",), changed)
 
 
-def _judge(state: DeviceState, keys: DeviceKeys, der: bytes) -> tuple[InstallCode, KeyUsage | None]:
+def _judge(state: DeviceState, keys: DeviceKeys, der: bytes) -> tuple[CertificateCode, KeyUsage | None]:
     """In the order of the codes; a device holds no path to its own authority, so that is not checked."""
     if len(der) > MAX_CERTIFICATE_OCTETS:
-        return InstallCode.INVALID_CERTIFICATE, None
+        return CertificateCode.INVALID_CERTIFICATE, None
     try:
         read = PathCertificate.read(der)
         bits = read.value(x509.KeyUsage)
         usage = None if bits is None else one_usage(bits)
         if usage is None:
-            return InstallCode.INVALID_KEY_USAGE, None
+            return CertificateCode.INVALID_KEY_USAGE, None
         who = holder(load_certificate(der, "a certificate"), "a certificate")
     except InvalidInput:
-        return InstallCode.INVALID_CERTIFICATE, None
+        return CertificateCode.INVALID_CERTIFICATE, None
     if who.role is not None or who.entity != state.device:
-        return InstallCode.WRONG_DEVICE_IDENTITY, None
+        return CertificateCode.WRONG_DEVICE_IDENTITY, None
     if usage not in keys.asked:
-        return InstallCode.NO_CORRESPONDING_KEY_PAIR_GENERATED, None
+        return CertificateCode.NO_CORRESPONDING_KEY_PAIR_GENERATED, None
     if read.point != point_of(keys.asked[usage].public_key()):
-        return InstallCode.WRONG_PUBLIC_KEY, None
+        return CertificateCode.WRONG_PUBLIC_KEY, None
     if any(profile_faults(read, Kind.DEVICE, usage)):
-        return InstallCode.INVALID_CERTIFICATE, None
-    return InstallCode.SUCCESS, usage
+        return CertificateCode.INVALID_CERTIFICATE, None
+    return CertificateCode.SUCCESS, usage
 
 
 # CS02e

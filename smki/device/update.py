@@ -15,7 +15,7 @@ from smki.errors import InvalidInput
 from smki.gbcs.header import Cra, Header
 from smki.gbcs.message import Message
 from smki.gbcs.payload.credentials import (
-    Cell,
+    CellIdentifier,
     Control,
     CounterChange,
     CounterUsage,
@@ -53,7 +53,7 @@ class Floors:
 class Put:
     """One certificate, and the cell it is to go into."""
 
-    cell: Cell
+    cell: CellIdentifier
     certificate: bytes
 
     def __post_init__(self) -> None:

@@ -13,9 +13,9 @@ from smki.errors import InvalidInput
 from smki.gbcs.header import Cra, MessageCode
 from smki.gbcs.message import Message
 from smki.gbcs.payload.credentials import (
-    Cell,
+    CellIdentifier,
+    CertificateCode,
     CounterChange,
-    InstallCode,
     Mode,
     ProvideCode,
     ReplacementOutcome,
@@ -58,7 +58,7 @@ class CellOutcome:
 
     @property
     def word(self) -> str:
-        return code_word(StatusCode, self.status)
+        return StatusCode.told(self.status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class RoleHeld:
 
     @property
     def word(self) -> str:
-        return code_word(StatusCode, self.status)
+        return StatusCode.told(self.status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +157,11 @@ def _response(said: object, code: MessageCode) -> Said:
     if isinstance(said, list):
         return Details(tuple(_role(item) for item in said))
     if isinstance(said, int):
-        return OwnKey(None, said, code_word(InstallCode, said))
+        return OwnKey(None, said, CertificateCode.told(said))
     assert isinstance(said, asn1.TLV), "CS02c and CS02e answer with any element"
     octets = element_octets(said)
     if octets[:2] == _INTEGER:
-        return OwnKey(None, octets[2], code_word(RequestCode if code == REQUEST_KEY else ProvideCode, octets[2]))
+        return OwnKey(None, octets[2], (RequestCode if code == REQUEST_KEY else ProvideCode).told(octets[2]))
     return OwnKey(octets, None, "request" if code == REQUEST_KEY else "certificate")
 
 
@@ -194,18 +194,10 @@ def _role(item: RoleDetails | RoleDetailsWithDefault) -> RoleHeld:
     """As declared, or with the cell usage that some devices write out."""
     cells = []
     for one in item.cells or ():
-        name = named(Cell(role=item.role, key_usage=one.key_usage, cell_usage=one.cell_usage))
+        name = named(CellIdentifier(role=item.role, key_usage=one.key_usage, cell_usage=one.cell_usage))
         if name is None:
             raise InvalidInput(
                 "outcome.cell", f"{item.role.word} has a cell that no device has", "ask the device again"
             )
         cells.append((name, Holding(EntityId(one.subject_unique_id), one.subject_key_identifier)))
     return RoleHeld(item.role, enumerated_value(item.status_code), item.current_counter, tuple(cells))
-
-
-def code_word(kind: type[StatusCode] | type[InstallCode] | type[RequestCode] | type[ProvideCode], code: int) -> str:
-    """A code in words."""
-    try:
-        return kind(code).name.lower().replace("_", " ")
-    except ValueError:
-        return f"code {code}"

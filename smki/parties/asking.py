@@ -18,6 +18,11 @@ from smki.errors import SmkiError
 from smki.gbcs.header import Cra, Header, MessageCode
 from smki.gbcs.message import Message
 from smki.gbcs.payload.credentials import (
+    CS02A,
+    CS02C,
+    CS02D,
+    CS02E,
+    CS02F,
     CertificateCommand,
     DetailsCommand,
     DetailsRequest,
@@ -34,9 +39,9 @@ from smki.pki.verdict import Fault
 from smki.store.estate_records import DeviceRecord
 from smki.store.records import PutRecord
 
-READ_CELLS, READ_CELLS_WITH_LOAD = MessageCode(0x0008), MessageCode(0x011B)
+READ_CELLS, READ_CELLS_WITH_LOAD = CS02A, CS02F
 """CS02a, and CS02f for meters and controllers with load controllers' cells."""
-REQUEST_KEY, INSTALL_KEY, READ_KEY = MessageCode(0x000A), MessageCode(0x000B), MessageCode(0x000C)
+REQUEST_KEY, INSTALL_KEY, READ_KEY = CS02C, CS02D, CS02E
 _USES = {KeyUsage.DIGITAL_SIGNATURE: CellUse.DIGITAL_SIGNATURE, KeyUsage.KEY_AGREEMENT: CellUse.KEY_AGREEMENT}
 _MOST_ROLES = 16
 

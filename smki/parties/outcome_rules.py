@@ -7,7 +7,7 @@ from datetime import datetime
 from smki.device.cells import CellName
 from smki.device.update import CANCELLED, Floors
 from smki.entity import EntityId, RemotePartyRole
-from smki.gbcs.payload.credentials import InstallCode, StatusCode
+from smki.gbcs.payload.credentials import CertificateCode, StatusCode
 from smki.parties.answers import Answer, CellOutcome, Details, Holding, OwnKey, PutOff, Replaced
 from smki.parties.asking import READ_KEY, REQUEST_KEY
 from smki.pki.serial import Serial
@@ -122,7 +122,7 @@ def _details(said: Details) -> Finding:
 def _own_key(answer: Answer, said: OwnKey) -> Finding:
     what = {REQUEST_KEY: "new key", READ_KEY: "own certificate"}.get(answer.code, "own certificate installed")
     good = said.octets is not None or (
-        said.code == InstallCode.SUCCESS and answer.code not in {REQUEST_KEY, READ_KEY}
+        said.code == CertificateCode.SUCCESS and answer.code not in {REQUEST_KEY, READ_KEY}
     )
     return Finding("done" if good else "failed", said.word, (Row(what, said.word),))
 

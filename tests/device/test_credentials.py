@@ -18,9 +18,7 @@ from smki.errors import InvalidInput
 from smki.gbcs.header import Cra, Header, MessageCode
 from smki.gbcs.message import Message, Protection, read_message
 from smki.gbcs.payload.credentials import (
-    Cell as Identifier,
-)
-from smki.gbcs.payload.credentials import (
+    CellIdentifier,
     CellUsage,
     Mode,
     StatusCode,
@@ -160,7 +158,7 @@ def test_each_certificate_is_judged_for_itself() -> None:
         (Put.into(name, b"\x30\x03\x02\x01\x01"), StatusCode.BAD_CERTIFICATE),
         (
             Put(
-                Identifier(role=ROLE.NETWORK_OPERATOR, key_usage=KEY_CERT_SIGN, cell_usage=CellUsage.MANAGEMENT),
+                CellIdentifier(role=ROLE.NETWORK_OPERATOR, key_usage=KEY_CERT_SIGN, cell_usage=CellUsage.MANAGEMENT),
                 expired,
             ),
             StatusCode.TRUST_ANCHOR_NOT_FOUND,

@@ -8,8 +8,8 @@ from smki.entity import EntityId, KeyUsage
 from smki.gbcs.header import Cra, Header, MessageCode
 from smki.gbcs.message import Message, read_message
 from smki.gbcs.payload.credentials import (
+    CertificateCode,
     CertificateCommand,
-    InstallCode,
     KeyUsageWanted,
     OwnKeyCommand,
 )
@@ -38,11 +38,11 @@ def wanted(bits: object) -> bytes:
     return write_declared(OwnKeyCommand(payload=KeyUsageWanted(key_usage=bits)))  # type: ignore[arg-type]
 
 
-def install(home: Home, counter: int, certificate: bytes) -> InstallCode:
+def install(home: Home, counter: int, certificate: bytes) -> CertificateCode:
     payload = write_declared(CertificateCommand(payload=element(certificate)))
     found = home.send(home.protect(own_key(0x000B, counter, payload)))
     assert found.answer is not None
-    return InstallCode(read_message(found.answer).payload[-1])
+    return CertificateCode(read_message(found.answer).payload[-1])
 
 
 @pytest.mark.requirement("R-REP-6", "R-UID-4")
@@ -52,7 +52,7 @@ def test_a_device_changes_its_own_key_when_its_certificate_has_come() -> None:
     home = Home()
     old = home.keys.signing.public_key()
     certificate = device_certificate(old, KeyUsage.DIGITAL_SIGNATURE)
-    assert install(home, 1, certificate) is InstallCode.NO_CORRESPONDING_KEY_PAIR_GENERATED
+    assert install(home, 1, certificate) is CertificateCode.NO_CORRESPONDING_KEY_PAIR_GENERATED
     found = home.send(home.protect(own_key(0x000A, 2, wanted(DIGITAL_SIGNATURE))))
     assert found.answer is not None
     assert signature_holds(read_message(found.answer), old)
@@ -60,17 +60,17 @@ def test_a_device_changes_its_own_key_when_its_certificate_has_come() -> None:
     assert request.is_signature_valid
     key = request.public_key()
     assert isinstance(key, ec.EllipticCurvePublicKey)
-    assert install(home, 3, certificate) is InstallCode.WRONG_PUBLIC_KEY
+    assert install(home, 3, certificate) is CertificateCode.WRONG_PUBLIC_KEY
     other = device_certificate(key, KeyUsage.DIGITAL_SIGNATURE, EntityId(METER.octets[:-1] + b"\1"))
-    assert install(home, 4, other) is InstallCode.WRONG_DEVICE_IDENTITY
+    assert install(home, 4, other) is CertificateCode.WRONG_DEVICE_IDENTITY
     assert install(home, 5, device_certificate(key, KeyUsage.KEY_AGREEMENT)) is (
-        InstallCode.NO_CORRESPONDING_KEY_PAIR_GENERATED
+        CertificateCode.NO_CORRESPONDING_KEY_PAIR_GENERATED
     )
-    assert install(home, 6, NORTH.certificate(CellUse.DIGITAL_SIGNATURE)) is InstallCode.WRONG_DEVICE_IDENTITY
-    assert install(home, 7, b"\x30\x03\x02\x01\x01") is InstallCode.INVALID_CERTIFICATE
+    assert install(home, 6, NORTH.certificate(CellUse.DIGITAL_SIGNATURE)) is CertificateCode.WRONG_DEVICE_IDENTITY
+    assert install(home, 7, b"\x30\x03\x02\x01\x01") is CertificateCode.INVALID_CERTIFICATE
     assert home.keys.signing.public_key() == old
     renewed = device_certificate(key, KeyUsage.DIGITAL_SIGNATURE)
-    assert install(home, 8, renewed) is InstallCode.SUCCESS
+    assert install(home, 8, renewed) is CertificateCode.SUCCESS
     assert home.keys.signing.public_key() == key
     assert not home.keys.asked
     found = home.send(home.protect(own_key(0x000C, 9, wanted(DIGITAL_SIGNATURE))))
@@ -94,8 +94,8 @@ def test_a_new_pair_gives_up_the_one_before() -> None:
     home.send(home.protect(own_key(0x000A, 1, wanted(KEY_AGREEMENT))))
     first = home.keys.asked[KeyUsage.KEY_AGREEMENT].public_key()
     home.send(home.protect(own_key(0x000A, 2, wanted(KEY_AGREEMENT))))
-    assert install(home, 3, device_certificate(first, KeyUsage.KEY_AGREEMENT)) is InstallCode.WRONG_PUBLIC_KEY
+    assert install(home, 3, device_certificate(first, KeyUsage.KEY_AGREEMENT)) is CertificateCode.WRONG_PUBLIC_KEY
     second = home.keys.asked[KeyUsage.KEY_AGREEMENT].public_key()
-    assert install(home, 4, device_certificate(second, KeyUsage.KEY_AGREEMENT)) is InstallCode.SUCCESS
+    assert install(home, 4, device_certificate(second, KeyUsage.KEY_AGREEMENT)) is CertificateCode.SUCCESS
     assert home.keys.agreement.public_key() == second
     assert home.command(NORTH, 5).verdict.accepted

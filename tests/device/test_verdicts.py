@@ -21,7 +21,7 @@ from smki.entity import EntityId, RemotePartyRole
 from smki.errors import IntegrityFailure, InvalidInput
 from smki.gbcs.header import Cra, Header, MessageCode
 from smki.gbcs.message import Message, Protection, read_message
-from smki.gbcs.payload.credentials import Cell, CellUsage, DetailsCommand, DetailsRequest, DetailsResponse
+from smki.gbcs.payload.credentials import CellIdentifier, CellUsage, DetailsCommand, DetailsRequest, DetailsResponse
 from smki.gbcs.payload.declared import DIGITAL_SIGNATURE, KEY_AGREEMENT, read_declared, write_declared
 from smki.gbcs.payload.firmware import Activation, ActivationCommand
 from smki.gbcs.protection import sign, signature_holds
@@ -53,7 +53,7 @@ Case = Callable[[Desk], Message | bytes]
 
 def details(role: RemotePartyRole, originator: EntityId, usage: Any) -> Message:
     """CS02a: what is in the cells of supplier and WAN provider?"""
-    cell = Cell(role=role, key_usage=usage, cell_usage=CellUsage.MANAGEMENT)
+    cell = CellIdentifier(role=role, key_usage=usage, cell_usage=CellUsage.MANAGEMENT)
     roles = [RemotePartyRole.SUPPLIER, RemotePartyRole.WAN_PROVIDER]
     payload = write_declared(DetailsCommand(payload=DetailsRequest(authorising_cell=cell, roles=roles)))
     return Message(Header(Cra.COMMAND, 1000, originator, METER, MessageCode(0x0008)), payload)

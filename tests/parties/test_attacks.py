@@ -23,7 +23,7 @@ from smki.entity import EntityId, RemotePartyRole
 from smki.errors import InvalidInput, Refused, SmkiError
 from smki.gbcs.header import Cra, Header, MessageCode, Supplementary
 from smki.gbcs.message import Message
-from smki.gbcs.payload.credentials import Cell, CellUsage, Control, Mode, TimeChecks, Update, UpdateCommand
+from smki.gbcs.payload.credentials import CellIdentifier, CellUsage, Control, Mode, TimeChecks, Update, UpdateCommand
 from smki.gbcs.payload.declared import DIGITAL_SIGNATURE, write_declared
 from smki.gbcs.words import Vocabulary, read
 from smki.parties.intake import printable
@@ -114,7 +114,7 @@ def test_supply_is_switched_under_its_own_name_only(user: User, payload: bytes, 
 
 @pytest.mark.requirement("R-VER-3")
 def test_a_mode_belongs_to_its_code(user: User) -> None:
-    cell = Cell(role=RemotePartyRole.SUPPLIER, key_usage=DIGITAL_SIGNATURE, cell_usage=CellUsage.MANAGEMENT)
+    cell = CellIdentifier(role=RemotePartyRole.SUPPLIER, key_usage=DIGITAL_SIGNATURE, cell_usage=CellUsage.MANAGEMENT)
     control = Control(
         mode=Mode.NETWORK_OPERATOR_BY_NETWORK_OPERATOR,
         symmetric_key=None,

@@ -10,7 +10,11 @@ from typing import Annotated
 from cryptography.hazmat import asn1
 
 from smki.entity import RemotePartyRole
-from smki.gbcs.payload.declared import Entity, KeyIdentifierOctets
+from smki.gbcs.header import MessageCode
+from smki.gbcs.payload.declared import Entity, KeyIdentifierOctets, Outcome
+
+CS02A, CS02F = MessageCode(0x0008), MessageCode(0x011B)
+CS02C, CS02D, CS02E = MessageCode(0x000A), MessageCode(0x000B), MessageCode(0x000C)
 
 
 @asn1.value_set(int)
@@ -54,7 +58,7 @@ class CounterUsage(IntEnum):
     PREPAYMENT_TOP_UP = 0
 
 
-class StatusCode(IntEnum):
+class StatusCode(Outcome):
     """What became of one replacement (GBCS 13.3; the numbers of RFC 5934)."""
 
     SUCCESS = 0
@@ -66,7 +70,7 @@ class StatusCode(IntEnum):
     OTHER = 127
 
 
-class InstallCode(IntEnum):
+class CertificateCode(Outcome):
     """What became of a certificate of the device's own (CS02d)."""
 
     SUCCESS = 0
@@ -79,15 +83,15 @@ class InstallCode(IntEnum):
     PRIVATE_KEY_CHANGE_FAILED = 7
 
 
-class RequestCode(IntEnum):
+class RequestCode(Outcome):
     """Why there is no certification request (CS02c)."""
 
     INVALID_KEY_USAGE = 1
     KEY_PAIR_GENERATION_FAILED = 2
-    CR_PRODUCTION_FAILED = 3
+    CERTIFICATION_REQUEST_PRODUCTION_FAILED = 3
 
 
-class ProvideCode(IntEnum):
+class ProvideCode(Outcome):
     """Why there is no certificate (CS02e)."""
 
     INVALID_KEY_USAGE = 1
@@ -96,7 +100,7 @@ class ProvideCode(IntEnum):
 
 
 @asn1.sequence
-class Cell:
+class CellIdentifier:
     """TrustAnchorCellIdentifier."""
 
     role: RemotePartyRole
@@ -109,7 +113,7 @@ class Cell:
 
 @asn1.sequence
 class DetailsRequest:
-    authorising_cell: Cell
+    authorising_cell: CellIdentifier
     roles: list[RemotePartyRole]
 
 
@@ -189,7 +193,7 @@ class Control:
     mode: Mode
     symmetric_key: Annotated[bytes | None, asn1.Implicit(0)]
     time_checks: Annotated[TimeChecks, asn1.Implicit(1), asn1.Default(TimeChecks.APPLY)]
-    authorising_cell: Annotated[Cell | None, asn1.Implicit(2)]
+    authorising_cell: Annotated[CellIdentifier | None, asn1.Implicit(2)]
     originator_counter: Annotated[int, asn1.Implicit(3)]
     new_floor: Annotated[int | None, asn1.Implicit(4)]
     new_special_floors: Annotated[list[SpecialCounter] | None, asn1.Implicit(5)]
@@ -199,7 +203,7 @@ class Control:
 @asn1.sequence
 class Replacement:
     certificate: asn1.TLV
-    cell: Cell
+    cell: CellIdentifier
 
 
 @asn1.sequence
@@ -217,7 +221,7 @@ class UpdateCommand:
 
 @asn1.sequence
 class ReplacementOutcome:
-    cell: Cell
+    cell: CellIdentifier
     status_code: asn1.TLV
     existing_subject_unique_id: Entity
     existing_subject_key_identifier: KeyIdentifierOctets

@@ -4,6 +4,7 @@ A declaration names the fields; pyca reads and writes them. Whatever pyca read i
 no second encoding of the same value passes.
 """
 
+from enum import IntEnum
 from typing import Annotated, Any, TypeVar
 
 from cryptography.hazmat import asn1
@@ -12,6 +13,7 @@ from smki.entity import EUI64_OCTETS, RemotePartyRole
 from smki.errors import InvalidInput
 from smki.pki.der import SEQUENCE, tlv
 from smki.pki.holder import UNREADABLE
+from smki.pki.keyid import KEY_IDENTIFIER_OCTETS
 
 T = TypeVar("T")
 ENUMERATED = 0x0A
@@ -19,9 +21,23 @@ _MAX_ENUMERATED = 0x7F
 _MAX_DEPTH = 16
 _CONSTRUCTED = 0x20
 Entity = Annotated[bytes, asn1.Size(EUI64_OCTETS, EUI64_OCTETS)]
-KeyIdentifierOctets = Annotated[bytes, asn1.Size(8, 8)]
+KeyIdentifierOctets = Annotated[bytes, asn1.Size(KEY_IDENTIFIER_OCTETS, KEY_IDENTIFIER_OCTETS)]
 
 asn1.value_set(int)(RemotePartyRole)  # the vocabulary's own numbers are those on the wire
+
+
+class Outcome(IntEnum):
+    """Numbers that say what became of something, and their words for people."""
+
+    @property
+    def words(self) -> str:
+        return self.name.lower().replace("_", " ")
+
+    @classmethod
+    def told(cls, number: int) -> str:
+        """In words; a number that the specification does not have, as a number."""
+        return next((one.words for one in cls if one == number), f"code {number}")
+
 
 DIGITAL_SIGNATURE = asn1.BitString(b"\x80", 7)
 KEY_AGREEMENT = asn1.BitString(b"\x08", 3)

@@ -4,8 +4,30 @@ from typing import Annotated
 
 from cryptography.hazmat import asn1
 
+from smki.gbcs.header import MessageCode
+from smki.gbcs.payload.declared import Outcome
+
+CS06, CS06_ALERT, CS08, CS09 = (MessageCode(code) for code in (0x0012, 0x00CA, 0x0129, 0x012B))
+GCS28 = MessageCode(0x007F)
 ImageHash = Annotated[bytes, asn1.Size(32, 32)]
 Version = Annotated[bytes, asn1.Size(4, 4)]
+
+
+class ActivationCode(Outcome):
+    """activateImageResponseCode."""
+
+    SUCCESS = 0
+    NO_IMAGE_HELD = 1
+    HASH_MISMATCH = 2
+    ACTIVATION_FAILURE = 3
+
+
+class ClockStatus(Outcome):
+    """deviceTimeStatus."""
+
+    RELIABLE = 0
+    INVALID = 1
+    UNRELIABLE = 2
 
 
 @asn1.sequence

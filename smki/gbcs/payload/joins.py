@@ -6,7 +6,7 @@ from cryptography import x509
 from cryptography.hazmat import asn1
 
 from smki.gbcs.header import MessageCode
-from smki.gbcs.payload.declared import Entity
+from smki.gbcs.payload.declared import Entity, Outcome
 
 
 @asn1.value_set(int)
@@ -32,7 +32,7 @@ class NamedDevice(IntEnum):
     TYPE_2 = 6
 
 
-class JoinCode(IntEnum):
+class JoinCode(Outcome):
     """joinResponseCode: what became of a join (GBCS 13.7)."""
 
     SUCCESS = 0
@@ -53,10 +53,23 @@ class JoinCode(IntEnum):
 
     @property
     def words(self) -> str:
-        return self.name.lower().replace("_", " ")
+        return _JOIN_WORDS.get(self, super().words)
 
 
-class UnjoinCode(IntEnum):
+_JOIN_WORDS = {
+    JoinCode.INVALID_MESSAGE_CODE: "invalid message code for join method and role",
+    JoinCode.INVALID_METHOD_AND_ROLE: "invalid join method and role",
+    JoinCode.NO_RESOURCES: "key agreement: no resources",
+    JoinCode.UNKNOWN_ISSUER: "key agreement: unknown issuer",
+    JoinCode.UNSUPPORTED_SUITE: "key agreement: unsupported suite",
+    JoinCode.BAD_MESSAGE: "key agreement: bad message",
+    JoinCode.BAD_KEY_CONFIRM: "key agreement: bad key confirm",
+    JoinCode.NO_PARTNER_LINK_KEY: "no partner link key received",
+    JoinCode.NO_RESPONSE: "no CBKE response",
+}
+
+
+class UnjoinCode(Outcome):
     """What became of an unjoin (GBCS 13.7)."""
 
     SUCCESS = 0
@@ -64,7 +77,7 @@ class UnjoinCode(IntEnum):
     OTHER_FAILURE = 2
 
 
-class ReadLogCode(IntEnum):
+class ReadLogCode(Outcome):
     """readLogResponseCode."""
 
     SUCCESS = 0

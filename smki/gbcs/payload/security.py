@@ -15,57 +15,55 @@ from smki.entity import EUI64_OCTETS, EntityId, RemotePartyRole
 from smki.errors import InvalidInput
 from smki.gbcs.header import Cra, MessageCode
 from smki.gbcs.payload import credentials, firmware, joins
+from smki.gbcs.payload.credentials import CS02A, CS02C, CS02D, CS02E, CS02F
 from smki.gbcs.payload.declared import (
     DIGITAL_SIGNATURE,
     ENUMERATED,
     KEY_AGREEMENT,
     KEY_CERT_SIGN,
+    Outcome,
     element_octets,
     enumerated_value,
     read_declared,
     shorten_lengths,
     unfit,
 )
+from smki.gbcs.payload.firmware import CS06, CS06_ALERT, CS08, CS09, GCS28
+from smki.gbcs.payload.joins import CS04AC, CS04B, CS07, GCS59, GCS62, JOIN_CODES
 from smki.gbcs.payload.tree import Node, Payload
 from smki.pki.describe import describe
 from smki.pki.holder import UNREADABLE
 
 _COMMAND, _RESPONSE, _ALERT = Cra.COMMAND, Cra.RESPONSE, Cra.ALERT
-_UPDATE = (*range(0x0100, 0x010A), 0x0125, 0x0126)
+_UPDATE = (*range(0x0100, 0x010A), 0x0125, 0x0126)  # CS02b, a code for each mode, and CS02g
+_UPDATE_ALERTS = (0x00CB, 0x0124)
+_JOINS, _UNJOINS = tuple(JOIN_CODES.values()), (CS04AC, CS04B)
 
 DECLARED: dict[tuple[int, Cra], type] = {
-    (0x0008, _COMMAND): credentials.DetailsCommand,
-    (0x0008, _RESPONSE): credentials.DetailsResponse,
-    (0x000A, _COMMAND): credentials.OwnKeyCommand,
-    (0x000A, _RESPONSE): credentials.OwnKeyResponse,
-    (0x000B, _COMMAND): credentials.CertificateCommand,
-    (0x000B, _RESPONSE): credentials.CodeResponse,
-    (0x000C, _COMMAND): credentials.OwnKeyCommand,
-    (0x000C, _RESPONSE): credentials.OwnKeyResponse,
-    **dict.fromkeys(((code, _COMMAND) for code in (0x000D, 0x000E, 0x00AB, 0x00AF)), joins.JoinCommand),
-    **dict.fromkeys(((code, _COMMAND) for code in (0x000F, 0x0010)), joins.UnjoinCommand),
-    **dict.fromkeys(
-        ((code, _RESPONSE) for code in (0x000D, 0x000E, 0x000F, 0x0010, 0x00AB, 0x00AF)), credentials.CodeResponse
-    ),
-    (0x0012, _COMMAND): firmware.ActivationCommand,
-    (0x0012, _RESPONSE): firmware.ActivationResponse,
-    (0x0013, _COMMAND): joins.NothingCommand,
-    (0x0013, _RESPONSE): joins.LogResponse,
-    (0x007F, _COMMAND): firmware.ClockCommand,
-    (0x007F, _RESPONSE): firmware.ClockResponse,
-    (0x008C, _COMMAND): joins.RestoreCommand,
-    (0x008C, _RESPONSE): joins.RestoreResponse,
-    (0x00B2, _ALERT): joins.LogAlert,
-    (0x00CA, _ALERT): firmware.ActivationAlert,
-    (0x00CB, _ALERT): credentials.UpdateAlert,
+    **dict.fromkeys(((code, _COMMAND) for code in (CS02A, CS02F)), credentials.DetailsCommand),
+    **dict.fromkeys(((code, _RESPONSE) for code in (CS02A, CS02F)), credentials.DetailsResponse),
+    **dict.fromkeys(((code, _COMMAND) for code in (CS02C, CS02E)), credentials.OwnKeyCommand),
+    **dict.fromkeys(((code, _RESPONSE) for code in (CS02C, CS02E)), credentials.OwnKeyResponse),
+    (CS02D, _COMMAND): credentials.CertificateCommand,
+    (CS02D, _RESPONSE): credentials.CodeResponse,
     **dict.fromkeys(((code, _COMMAND) for code in _UPDATE), credentials.UpdateCommand),
     **dict.fromkeys(((code, _RESPONSE) for code in _UPDATE), credentials.UpdateResponse),
-    (0x011B, _COMMAND): credentials.DetailsCommand,
-    (0x011B, _RESPONSE): credentials.DetailsResponse,
-    (0x0124, _ALERT): credentials.UpdateAlert,
-    (0x0129, _COMMAND): joins.NothingCommand,
-    (0x0129, _RESPONSE): firmware.HanVersionResponse,
-    (0x012B, _ALERT): firmware.HanActivationAlert,
+    **dict.fromkeys(((code, _ALERT) for code in _UPDATE_ALERTS), credentials.UpdateAlert),
+    **dict.fromkeys(((code, _COMMAND) for code in _JOINS), joins.JoinCommand),
+    **dict.fromkeys(((code, _COMMAND) for code in _UNJOINS), joins.UnjoinCommand),
+    **dict.fromkeys(((code, _RESPONSE) for code in (*_JOINS, *_UNJOINS)), credentials.CodeResponse),
+    **dict.fromkeys(((code, _COMMAND) for code in (CS07, CS08)), joins.NothingCommand),
+    (CS07, _RESPONSE): joins.LogResponse,
+    (GCS59, _COMMAND): joins.RestoreCommand,
+    (GCS59, _RESPONSE): joins.RestoreResponse,
+    (GCS62, _ALERT): joins.LogAlert,
+    (CS06, _COMMAND): firmware.ActivationCommand,
+    (CS06, _RESPONSE): firmware.ActivationResponse,
+    (CS06_ALERT, _ALERT): firmware.ActivationAlert,
+    (CS08, _RESPONSE): firmware.HanVersionResponse,
+    (CS09, _ALERT): firmware.HanActivationAlert,
+    (GCS28, _COMMAND): firmware.ClockCommand,
+    (GCS28, _RESPONSE): firmware.ClockResponse,
 }
 """Declared payloads by message code and kind of message."""
 
@@ -189,10 +187,9 @@ def _key_usage(bits: asn1.BitString) -> str:
 def _element(words: str, name: str, value: asn1.TLV, code: MessageCode) -> Node:
     octets = element_octets(value)
     if value.tag_bytes == bytes((ENUMERATED,)):
-        number = enumerated_value(value)
-        return Node(words, _STATUS.get(number, f"status {number}"))
+        return Node(words, credentials.StatusCode.told(enumerated_value(value)))
     if octets[:2] == b"\x02\x01":
-        return Node("code", _named(_OWN_KEY_CODES.get(int(code), {}), octets[2]))
+        return Node("code", _OWN_KEY_CODES.get(code, Outcome).told(octets[2]))
     return _certificate(words if name != "payload" else "certificate", octets)
 
 
@@ -211,76 +208,25 @@ def _certificate(words: str, der: bytes) -> Node:
 # Numbers that stand for words
 
 
-def _named(table: dict[int, str], number: int) -> str:
-    return table.get(number, f"code {number}")
-
-
 def _number(name: str, value: int, code: MessageCode) -> str:
     if name == "alert_code":
         return f"{value:04X} {_ALERTS.get(value, '')}".rstrip()
-    if name == "status" and int(code) == 0x007F:
-        return _named({0: "reliable", 1: "invalid", 2: "unreliable"}, value)
+    if name == "status" and code == GCS28:
+        return firmware.ClockStatus.told(value)
     if name in {"code", "payload"}:
-        return _named(_CODES.get(int(code), {}), value)
+        return _CODES.get(code, Outcome).told(value)
     return str(value)
 
 
 _CANCELS = "9999-12-31T23:59:59Z"
-_STATUS = {
-    0: "success",
-    5: "bad certificate",
-    10: "no trust anchor",
-    17: "insufficient memory",
-    25: "trust anchor not found",
-    30: "resources busy",
-    127: "other",
+_CODES: dict[int, type[Outcome]] = {
+    **dict.fromkeys((*_JOINS, GCS59), joins.JoinCode),
+    **dict.fromkeys(_UNJOINS, joins.UnjoinCode),
+    CS02D: credentials.CertificateCode,
+    **dict.fromkeys((CS06, CS06_ALERT), firmware.ActivationCode),
+    CS07: joins.ReadLogCode,
 }
-_JOIN_CODES = dict(
-    enumerate(
-        (
-            "success",
-            "invalid message code for join method and role",
-            "invalid join method and role",
-            "incompatible with existing entry",
-            "device log full",
-            "write failure",
-            "key agreement: no resources",
-            "key agreement: unknown issuer",
-            "key agreement: unsupported suite",
-            "key agreement: bad message",
-            "key agreement: bad key confirm",
-            "invalid or missing certificate",
-            "no partner link key received",
-            "no CBKE response",
-        )
-    )
-)
-_UNJOIN_CODES = {0: "success", 1: "not in device log", 2: "other failure"}
-_ACTIVATION_CODES = {0: "success", 1: "no image held", 2: "hash mismatch", 3: "activation failure"}
-_CODES: dict[int, dict[int, str]] = {
-    **dict.fromkeys((0x000D, 0x000E, 0x00AB, 0x00AF, 0x008C), _JOIN_CODES),
-    **dict.fromkeys((0x000F, 0x0010), _UNJOIN_CODES),
-    0x000B: dict(
-        enumerate(
-            (
-                "success",
-                "invalid certificate",
-                "wrong device identity",
-                "invalid key usage",
-                "no corresponding key pair generated",
-                "wrong public key",
-                "certificate storage failed",
-                "private key change failed",
-            )
-        )
-    ),
-    **dict.fromkeys((0x0012, 0x00CA), _ACTIVATION_CODES),
-    0x0013: {0: "success", 1: "read failure"},
-}
-_OWN_KEY_CODES: dict[int, dict[int, str]] = {
-    0x000A: {1: "invalid key usage", 2: "key pair generation failed", 3: "certification request production failed"},
-    0x000C: {1: "invalid key usage", 2: "no certificate held", 3: "certificate retrieval failure"},
-}
+_OWN_KEY_CODES: dict[int, type[Outcome]] = {CS02C: credentials.RequestCode, CS02E: credentials.ProvideCode}
 _ALERTS = {
     0x8071: "GPF device log changed",
     0x8F66: "future-dated command actioned",

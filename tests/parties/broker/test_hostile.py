@@ -17,7 +17,7 @@ from smki.errors import InvalidInput, Refused
 from smki.gbcs.header import Cra, Header, MessageCode
 from smki.gbcs.message import Message
 from smki.gbcs.payload.credentials import (
-    Cell,
+    CellIdentifier,
     CellUsage,
     Control,
     Mode,
@@ -137,7 +137,7 @@ def test_no_user_has_the_broker_change_its_own_credentials(world: World, supplie
         new_special_floors=None,
         other_floors=None,
     )
-    cell = Cell(
+    cell = CellIdentifier(
         role=RemotePartyRole.ACCESS_CONTROL_BROKER,
         key_usage=asn1.BitString(data=b"\x08", padding_bits=3),
         cell_usage=CellUsage.MANAGEMENT,

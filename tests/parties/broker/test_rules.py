@@ -12,7 +12,7 @@ from smki.entity import DeviceType, EntityId, KeyUsage, RemotePartyRole
 from smki.errors import Refused
 from smki.gbcs.header import Cra, Header, MessageCode, Supplementary
 from smki.gbcs.message import Message
-from smki.gbcs.payload.credentials import Cell, CellUsage, Control, Mode, TimeChecks, Update, UpdateCommand
+from smki.gbcs.payload.credentials import CellIdentifier, CellUsage, Control, Mode, TimeChecks, Update, UpdateCommand
 from smki.gbcs.payload.declared import DIGITAL_SIGNATURE, write_declared
 from smki.meter_point import MeterPoint
 from smki.parties.anomaly.limits import Limit, Limits
@@ -74,7 +74,7 @@ def test_a_switch_is_not_opened_under_another_name(world: World, supplier: User)
 
 @pytest.mark.requirement("R-VER-3")
 def test_a_mode_belongs_to_its_code(world: World, supplier: User) -> None:
-    cell = Cell(role=RemotePartyRole.SUPPLIER, key_usage=DIGITAL_SIGNATURE, cell_usage=CellUsage.MANAGEMENT)
+    cell = CellIdentifier(role=RemotePartyRole.SUPPLIER, key_usage=DIGITAL_SIGNATURE, cell_usage=CellUsage.MANAGEMENT)
     control = Control(
         mode=Mode.NETWORK_OPERATOR_BY_NETWORK_OPERATOR,
         symmetric_key=None,
