@@ -87,13 +87,16 @@ class PostgresqlEngine:
     def stream(self, sql: str, values: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         """The server keeps what is not read yet: whoever reads may ask something else in between."""
         name, hold = f"stream_{next(self._streams)}", not self._inside
+        cursor = self.connection.cursor(name=name, binary=True, withhold=hold)
         try:
-            with self.connection.cursor(name=name, binary=True, withhold=hold) as cursor:
-                cursor.execute(sql.replace("?", "%s").encode(), values)
-                while rows := cursor.fetchmany(_PIECE):
-                    yield from rows
+            cursor.execute(sql.replace("?", "%s").encode(), values)
+            while rows := cursor.fetchmany(_PIECE):
+                yield from rows
         except psycopg.Error as error:
             raise _explain(error) from None
+        finally:
+            with suppress(psycopg.Error):  # a server that is gone keeps nothing for us
+                cursor.close()
 
     def sparing(self) -> AbstractContextManager[None]:
         return nullcontext()  # the cache is the server's
