@@ -107,7 +107,7 @@ class Run:
 
     def _try_all(self) -> None:
         self._say(f"{len(self._tests.items)} tests, {len(self._waiting)} mutants")
-        self._covered = covered(self._tests, self._root, self._files, self._keep, self._say)
+        self._covered = covered(self._tests, self._root, self._files, self._keep, self._at_once, self._say)
         self._begin = time.monotonic()
         while self._waiting or self._cold or self._running:
             while len(self._running) < self._at_once and (self._waiting or self._cold):

@@ -47,26 +47,38 @@ class Covered:
         return sorted((one for one in found if self.seconds[one] <= longest), key=lambda one: self.seconds[one])
 
 
-def covered(tests: Tests, root: Path, sources: Sequence[Path], keep: Path, say: Callable[[str], None]) -> Covered:
+def covered(
+    tests: Tests, root: Path, sources: Sequence[Path], keep: Path, at_once: int, say: Callable[[str], None]
+) -> Covered:
     """What is recorded, after recording what is not."""
     files: dict[str, list[str]] = {}
     for name in tests.items:
         files.setdefault(name.partition("::")[0], []).append(name)
+    records = {file: keep / f"{file.replace('/', '-')}.json" for file in files}
+    waiting = [file for file, names in files.items() if not _is_recorded(records[file], root, file, names)]
+    say(f"{len(waiting)} of {len(files)} files of tests to record")
+    running: set[int] = set()
+    while waiting or running:
+        while waiting and len(running) < at_once:
+            file = waiting.pop(0)
+            running.add(fork(functools.partial(_record, tests, files[file], sources, records[file], root)))
+        child, status = os.wait()
+        running.remove(child)
+        if status != 0:
+            raise SystemExit("tests cannot be recorded")
     found = Covered()
-    for file, names in files.items():
-        path = keep / f"{file.replace('/', '-')}.json"
-        record = json.loads(path.read_text()) if path.exists() else None
-        if record is None or record["names"] != names or record["key"] != _key(root, file, record["tests"]):
-            child = fork(functools.partial(_record, tests, names, sources, path, root))
-            if os.waitpid(child, 0)[1] != 0:
-                raise SystemExit(f"{file}: its tests cannot be recorded")
-            record = json.loads(path.read_text())
-        for name, one in record["tests"].items():
+    for path in records.values():
+        for name, one in json.loads(path.read_text())["tests"].items():
             if one["seconds"] is None:
                 say(f"{name} fails on the unchanged code, and is left out")
             else:
                 found.add(name, one["seconds"], one["lines"])
     return found
+
+
+def _is_recorded(path: Path, root: Path, file: str, names: list[str]) -> bool:
+    record = json.loads(path.read_text()) if path.exists() else None
+    return record is not None and record["names"] == names and record["key"] == _key(root, file, record["tests"])
 
 
 def _key(root: Path, file: str, record: dict[str, Any]) -> str:
