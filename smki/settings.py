@@ -3,10 +3,11 @@
 import hashlib
 import re
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -14,6 +15,7 @@ from smki.errors import InvalidInput
 
 MAX_FILE_OCTETS = 1 << 20  # the largest file shipped is a few kilobytes; more is a mistake or an attack
 
+_MOST_SHOWN = 160
 _NUL = re.compile(r"\\(?:u0000|U00000000)")  # TOML has it as an escape alone
 
 T = TypeVar("T")
@@ -57,28 +59,77 @@ def read_toml(data: bytes, source: str, kind: type[T]) -> Sourced[T]:
     try:
         value = msgspec.convert(tables, kind)
     except msgspec.ValidationError as error:
-        raise _explain(source, str(error)) from None
+        raise _explain(source, str(error), lambda part: msgspec.convert(part, kind), tables) from None
     return Sourced(value, source, hashlib.sha256(data).digest())
 
 
-def _explain(source: str, reason: str) -> InvalidInput:
+def parsed(parse: Callable[[str], T], text: str, where: str) -> T:
+    """A text of a file as what it stands for; what is wrong with it is told with file and key."""
+    try:
+        return parse(text)
+    except InvalidInput as error:
+        raise InvalidInput("policy.value", f"{where}: {error.message}", error.remedy) from None
+
+
+def at(source: str, key: str) -> str:
+    """How errors name a key of a file."""
+    return f"{source}: key `{_shown(key)}`"
+
+
+def _explain(source: str, reason: str, convert: Callable[[Any], object], tables: Any) -> InvalidInput:
     """Turn msgspec's sentence (`Expected `int`, got `str` - at `$.a.b``) into file, key, remedy."""
-    sentence, _, place = reason.partition(" - at `")
-    place = place.rstrip("`").removeprefix("$").lstrip(".")
+    sentence, _, place = reason.rpartition(" - at `")
+    sentence, place = (sentence, place) if sentence else (place, "")
+    place = place.rstrip("`").removeprefix("key` in `").removeprefix("$").lstrip(".")
+    if "[...]" in place:
+        place = _named(place, reason, convert, tables)
+    sentence = _shown(sentence)
     unknown = re.search(r"unknown field `(.*)`", sentence)
     if unknown:
-        key = f"{place}.{unknown[1]}".lstrip(".")
         return InvalidInput(
             "settings.unknown-key",
-            f"{source}: key `{key}` is not known",
+            f"{at(source, f'{place}.{unknown[1]}'.lstrip('.'))} is not known",
             "remove it, or correct its spelling: every key is listed in docs/reference, in policies.md and files.md",
         )
     missing = re.search(r"missing required field `(.*)`", sentence)
     if missing:
-        key = f"{place}.{missing[1]}".lstrip(".")
-        return InvalidInput("settings.missing-key", f"{source}: key `{key}` is missing", f"add `{missing[1]}`")
+        where = at(source, f"{place}.{missing[1]}".lstrip("."))
+        return InvalidInput("settings.missing-key", f"{where} is missing", f"add `{missing[1]}`")
     return InvalidInput(
         "settings.value",
-        f"{source}: key `{place}`: {sentence}",
+        f"{at(source, place)}: {sentence}",
         "give a value of the kind named; policies.md and files.md in docs/reference list each key",
     )
+
+
+def _named(place: str, reason: str, convert: Callable[[Any], object], tables: Any) -> str:
+    """msgspec writes `[...]` for a key that a file is free to choose: the one with which alone it says the same."""
+    before, _, after = place.partition("[...]")
+    path = [word for word in before.split(".") if word]
+    for key in _keys(tables, path):
+        try:
+            convert(_only(tables, path, key))
+        except msgspec.ValidationError as error:
+            if str(error) == reason:
+                found = f"{before}.{key}".lstrip(".") + after
+                return _named(found, reason, convert, tables) if "[...]" in after else found
+    return place
+
+
+def _keys(tables: Any, path: list[str]) -> list[str]:
+    for word in path:
+        tables = tables.get(word) if isinstance(tables, dict) else None
+    return list(tables) if isinstance(tables, dict) else []
+
+
+def _only(tables: Any, path: list[str], key: str) -> Any:
+    """The same tables, with this key alone in the one at the path."""
+    if not path:
+        return {key: tables[key]}
+    return {**tables, path[0]: _only(tables[path[0]], path[1:], key)}
+
+
+def _shown(text: str) -> str:
+    """As much as a person reads, and nothing that moves a cursor."""
+    short = text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
+    return "".join(c if c.isprintable() else "?" for c in short)

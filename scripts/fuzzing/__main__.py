@@ -17,7 +17,7 @@ from scripts.fuzzing.mutations import mutated
 from scripts.fuzzing.target import MOST_OCTETS
 from scripts.fuzzing.targets import TARGETS
 
-_OCTETS = 16_384
+_OCTETS = 16_384  # of an input, unless the examples are longer
 _RESIDENT = 2 * MOST_OCTETS >> 20  # megabytes, for the program and one input
 
 
@@ -37,7 +37,8 @@ def one(name: str, corpus: str, seconds: int, longest: int) -> None:
         return mutated(octets, seeds, random)[:most]
 
     resident = max(_RESIDENT, 1024)
-    limits = [f"-max_total_time={seconds}", f"-timeout={longest}", f"-max_len={_OCTETS}", f"-rss_limit_mb={resident}"]
+    most = max(_OCTETS, *(len(octets) + 1024 for octets in seeds))
+    limits = [f"-max_total_time={seconds}", f"-timeout={longest}", f"-max_len={most}", f"-rss_limit_mb={resident}"]
     options = [*limits, "-print_final_stats=1", f"-artifact_prefix={corpus}-"]
     atheris.Setup([sys.argv[0], corpus, *options], run, custom_mutator=mutate)
     atheris.Fuzz()

@@ -64,13 +64,13 @@ def files() -> dict[str, bytes]:
 def reader(name: str) -> Callable[[bytes], object]:
     """Reads policies in which one file is other octets, as `smki policy` and every command do."""
     if name in shipped().tables:
+        own = properties()[name]
+        others = {other: getattr(shipped(), other) for other in properties().values() if other != own}
 
         def table(octets: bytes) -> object:
             policies = replace(shipped(), tables={**shipped().tables, name: octets})
-            for other in properties().values():
-                if other != properties()[name]:
-                    policies.__dict__[other] = getattr(shipped(), other)
-            return getattr(policies, properties()[name])
+            policies.__dict__.update(others)
+            return getattr(policies, own)
 
         return table
     place = folder() / f"policies-{name.replace('/', '-')}"
@@ -84,7 +84,7 @@ def reader(name: str) -> Callable[[bytes], object]:
     return head
 
 
-def _policy(name: str) -> Target:
+def policy_target(name: str) -> Target:
     def seeds() -> Iterator[bytes]:
         was, becomes = _MORE.get(name, (b"", b""))
         assert was in files()[name], "a shipped file that has changed"
@@ -154,7 +154,7 @@ def targets() -> dict[str, Target]:
     """A target for each file, and one for all profiles."""
     heads = {name: octets for name, octets in files().items() if "/" not in name}
     profiles = [octets for name, octets in files().items() if "/" in name]
-    found = {f"policy-{name.removesuffix('.toml')}": _policy(name) for name in heads}
+    found = {f"policy-{name.removesuffix('.toml')}": policy_target(name) for name in heads}
     found["policy-profiles"] = Target(_profiles, lambda: iter(profiles))
     return {**found, "settings": Target(_settings, _settings_files), "hsm": Target(_hsm, _hsm_files)}
 

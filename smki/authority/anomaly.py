@@ -3,13 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from math import isfinite
 from typing import ClassVar, Literal
 
 from smki.authority.signing import read_window
 from smki.entity import RemotePartyRole
 from smki.errors import InvalidInput, Refused
 from smki.gbcs.use_case import UseCases
-from smki.settings import Table
+from smki.settings import Table, at, parsed
 
 _FILE = "anomaly.toml"
 _EVERY, _CRITICAL, _OFF = "*", "critical", "supply off"
@@ -348,9 +349,15 @@ class AnomalyFile(Table, frozen=True):
     def checked(self, use_cases: UseCases) -> Detectors:
         """As values, unless it leaves unguarded what nobody may leave so."""
         names = [one.name for one in self.detector]
-        if len(names) > _MOST_DETECTORS or len(set(names)) != len(names) or not all(names):
+        if (
+            len(names) > _MOST_DETECTORS
+            or len(set(names)) != len(names)
+            or not all(name and name.isprintable() for name in names)
+        ):
             raise InvalidInput(
-                "policy.anomaly", f"{_FILE}: {len(names)} detectors, {len(set(names))} names", "name each, once"
+                "policy.anomaly",
+                f"{_FILE}: {len(names)} detectors, {len(set(names))} names",
+                "name each, once, to be read",
             )
         found = Detectors(tuple(_rule(one, use_cases) for one in self.detector), self._habit())
         for of, most in MOST_SUPPLY_OFF.items():
@@ -396,7 +403,7 @@ def _of_everyone(rule: CountRule, of: Of) -> bool:
 
 def _rule(table: _Detector, use_cases: UseCases) -> Rule:
     codes = _codes(table.use_cases, use_cases, table.name)
-    roles = None if table.roles is None else frozenset(RemotePartyRole.parse(word) for word in table.roles)
+    roles = None if table.roles is None else frozenset(_role(word, table.name) for word in table.roles)
     common = (table.name, codes, roles, table.action == "hold")
     match table:
         case _Count() | _Area():
@@ -419,6 +426,10 @@ def _rule(table: _Detector, use_cases: UseCases) -> Rule:
             return UnannouncedRule(*common)
         case _:
             raise AssertionError(table)
+
+
+def _role(word: str, where: str) -> RemotePartyRole:
+    return parsed(RemotePartyRole.parse, word, f"{at(_FILE, 'roles')} of {where}")
 
 
 def _refuse_unsigned(codes: frozenset[int] | None, use_cases: UseCases, where: str) -> None:
@@ -450,7 +461,7 @@ def _of_habit(table: _Rate | _Surge | _Mix, common: _Common) -> Rule:
 
 
 def _surge(table: _Surge, common: _Common) -> SurgeRule:
-    windows = sorted(_window(text) for text in table.windows)
+    windows = sorted(_window(text, "windows") for text in table.windows)
     _bounded(f"{table.name}: spell", table.spell, 1, _LONGEST_SPELL)
     if (
         not 1 <= len(set(windows)) == len(windows) <= _MOST_WINDOWS
@@ -471,6 +482,11 @@ def _surge(table: _Surge, common: _Common) -> SurgeRule:
 def _value(table: _Value, common: _Common) -> ValueRule:
     if table.least is None and table.most is None:
         raise InvalidInput("policy.anomaly", f"{_FILE}: {table.name}: it bounds nothing", "give `least` or `most`")
+    for key, bound in (("least", table.least), ("most", table.most)):
+        if bound is not None and not isfinite(bound):  # what is compared with no number holds nothing
+            raise InvalidInput("policy.anomaly", f"{_FILE}: {table.name}: {key} = {bound}", "give a number")
+    if not table.path or not table.path.isprintable():
+        raise InvalidInput("policy.anomaly", f"{_FILE}: {table.name}: path is none", "name a value of the payload")
     if table.least is not None and table.most is not None and table.most < table.least:
         raise InvalidInput("policy.anomaly", f"{_FILE}: {table.name}: nothing lies between", "swap the two")
     if common[1] is None:
@@ -479,17 +495,17 @@ def _value(table: _Value, common: _Common) -> ValueRule:
 
 
 def _sequence(table: _Sequence, use_cases: UseCases, common: _Common) -> SequenceRule:
-    steps = [_codes(step, use_cases, table.name) for step in table.after]
+    steps = [_codes(step, use_cases, table.name, "after") for step in table.after]
     if common[1] is None or not all(steps) or not 1 <= len(steps) <= _MOST_STEPS:
         raise InvalidInput(
             "policy.anomaly",
             f"{_FILE}: {table.name}: no sequence",
             f"name the use cases of each step, of {_MOST_STEPS} before the last at most",
         )
-    return SequenceRule(*common, tuple(step for step in steps if step is not None), _window(table.within))
+    return SequenceRule(*common, tuple(step for step in steps if step is not None), _window(table.within, "within"))
 
 
-def _codes(words: Iterable[str], use_cases: UseCases, where: str) -> frozenset[int] | None:
+def _codes(words: Iterable[str], use_cases: UseCases, where: str, key: str = "use_cases") -> frozenset[int] | None:
     """The codes meant by names, codes, `critical`, `supply off`; None for `*`."""
     found: set[int] = set()
     words = tuple(words)
@@ -501,14 +517,14 @@ def _codes(words: Iterable[str], use_cases: UseCases, where: str) -> frozenset[i
         elif word == _OFF:
             found |= SUPPLY_OFF
         elif word != _EVERY:
-            found |= {int(row.code) for row in use_cases.find(word)}
+            found |= {int(row.code) for row in parsed(use_cases.find, word, f"{at(_FILE, key)} of {where}")}
     return None if _EVERY in words else frozenset(found)
 
 
-def _window(text: str) -> timedelta:
-    found = read_window(text, _FILE)
+def _window(text: str, key: str = "window") -> timedelta:
+    found = read_window(text, at(_FILE, key))
     if found > LONGEST_WINDOW:
-        raise Refused("policy.anomaly", f"{_FILE}: a window of {text}", f"give {LONGEST_WINDOW.days}d at most")
+        raise Refused("policy.anomaly", f"{_FILE}: {key} = {text!r}", f"give {LONGEST_WINDOW.days}d at most")
     return found
 
 

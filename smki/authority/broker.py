@@ -11,7 +11,7 @@ from smki.entity import EntityId, EntityRange, RemotePartyRole
 from smki.errors import InvalidInput, Refused
 from smki.gbcs.use_case import UseCase, UseCases
 from smki.meter_point import Fuel
-from smki.settings import Table
+from smki.settings import Table, at, parsed
 from smki.store.estate_records import DeviceStatus
 
 _FILE = "broker.toml"
@@ -134,10 +134,13 @@ class BrokerPolicy:
     def check_use_cases(self, use_cases: UseCases) -> None:
         """A name that nobody knows would allow, or ask, nothing; a user role that nobody has admits nobody."""
         known = {text for row in use_cases.all for text in (str(row.code), row.name)} | {_EVERY}
-        named: set[str] = set().union(*self.states.values(), self.own_name, self.sensitive)
-        for name in sorted(named - known):
+        named = {f"states.{status.value}": names for status, names in self.states.items()}
+        named |= {"speaking.own_name": self.own_name, "speaking.sensitive": self.sensitive}
+        for key, name in sorted((key, name) for key, names in named.items() for name in names - known):
             raise InvalidInput(
-                "policy.broker", f"{_FILE}: no use case is called {name[:30]!r}", "see `smki usecase list`"
+                "policy.broker",
+                f"{at(_FILE, key)}: no use case is called {name[:30]!r}",
+                "see `smki usecase list`",
             )
         missing = {user for row in use_cases.all for user in row.users} - {one.name for one in self.user_roles}
         if missing:
@@ -177,7 +180,7 @@ class BrokerFile(Table, frozen=True):
             raise Refused(
                 "policy.broker", f"{_FILE}: largest_batch = {self.largest_batch}", f"give 1 to {MOST_MESSAGES}"
             )
-        if not self.execution.paths:
+        if not self.execution.paths or not all(path.isprintable() and path for path in self.execution.paths):
             raise Refused("policy.broker", f"{_FILE}: no execution.paths", "restore the shipped ones")
         return BrokerPolicy(
             largest_batch=self.largest_batch,
@@ -195,7 +198,7 @@ class BrokerFile(Table, frozen=True):
 
 
 def _user_role(name: str, table: _UserRoleTable) -> UserRole:
-    role = RemotePartyRole.parse(table.role)
+    role = parsed(RemotePartyRole.parse, table.role, at(_FILE, f"user_roles.{name}.role"))
     if role not in _USERS:
         raise Refused("policy.broker", f"{_FILE}: user_roles.{name} is of role {role.word}", "name a user's role")
     if name in _REGISTERED_ALONE and table.by != "registration":
@@ -204,7 +207,13 @@ def _user_role(name: str, table: _UserRoleTable) -> UserRole:
             f"{_FILE}: user_roles.{name} by {table.by}",
             "who supplies a home is in registration data",
         )
-    enrolled = None if table.enrolled is None else frozenset(EntityId.parse(text) for text in table.enrolled)
+    enrolled = (
+        None
+        if table.enrolled is None
+        else frozenset(
+            parsed(EntityId.parse, text, at(_FILE, f"user_roles.{name}.enrolled")) for text in table.enrolled
+        )
+    )
     return UserRole(name, role, None if table.fuel is None else Fuel(table.fuel), table.by, enrolled)
 
 
@@ -215,16 +224,16 @@ def _officer(table: _OfficerTable) -> ForeignOfficer:
         raise InvalidInput(
             "policy.broker", f"{_FILE}: the certificate of {table.name[:40]!r} is not base64", "copy the PEM's lines"
         ) from None
-    ids = tuple(EntityRange.parse(text) for text in table.ids)
+    ids = tuple(parsed(EntityRange.parse, text, at(_FILE, "officer.ids")) for text in table.ids)
     if not (ids and table.name.isprintable() and table.name and table.organisation.isprintable()):
-        raise InvalidInput("policy.broker", f"{_FILE}: an officer of nobody, or without a name", "name both")
+        raise InvalidInput("policy.broker", f"{_FILE}: officer: ids, name or organisation is none", "name both")
     return ForeignOfficer(table.name, table.organisation, ids, certificate)
 
 
 def _states(table: Mapping[str, Iterable[str]]) -> dict[DeviceStatus, frozenset[str]]:
     found: dict[DeviceStatus, frozenset[str]] = {}
     for word, names in table.items():
-        status = DeviceStatus.parse(word)
+        status = parsed(DeviceStatus.parse, word, at(_FILE, "states"))
         if status in _NOT_THERE or status in found:
             raise Refused(
                 "policy.broker", f"{_FILE}: states.{word!r}", "leave it out: it gets nothing, or stands twice"
@@ -234,7 +243,7 @@ def _states(table: Mapping[str, Iterable[str]]) -> dict[DeviceStatus, frozenset[
 
 
 def _within(key: str, text: str, most: timedelta) -> timedelta:
-    found = read_window(text, _FILE)
+    found = read_window(text, at(_FILE, key))
     if found > most:
         raise Refused("policy.broker", f"{_FILE}: {key} = {text!r}", f"give {most.days}d at most")
     return found

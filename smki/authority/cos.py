@@ -6,7 +6,7 @@ from datetime import timedelta
 from smki.authority.signing import read_window
 from smki.entity import EntityId
 from smki.errors import InvalidInput, Refused
-from smki.settings import Table
+from smki.settings import Table, at, parsed
 
 _FILE = "cos.toml"
 _EACH, _ALL = "each supplier", "all"
@@ -67,9 +67,7 @@ class CosFile(Table, frozen=True):
             raise Refused(
                 "policy.cos", f"{_FILE}: largest_request = {self.largest_request}", f"give 1 to {MOST_HOMES}"
             )
-        for table in self.threshold:
-            if table.of not in _MOST:
-                EntityId.parse(table.of)
+        thresholds = tuple(_threshold(table) for table in self.threshold)
         for of, most in _MOST.items():
             if not any(_holds(table, of, most) for table in self.threshold):
                 raise Refused(
@@ -81,23 +79,27 @@ class CosFile(Table, frozen=True):
             largest_request=self.largest_request,
             oldest=_within("oldest", self.oldest, _LONGEST_AGE),
             furthest=_within("furthest", self.furthest, _FURTHEST),
-            thresholds=tuple(_threshold(table) for table in self.threshold),
+            thresholds=thresholds,
         )
 
 
 def _holds(table: _ThresholdTable, of: str, most: int) -> bool:
-    return table.of == of and table.count <= most and read_window(table.window, _FILE) >= _LEAST_WINDOW
+    return (
+        table.of == of
+        and table.count <= most
+        and read_window(table.window, at(_FILE, "threshold.window")) >= _LEAST_WINDOW
+    )
 
 
 def _threshold(table: _ThresholdTable) -> CosThreshold:
-    if table.count < 0:
-        raise InvalidInput("policy.cos", f"{_FILE}: count = {table.count}", "give 0 or more")
-    one = None if table.of in _MOST else EntityId.parse(table.of)
-    return CosThreshold(one, table.of == _ALL, table.count, read_window(table.window, _FILE))
+    if not 0 <= table.count <= MOST_HOMES:
+        raise InvalidInput("policy.cos", f"{_FILE}: count = {table.count}", f"give 0 to {MOST_HOMES}")
+    one = None if table.of in _MOST else parsed(EntityId.parse, table.of, at(_FILE, "threshold.of"))
+    return CosThreshold(one, table.of == _ALL, table.count, read_window(table.window, at(_FILE, "threshold.window")))
 
 
 def _within(key: str, text: str, most: timedelta) -> timedelta:
-    found = read_window(text, _FILE)
+    found = read_window(text, at(_FILE, key))
     if found > most:
         raise Refused("policy.cos", f"{_FILE}: {key} = {text!r}", f"give {most.days}d at most")
     return found

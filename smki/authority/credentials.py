@@ -11,7 +11,7 @@ from smki.gbcs.header import Cra
 from smki.gbcs.message import Protection
 from smki.gbcs.payload.credentials import Mode
 from smki.gbcs.use_case import SIGNATURE_ALONE, UseCases
-from smki.settings import Table
+from smki.settings import Table, at, parsed
 
 _FILE = "credentials.toml"
 _HANDED_OVER = {Mode.SUPPLIER_BY_SUPPLIER, Mode.NETWORK_OPERATOR_BY_NETWORK_OPERATOR}
@@ -106,16 +106,21 @@ def _mode(word: str, table: _ModeTable) -> ModePolicy:
     rule = RULES[mode]
     found = ModePolicy(
         rule=rule,
-        targets=frozenset(RemotePartyRole.parse(text) for text in table.targets),
+        targets=_roles(table.targets, f"modes.{word}.targets"),
         protections=tuple(_protection(rule, text) for text in table.protections),
-        floors=frozenset(RemotePartyRole.parse(text) for text in table.floors),
+        floors=_roles(table.floors, f"modes.{word}.floors"),
         may_be_unnamed=table.unnamed,
         own_certificates=table.own_certificates,
         handover=table.handover,
         broker_elsewhere=table.broker_elsewhere,
     )
-    _refuse_wider(found, None if table.authorising is None else CellName.parse(table.authorising))
+    where = at(_FILE, f"modes.{word}.authorising")
+    _refuse_wider(found, None if table.authorising is None else parsed(CellName.parse, table.authorising, where))
     return found
+
+
+def _roles(words: list[str], key: str) -> frozenset[RemotePartyRole]:
+    return frozenset(parsed(RemotePartyRole.parse, word, at(_FILE, key)) for word in words)
 
 
 def _refuse_wider(found: ModePolicy, authorising: CellName | None) -> None:
@@ -124,7 +129,10 @@ def _refuse_wider(found: ModePolicy, authorising: CellName | None) -> None:
     own = None if rule.authorising is None else rule.authorising.role
     lacking = (_IN_CONTROL & found.targets) - found.floors - {own}
     if authorising != rule.authorising:
-        raise _refused(rule, f"has its authority from {rule.authorising or 'the contingency key'}, and nothing else")
+        raise _refused(
+            rule,
+            f"(authorising) has its authority from {rule.authorising or 'the contingency key'}, and nothing else",
+        )
     if not found.targets or not found.targets <= rule.targets:
         raise _refused(rule, f"fills cells of {_words(rule.targets)}, and no others")
     if not found.protections or not set(found.protections) <= set(_allowed(rule)):
@@ -151,11 +159,11 @@ def _protection(rule: ModeRule, text: str) -> Protection:
     for form in Protection:
         if form.value == text:
             return form
-    raise _refused(rule, f"goes with no protection called {text[:20]!r}")
+    raise _refused(rule, f"protections: there is none called {text[:20]!r}")
 
 
 def _sets(written: list[list[str]]) -> tuple[tuple[CellName, ...], ...]:
-    sets = tuple(tuple(CellName.parse(word) for word in words) for words in written)
+    sets = tuple(tuple(parsed(CellName.parse, word, at(_FILE, "sets")) for word in words) for words in written)
     names = [name for cells in sets for name in cells]
     if len(set(names)) != len(names):
         raise InvalidInput("policy.credentials", f"{_FILE}: a cell is in `sets` twice", "name each cell once")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from smki.device.cells import CellName, CellUse
 from smki.entity import DeviceType, RemotePartyRole
 from smki.errors import InvalidInput, Refused
-from smki.settings import Table
+from smki.settings import Table, at, parsed
 
 _ALWAYS = (
     CellName(RemotePartyRole.ROOT, CellUse.KEY_CERT_SIGN),
@@ -27,11 +27,14 @@ class DevicesFile(Table, frozen=True):
     """By kind: ESME, GSME and so on."""
 
     def checked(self) -> Mapping[DeviceType, tuple[CellName, ...]]:
-        return {DeviceType.parse(word): _cells(word, table.cells) for word, table in self.devices.items()}
+        return {
+            parsed(DeviceType.parse, word, at("devices.toml", "devices")): _cells(word, table.cells)
+            for word, table in self.devices.items()
+        }
 
 
 def _cells(device: str, words: list[str]) -> tuple[CellName, ...]:
-    names = tuple(CellName.parse(word) for word in words)
+    names = tuple(parsed(CellName.parse, word, at("devices.toml", f"devices.{device}.cells")) for word in words)
     if len(set(names)) != len(names):
         raise InvalidInput("policy.cells", f"devices.toml: {device} has a cell twice", "name each cell once")
     for name in _ALWAYS:

@@ -7,7 +7,7 @@ from typing import Literal
 from smki.device.join_rules import MAX_CAPACITY, JoinRules, Method, Pair
 from smki.entity import DeviceType
 from smki.errors import InvalidInput
-from smki.settings import Table
+from smki.settings import Table, at, parsed
 
 _FILE = "joins.toml"
 Known = Literal["S", "V", "D", "R"]
@@ -86,7 +86,11 @@ class JoinsFile(Table, frozen=True):
     def checked(self) -> JoinsPolicy:
         known: dict[Pair, Known] = {}
         for row in self.pair:
-            one = Pair(Method(row.method), DeviceType.parse(row.first), DeviceType.parse(row.second))
+            one = Pair(
+                Method(row.method),
+                parsed(DeviceType.parse, row.first, at(_FILE, "pair.first")),
+                parsed(DeviceType.parse, row.second, at(_FILE, "pair.second")),
+            )
             if one in known:
                 raise InvalidInput("policy.joins", f"{_FILE}: {one} stands there twice", "say it once")
             known[one] = row.known

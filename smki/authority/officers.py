@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -202,7 +202,7 @@ def load_officer_key(path: Path, passphrase: bytes) -> ec.EllipticCurvePrivateKe
         raise Refused(
             "officer.key-in-clear", f"{path} is not encrypted", "make the key with `smki officer key`"
         ) from None
-    except ValueError:
+    except (ValueError, UnsupportedAlgorithm):
         raise Refused(
             "officer.passphrase", f"{path} does not open with this passphrase", "check file and passphrase"
         ) from None

@@ -46,6 +46,7 @@ _TABLES = (
     _USE_CASES, _DEVICES, _CREDENTIALS, _REGISTRATION, _INVENTORY, _RECOVERY, _COS, _JOINS, _REVOCATION, _ANOMALY,
 )  # fmt: skip
 MIN_APPROVALS = 2  # no single person makes a key (tScheme key management; RFC 3647 5.2.2)
+MOST_OFFICERS = 100  # on a roll (ceremony files)
 
 Contingency = Literal["required", "forbidden"]
 Tier = Literal["root", "issuing"]
@@ -301,11 +302,11 @@ def _read(folder: Path, name: str, kind: type[T]) -> Sourced[T]:
 
 
 def _quorum(file: _QuorumFile) -> Quorum:
-    if not MIN_APPROVALS <= file.approvals <= file.officers:
+    if not MIN_APPROVALS <= file.approvals <= file.officers <= MOST_OFFICERS:
         raise Refused(
             "policy.quorum",
             f"quorum.toml: approvals = {file.approvals} of officers = {file.officers}",
-            f"ask for at least {MIN_APPROVALS} approvals and no more than there are officers",
+            f"ask for at least {MIN_APPROVALS} approvals, of {MOST_OFFICERS} officers at most",
         )
     return Quorum(file.officers, file.approvals)
 
@@ -315,7 +316,7 @@ def _hierarchy(name: str, table: _HierarchyTable, environment: str, profiles: di
         if wanted not in profiles:
             raise InvalidInput(
                 "policy.no-profile",
-                f"hierarchy.toml: key `hierarchies.{name}.{role}`: there is no profiles/{wanted[:40]}.toml",
+                f"hierarchy.toml: key `hierarchies.{name}.{role}`: there is no profile {wanted[:40]!r}",
                 f"name one of: {', '.join(sorted(profiles))}",
             )
         return profiles[wanted]
@@ -323,8 +324,8 @@ def _hierarchy(name: str, table: _HierarchyTable, environment: str, profiles: di
     if environment not in table.policy_oids:
         raise InvalidInput(
             "policy.no-environment",
-            f"hierarchy.toml: hierarchy {name} has no policy_oids for environment {environment!r}",
-            f'add `{environment} = ["..."]` under [hierarchies.{name}.policy_oids], from your Certificate Policy',
+            f"hierarchy.toml: hierarchy {name} has no policy_oids for environment {environment[:40]!r}",
+            f'add `{environment[:40]} = ["..."]` under [hierarchies.{name}.policy_oids], from your Policy',
         )
     where = f"hierarchy.toml: key `hierarchies.{name}.policy_oids.{environment}`"
     oids = tuple(parse_oid(text, where) for text in table.policy_oids[environment])

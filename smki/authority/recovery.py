@@ -5,10 +5,11 @@ from datetime import timedelta
 
 from smki.entity import EntityId
 from smki.errors import InvalidInput, Refused
-from smki.settings import Table
+from smki.settings import Table, at, parsed
 
 LEAST_FOR_RECOVERY, LEAST_FOR_CONTINGENCY = 2, 3
 """The recovery key opens every home; the contingency key replaces what all of them believe (SEC-G)."""
+MOST_CUSTODIANS = 100  # as there are officers on a roll
 MOST_HOURS = 7 * 24  # a decision that nobody carried out for a week is taken again
 MAX_COUNTER = (1 << 63) - 1  # SeqNumber (GBCS 13.3)
 _FILE = "recovery.toml"
@@ -76,7 +77,7 @@ class RecoveryFile(Table, frozen=True):
             )
         if not 1 <= hours <= MOST_HOURS:
             raise Refused("policy.recovery", f"{_FILE}: hours = {hours}", f"give 1 to {MOST_HOURS}")
-        originator = EntityId.parse(contingency.originator)
+        originator = parsed(EntityId.parse, contingency.originator, at(_FILE, "contingency.originator"))
         if originator.is_reserved:
             raise InvalidInput("policy.recovery", f"{_FILE}: originator {originator} is nobody's", "give another")
         return RecoveryPolicy(
@@ -93,7 +94,7 @@ def _custody(table: str, names: list[str], approvals: int, least: int) -> Custod
     custodians = frozenset(names)
     if len(custodians) != len(names):
         raise InvalidInput("policy.custodians", f"{_FILE}: [{table}] names a custodian twice", "name each once")
-    if approvals < least or (custodians and approvals > len(custodians)):
+    if not least <= approvals <= MOST_CUSTODIANS or (custodians and approvals > len(custodians)):
         raise Refused(
             "policy.custodians",
             f"{_FILE}: [{table}] approvals = {approvals} of {len(custodians)} custodians",

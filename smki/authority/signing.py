@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from smki.errors import InvalidInput, Refused
-from smki.settings import Table
+from smki.settings import Table, at
 
 MOST_MESSAGES = 1_000_000  # in one run: they are held in memory to be judged as one
 _WINDOW = re.compile(r"([1-9][0-9]{0,3})([mhd])")
@@ -15,6 +15,7 @@ _EVERY = "*"
 _SUPPLY_OFF = (("0x0050", "ECS43"), ("0x0081", "GCS32"))
 _MOST_SUPPLY_OFF = 10_000
 _LEAST_WINDOW = timedelta(hours=1)
+_MOST_COUNT = 100_000_000  # more than all homes: a count above it guards nothing
 
 
 class _ThresholdTable(Table, frozen=True):
@@ -49,7 +50,9 @@ class SigningPolicy:
         """A threshold for a use case that nobody knows would guard nothing."""
         for name in {item for one in self.thresholds for item in one.use_cases} - known - {_EVERY}:
             raise InvalidInput(
-                "policy.threshold", f"signing.toml: no use case is called {name[:30]!r}", "see `smki usecase list`"
+                "policy.threshold",
+                f"{at('signing.toml', 'threshold.use_cases')}: no use case is called {name[:30]!r}",
+                "see `smki usecase list`",
             )
 
     def of(self, code: str, name: str) -> tuple[Threshold, ...]:
@@ -82,16 +85,17 @@ class SigningFile(Table, frozen=True):
             ):
                 raise Refused(
                     "policy.threshold",
-                    f"signing.toml: {name} turns supply off, and nothing holds it to {_MOST_SUPPLY_OFF} in a while",
+                    f"signing.toml: no threshold holds {name}, which turns supply off, to {_MOST_SUPPLY_OFF}",
                     f"give it a count of {_MOST_SUPPLY_OFF} at most, in a window of an hour at least",
                 )
         return policy
 
 
 def _threshold(table: _ThresholdTable) -> Threshold:
-    if table.count < 0:
-        raise InvalidInput("policy.threshold", f"signing.toml: count = {table.count}", "give a count of 0 or more")
-    return Threshold(tuple(table.use_cases), table.count, read_window(table.window, "signing.toml"))
+    if not 0 <= table.count <= _MOST_COUNT:
+        raise InvalidInput("policy.threshold", f"signing.toml: count = {table.count}", f"give 0 to {_MOST_COUNT}")
+    window = read_window(table.window, at("signing.toml", "threshold.window"))
+    return Threshold(tuple(table.use_cases), table.count, window)
 
 
 def read_window(text: str, source: str) -> timedelta:

@@ -91,9 +91,13 @@ class JoinRules:
         if not all(0 <= size <= MAX_CAPACITY for size in self.capacity.values()):
             raise InvalidInput("policy.joins", "joins.toml: a capacity out of range", f"give 0 to {MAX_CAPACITY}")
         if not {self.not_listed, self.full} <= REFUSALS:
-            raise InvalidInput("policy.joins", "joins.toml: no result of access", f"give one of {sorted(REFUSALS)}")
+            raise InvalidInput(
+                "policy.joins",
+                "joins.toml: whitelist.not_listed or whitelist.full is no result of access",
+                f"give one of {sorted(REFUSALS)}",
+            )
         if not 0 <= self.removed <= MAX_REMOVED or len(self.issuers) > MAX_ISSUERS:
-            raise InvalidInput("policy.joins", "joins.toml: removed", f"give 0 to {MAX_REMOVED}")
+            raise InvalidInput("policy.joins", "joins.toml: removed.kept", f"give 0 to {MAX_REMOVED}")
 
     def permits(self, method: JoinMethod, own: DeviceType, other: DeviceType) -> bool:
         """Whether a device of one kind may play this part with one of another."""

@@ -13,6 +13,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -244,7 +245,10 @@ def _private(key: ec.EllipticCurvePrivateKey) -> str:
 
 
 def _read_private(text: str) -> ec.EllipticCurvePrivateKey:
-    key = load_der_private_key(from_base64(text), password=None)
+    try:
+        key = load_der_private_key(from_base64(text), password=None)
+    except UnsupportedAlgorithm:
+        raise TypeError from None
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise TypeError
     return key

@@ -6,8 +6,9 @@ from smki.entity import DeviceType, RemotePartyRole
 from smki.gbcs.header import Cra, MessageCode
 from smki.gbcs.message import Protection
 from smki.gbcs.use_case import UseCase, UseCases
-from smki.settings import Sourced, Table, read_toml
+from smki.settings import Sourced, Table, at, parsed, read_toml
 
+_FILE = "use-cases.toml"
 _Form = Literal["signature", "mac", "signature+mac"]
 _Category = Literal[
     "SME.C.C",
@@ -63,7 +64,7 @@ def use_cases(file: UseCaseFile) -> UseCases:
     """The table that a file describes."""
     rows = {}
     for text, row in file.use_cases.items():
-        code = MessageCode.parse(text)
+        code = parsed(MessageCode.parse, text, at(_FILE, "use_cases"))
         rows[code] = UseCase(
             code=code,
             name=row.name,
@@ -76,9 +77,11 @@ def use_cases(file: UseCaseFile) -> UseCases:
                 if forms
             },
             dated=row.dated,
-            senders=tuple(RemotePartyRole.parse(word) for word in row.senders),
-            sending_devices=tuple(DeviceType.parse(word) for word in row.devices_send),
-            devices=tuple(DeviceType.parse(word) for word in row.devices),
+            senders=tuple(parsed(RemotePartyRole.parse, word, at(_FILE, f"{text}.senders")) for word in row.senders),
+            sending_devices=tuple(
+                parsed(DeviceType.parse, word, at(_FILE, f"{text}.devices_send")) for word in row.devices_send
+            ),
+            devices=tuple(parsed(DeviceType.parse, word, at(_FILE, f"{text}.devices")) for word in row.devices),
             services=tuple(row.services),
             users=tuple(row.users),
         )

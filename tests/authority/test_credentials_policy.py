@@ -80,7 +80,7 @@ def test_a_file_that_lets_a_home_be_shared_is_refused() -> None:
     [
         ("[modes.rootBySupplier]", "[modes.rootByAnybody]", "policy.credentials"),
         ("handover = true", "hand_over = true", "settings.unknown-key"),
-        ('targets = ["root"]', 'targets = ["king"]', "entity.role"),
+        ('targets = ["root"]', 'targets = ["king"]', "policy.value"),
         ('targets = ["root"]\n', "", "settings.missing-key"),
     ],
 )

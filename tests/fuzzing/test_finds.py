@@ -1,5 +1,6 @@
 """What the fuzzer found, each once: an input that ended in no documented error, or in too much memory."""
 
+import json
 import os
 import tracemalloc
 from pathlib import Path
@@ -14,6 +15,7 @@ from smki.cli.main import run
 from smki.errors import InvalidInput
 from smki.settings import MAX_FILE_OCTETS, octets_of
 from tests.house import founded
+from tests.vectors_folder import vectors
 
 _ABOUT = f'"sha256": "{"00" * 32}", "workspace": "{"00" * 16}"'
 _APPROVAL = f'{{"officer": "alice", {_ABOUT}, "at": "\\ud800", "signature": ""}}\n'
@@ -21,6 +23,24 @@ _ASKED = '{"use_case": "\\ud800", "target": "00-DB-12-34-56-78-90-A0", "counter"
 _OFFICERS = 'kind = "officers"\npurpose = "p"\n[[officers]]\nname = "a"\npublic_key = "é"\n'
 _OFFICER = '\n[[officer]]\nname = "a"\norganisation = "b"\nids = ["90-B3-D5"]\ncertificate = "é"\n'
 _NAMES = 'names = {"a" = "é"}'
+_CANCELLED = """{"form": "smki change of supplier 1", "act": "\\ud800", "supplier": "90-B3-D5-1F-30-01-00-00"}
+{"reference": "a"}
+"""
+_CURVE = """-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM48AwEHBG0wawIBAQQgAAAAAAAAAAAAAAAA
+AAAAAAAAAAAAAAAAAAAAAAAAAAWhRANCAARRWQt6UVFA0teEyFYIZo/f74yC/R9b
+5SQhVUoNw9Az7eDBfaiQSnJ9iuG/Nr+KeSYNAS8A1NgIiNHQu0T9oW2k
+-----END PRIVATE KEY-----
+"""
+_DERIVED = {
+    "name": "a",
+    "mode": "command",
+    "originator_eui64": "90b3d51f30010000",
+    "recipient_eui64": "00db1234567890a0",
+    "counter_hex": "f" * 20,
+    "key_ids": ["90b3d51f30000002-KA", "00db1234567890a0-KA"],
+    "expected": {"other_info_hex": "", "derived_key_hex": ""},
+}
 FINDS: dict[str, tuple[str, bytes]] = {
     "a message whose JSON is not UTF-8": ("handed-in", b'{"message": "dd", "x\x8b": "0"}\n{"message": "\x8b"}'),
     "an officer's key that is not ASCII": ("ceremony", _OFFICERS.encode()),
@@ -43,12 +63,21 @@ FINDS: dict[str, tuple[str, bytes]] = {
         _CONFIRMATION.replace("T10:00:00Z", "T10:0:00Z").encode(),
     ),
     "half a character that was asked for": ("lines", _ASKED.encode()),
+    "half a character where a word is wanted": ("supplier-change", _CANCELLED.encode()),
+    "an entry of the log that nests too deep": ("log", b'{"a":' * 5000),
+    "a private key on a curve that nobody knows": ("keys", _CURVE.encode()),
+    "a vector with a number that is too large": (
+        "vectors",
+        json.dumps({"schema": "gbcs-kdf/1", "kdf": [_DERIVED]}).encode(),
+    ),
     "a file whose name has a NUL in it": ("options", b"a\0b"),
 }
 
 
+@pytest.mark.vectors
 @pytest.mark.parametrize("find", FINDS)
 def test_a_find_stays_mended(find: str) -> None:
+    vectors("gbcs")
     name, octets = FINDS[find]
     TARGETS[name].runner()(octets)
 

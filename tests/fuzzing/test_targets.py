@@ -28,7 +28,7 @@ _FEWER = {
     **dict.fromkeys(("policy-signing", "policy-hierarchy", "policy-quorum", "policy-issuance", "lists"), 40),
 }
 """Of what is long, and takes long to write again or to read."""
-_EXAMPLES = 30  # of a target, for finding out what it reaches: they are alike
+_EXAMPLES = 70  # of a target, for finding out what it reaches: they are alike
 
 
 @pytest.fixture(autouse=True)

@@ -61,7 +61,7 @@ def account(engine: Engine) -> Iterator[str]:
     for (body,) in _rows(engine, "SELECT body FROM audit_entry"):
         try:
             _add_entry(logged, _read_entry(body))
-        except (msgspec.DecodeError, AttributeError, TypeError, KeyError, ValueError):
+        except (msgspec.DecodeError, AttributeError, TypeError, KeyError, ValueError, RecursionError):
             yield "an entry of the log cannot be read"
             return
     revoked = yield from _certificates(engine, kept)

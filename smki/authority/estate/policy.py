@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from smki.errors import InvalidInput, Refused
-from smki.settings import Table
+from smki.settings import Table, at, parsed
 from smki.store.estate_records import DeviceStatus
 
 MOST_LINES = 1_000_000  # one transaction: others wait for its end
@@ -60,10 +60,12 @@ class InventoryFile(Table, frozen=True):
         _check_largest("inventory.toml", self.largest_import)
         table: dict[DeviceStatus, frozenset[DeviceStatus]] = {}
         for word, others in self.transitions.items():
-            status = DeviceStatus.parse(word)
+            status = parsed(DeviceStatus.parse, word, at("inventory.toml", "transitions"))
             if status in table:
                 raise InvalidInput("policy.transitions", f"inventory.toml: {word} stands twice", "join its lines")
-            table[status] = frozenset(DeviceStatus.parse(other) for other in others)
+            table[status] = frozenset(
+                parsed(DeviceStatus.parse, other, at("inventory.toml", f"transitions.{word}")) for other in others
+            )
             if excess := table[status] - _ENDS.get(status, table[status]):
                 words = ", ".join(sorted(item.value for item in excess))
                 raise Refused("policy.transitions", f"inventory.toml: {word} becomes {words}", "nothing comes back")

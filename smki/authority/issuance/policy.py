@@ -11,7 +11,7 @@ from smki.errors import InvalidInput, Refused
 from smki.pki.kind import Kind
 from smki.pki.profile import Profile
 from smki.pki.status import Status
-from smki.settings import Table
+from smki.settings import Table, parsed
 
 if TYPE_CHECKING:
     from smki.authority.policies import Hierarchy
@@ -110,6 +110,10 @@ def _key(text: str) -> bytes:
     return digest[:16]
 
 
+def _role(word: str, where: str) -> RemotePartyRole:
+    return parsed(RemotePartyRole.parse, word, where)
+
+
 def _rule(
     kind: Kind, table: _KindTable, profiles: Mapping[str, Profile], hierarchies: Mapping[str, "Hierarchy"]
 ) -> IssuingRule:
@@ -142,9 +146,9 @@ def _rule(
         first_status=Status.parse(table.first_status),
         manifest_required=table.manifest == "required",
         years=table.years,
-        approve_roles=frozenset(RemotePartyRole.parse(word) for word in table.approve_roles),
+        approve_roles=frozenset(_role(word, f"{where}.approve_roles") for word in table.approve_roles),
         in_use={
-            (RemotePartyRole.parse(role), KeyUsage(usage)): limit
+            (_role(role, f"{where}.in_use"), KeyUsage(usage)): limit
             for role, usages in table.in_use.items()
             for usage, limit in usages.items()
         },

@@ -8,7 +8,7 @@ from typing import Literal
 from smki.authority.signing import read_window
 from smki.errors import InvalidInput, Refused
 from smki.pki.scope import Scope
-from smki.settings import Table
+from smki.settings import Table, at
 from smki.store.records import AuthorityRecord
 
 _FILE = "publication.toml"
@@ -97,16 +97,16 @@ def checked(file: PublicationFile, hierarchies: Iterable[str]) -> PublicationPol
 
 
 def _rule(table: _RuleTable, hierarchy: str, tier: str) -> ListRule:
-    def read(text: str) -> timedelta:
-        return read_window(text, f"{_FILE}: [{hierarchy}.{tier}]")
+    def read(key: str, text: str) -> timedelta:
+        return read_window(text, at(_FILE, f"{hierarchy}.{tier}.{key}"))
 
     rule = ListRule(
-        every=read(table.every),
-        within=read(table.within),
-        valid=read(table.valid),
-        cry=read(table.cry),
+        every=read("every", table.every),
+        within=read("within", table.within),
+        valid=read("valid", table.valid),
+        cry=read("cry", table.cry),
         scope=Scope(table.contains),
-        delta_every=None if table.delta_every == _OFF else read(table.delta_every),
+        delta_every=None if table.delta_every == _OFF else read("delta_every", table.delta_every),
     )
     faults = {
         f"within is more than {_MOST_WITHIN.days * 24}h": rule.within > _MOST_WITHIN,

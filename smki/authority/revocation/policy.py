@@ -15,7 +15,7 @@ from smki.errors import InvalidInput, Refused
 from smki.pki.kind import Kind
 from smki.pki.public_key import read_spki
 from smki.pki.reason import Reason
-from smki.settings import Table
+from smki.settings import Table, at, parsed
 
 _FILE = "revocation.toml"
 # Ceilings: no file lets one person take more certificates away in a day without a second officer.
@@ -160,7 +160,7 @@ class RevocationFile(Table, frozen=True):
     def _reasons(self) -> dict[Requester, frozenset[Reason]]:
         tables = (self.requesters.subscriber, self.requesters.authority, self.requesters.policy_authority)
         found = {
-            who: frozenset(Reason.parse(word) for word in table.reasons)
+            who: _reasons(table.reasons, f"requesters.{who.value}.reasons")
             for who, table in zip(Requester, tables, strict=True)
         }
         for who in _MUST_HEAR:
@@ -172,8 +172,12 @@ class RevocationFile(Table, frozen=True):
         return found
 
 
+def _reasons(words: list[str], key: str) -> frozenset[Reason]:
+    return frozenset(parsed(Reason.parse, word, at(_FILE, key)) for word in words)
+
+
 def _rule(kind: Kind, table: _KindTable) -> KindRule:
-    signed_only = frozenset(Reason.parse(word) for word in table.signed_only)
+    signed_only = _reasons(table.signed_only, f"kinds.{kind.value}.signed_only")
     if any(reason.is_compromise for reason in signed_only):
         raise _refused(
             f"kinds.{kind.value}.signed_only names a compromise",
@@ -196,7 +200,10 @@ def _rule(kind: Kind, table: _KindTable) -> KindRule:
         revocable=table.revocable,
         reasons=_AUTHORITY_REASONS if kind.is_authority else _OTHER_REASONS,
         signed_only=signed_only,
-        approve_roles=frozenset(RemotePartyRole.parse(word) for word in table.approve_roles),
+        approve_roles=frozenset(
+            parsed(RemotePartyRole.parse, word, at(_FILE, f"kinds.{kind.value}.approve_roles"))
+            for word in table.approve_roles
+        ),
         approve_above=table.approve_above,
     )
 
@@ -211,14 +218,14 @@ def _key(name: str, text: str) -> ec.EllipticCurvePublicKey | None:
     if key is None:
         raise InvalidInput(
             "policy.revocation",
-            f"{_FILE}: the key of {name[:40]!r} is no P-256 key",
+            f"{at(_FILE, 'requesters.policy-authority.names')}: the key of {name[:40]!r} is no P-256 key",
             "give what `smki officer key` prints",
         )
     return key
 
 
 def _within(key: str, text: str, most: timedelta) -> timedelta:
-    found = read_window(text, _FILE)
+    found = read_window(text, at(_FILE, key))
     if found > most:
         raise _refused(f"{key} = {text!r}", f"give {most.days}d at most")
     return found

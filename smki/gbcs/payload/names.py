@@ -174,11 +174,11 @@ class _Tables:
     def classes(self, tables: Iterable[_ClassTable]) -> dict[int, ClassNames]:
         return self._unique(
             (
-                table.id,
+                self._id(table.id),
                 ClassNames(
                     table.name,
-                    tuple(self.shape(text, table.name) for text in table.attributes),
-                    tuple(self.shape(text, table.name) for text in table.methods),
+                    tuple(self.shape(text, f"{table.name}: attributes") for text in table.attributes),
+                    tuple(self.shape(text, f"{table.name}: methods") for text in table.methods),
                 ),
             )
             for table in tables
@@ -187,7 +187,7 @@ class _Tables:
     def clusters(self, tables: Iterable[_ClusterTable]) -> dict[int, ClusterNames]:
         return self._unique(
             (
-                table.id,
+                self._id(table.id),
                 ClusterNames(
                     table.name,
                     MappingProxyType(self.numbered(table.attributes, table.name)),
@@ -199,7 +199,9 @@ class _Tables:
         )
 
     def numbered(self, texts: Mapping[str, str], key: str) -> dict[int, Shape]:
-        return self._unique((self._number(number), self.shape(text, key)) for number, text in texts.items())
+        return self._unique(
+            (self._number(number), self.shape(text, f"{key}: {number}")) for number, text in texts.items()
+        )
 
     def words(self, key: str, words: Mapping[str, str]) -> dict[int, str]:
         if key in HINTS:
@@ -221,6 +223,11 @@ class _Tables:
         for shape in shapes:
             for hint in {hint.partition("/")[0] for hint in shape.hints()} - known:
                 raise self._refused(f"`{shape.name}`: `{hint}` is no type, table of words or shape of this file")
+
+    def _id(self, number: int) -> int:
+        if not 0 <= number <= _MAX_ID:
+            raise self._refused(f"id {number} is not between 0 and {_MAX_ID}")
+        return number
 
     def _number(self, text: str) -> int:
         try:

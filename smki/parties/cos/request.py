@@ -241,7 +241,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _typed(found: Any, kind: type[_T]) -> _T:
     try:
         return msgspec.convert(found, kind)
-    except (msgspec.ValidationError, RecursionError) as error:
+    except (msgspec.ValidationError, UnicodeEncodeError, RecursionError) as error:  # half a character is no text
         raise _form(str(error)[:120], "line") from None
 
 

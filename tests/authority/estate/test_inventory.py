@@ -153,7 +153,7 @@ def test_a_device_becomes_what_the_table_allows(workspace: Workspace) -> None:
         ),
         ("[transitions]", '[transitions]\n"withdrawn" = ["commissioned"]', "policy.transitions"),
         ("[transitions]", '[transitions]\n"pre notified" = []', "policy.transitions"),
-        ("[transitions]", '[transitions]\n"lost" = []', "inventory.status"),
+        ("[transitions]", '[transitions]\n"lost" = []', "policy.value"),
         ("[transitions]", "more = 1\n[transitions]", "settings.unknown-key"),
     ],
 )

@@ -40,7 +40,7 @@ def test_the_shipped_file_is_inside_the_limits() -> None:
         ),
         ('    "unspecified", "key-compromise", "ca-c', '    "unspecified", "ca-c', "policy.revocation"),
         ("signed_only = []", 'signed_only = ["key-compromise"]', "policy.revocation"),
-        ("signed_only = []", 'signed_only = ["stolen"]', "reason.unknown"),
+        ("signed_only = []", 'signed_only = ["stolen"]', "policy.value"),
         ("approve_above = 10 ", "approve_above = 1001 ", "policy.revocation"),
         ("approve_above = 100", "approve_above = -1", "policy.revocation"),
         ("[kinds.issuing]\nrevocable", "[kinds.issuing]\napprove_above = 1\nrevocable", "policy.revocation"),
