@@ -60,7 +60,7 @@ class Unchecked:
     def signed_by(self, spki: bytes) -> Announcement | None:
         """What it says, if this key signed it in its originator's name; None if it did not."""
         text = note_text(self.note, str(self.originator), spki)
-        return None if text is None else _read(text)
+        return None if text is None else read_text(text)
 
 
 def read_announcement(data: bytes) -> Unchecked:
@@ -84,7 +84,8 @@ def _head(text: str) -> re.Match[str]:
     return head
 
 
-def _read(text: str) -> Announcement:
+def read_text(text: str) -> Announcement:
+    """What was signed, or is to be: the text of a note without its signatures."""
     head = _head(text)
     lines = text[head.end() :].split("\n")
     if lines.pop() or not 1 <= len(lines) <= MOST or not all(map(_LINE.fullmatch, lines)):

@@ -16,7 +16,7 @@ from smki.authority.log import acts, audit_key, seal
 from smki.authority.workspace import Workspace
 from smki.entity import EntityId
 from smki.errors import IntegrityFailure, InvalidInput, Refused
-from smki.parties.announcement import MOST, Announcement
+from smki.parties.announcement import MOST, Announcement, read_text
 from smki.pki.public_key import spki_of
 from smki.store.announcement_records import AnnouncementRecord
 from smki.store.note import sign_note
@@ -54,13 +54,13 @@ def announce(
     record = _left_or_made(workspace, originator, since)
     if record is None or record.file is not None:
         return record
-    assert record.text is not None, "it is the last"
+    text = _as_made(record)
     key = audit_key(workspace)
 
     def sign(data: bytes) -> bytes:
         return key.sign(data, ec.ECDSA(hashes.SHA256()))
 
-    file = sign_note(str(originator), record.text, spki_of(key.public_key()), sign).encode()
+    file = sign_note(str(originator), text, spki_of(key.public_key()), sign).encode()
     facts: list[dict[str, Any]] = []
     with acts(workspace, "announcement.signed", facts) as tx:
         tx.lock()
@@ -92,6 +92,27 @@ def _left_or_made(
         tx.put_announcement(record, digests)
         facts.append({**_names(record), "count": record.items, "sha256": hashlib.sha256(text.encode()).hexdigest()})
     return record
+
+
+def _as_made(record: AnnouncementRecord) -> str:
+    """What is to be signed. The key signs checkpoints too: whoever writes into the store gets no such text signed."""
+    text = record.text or ""
+    try:
+        said = read_text(text)
+    except InvalidInput:
+        said = None
+    if said is None or (said.originator, said.number, len(said.digests), said.text()) != (
+        record.originator,
+        record.number,
+        record.items,
+        text,
+    ):
+        raise IntegrityFailure(
+            "announcement.stored",
+            f"what is on record as announcement {record.number} of {record.originator} is none",
+            "sign nothing; find out who wrote it, and restore from a backup",
+        )
+    return text
 
 
 def repeat(workspace: Workspace, originator: EntityId) -> AnnouncementRecord:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from smki.authority.auditing import verify_log
 from smki.entity import EntityId
-from smki.errors import SmkiError
+from smki.errors import IntegrityFailure, SmkiError
 from smki.parties import announcing
 from smki.parties.announcement import Announcement, read_announcement
 from smki.parties.announcing import announce, announcer, announcing_key, handed_out, repeat
@@ -21,6 +21,7 @@ from smki.parties.outcome import Outcome
 from smki.parties.signing_rules import Shown
 from smki.pki.public_key import spki_of
 from smki.store.announcement_records import AnnouncementRecord, SignedRecord
+from smki.store.note import Checkpoint
 from smki.store.records import Act, SignatureRecord
 from tests.house import NOW, House, founded, opened
 from tests.parties.announced import CHUNK, COUNT, digest, prepare
@@ -122,6 +123,26 @@ def test_one_that_died_before_it_was_signed_is_signed_then(house: House, user: U
     with pytest.raises(SmkiError, match="announced nothing here"):
         repeat(house.workspace, SUPPLIER)
     assert said(house, announced(house)).text() == record.text
+
+
+@pytest.mark.parametrize("change", ["checkpoint", "other number", "one more", "nothing"])
+def test_no_text_is_signed_that_somebody_wrote_into_the_store(house: House, user: User, change: str) -> None:
+    """Whoever writes there without the token's PIN: the key that signs announcements vouches for the log."""
+    one = Announcement(SUPPLIER, 7, 0, NOW, (digest(1),))
+    texts = {
+        "checkpoint": Checkpoint("smki.example/log", 3, bytes(32)).text(),
+        "other number": replace(one, number=8).text(),
+        "one more": replace(one, digests=(digest(1), digest(2))).text(),
+        "nothing": one.text().replace(digest(1).hex(), ""),
+    }
+    with house.workspace.store.act(Act("test", "tester", NOW)) as tx:
+        tx.put_announcement(AnnouncementRecord(SUPPLIER, 7, NOW, 1, texts[change]), [])
+    with pytest.raises(IntegrityFailure) as caught:
+        announce(house.workspace, SUPPLIER)
+    assert caught.value.code == "announcement.stored"
+    last = house.workspace.store.announcements.last(SUPPLIER)
+    assert last is not None
+    assert last.file is None
 
 
 def test_since_leaves_the_older_ones_for_another_time(tmp_path: Path) -> None:
