@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from smki.authority.anomaly import SUPPLY_OFF
 from smki.authority.log import acts, seal
 from smki.authority.workspace import Workspace
 from smki.entity import EntityId
 from smki.errors import InvalidInput, Refused
 from smki.parties.announcement import Announcement, Unchecked, read_announcement
-from smki.parties.anomaly.explain import Finding
+from smki.parties.anomaly.explain import Finding, finding
 from smki.parties.anomaly.seen import Seen
 from smki.parties.broker.judgement import Judged
 from smki.parties.broker.thresholds import announcers, on_record
@@ -55,12 +56,13 @@ def take_all(workspace: Workspace, files: Sequence[bytes]) -> list[Taken]:
 def take(workspace: Workspace, data: bytes) -> Taken:
     """Take one announcement, whole or not at all."""
     unchecked = read_announcement(data)
+    said, key = _believed(unchecked, _keys(workspace, unchecked.originator))  # who writes much keeps nobody waiting
     facts: list[dict[str, Any]] = []
     with acts(workspace, "announcement.taken", facts) as tx:
         tx.lock()  # who takes a key away was first, or waits until this is taken
-        now = workspace.clock()
-        keys = announcers(on_record(workspace), now).get(unchecked.originator, frozenset())
-        said, key = _believed(unchecked, keys)
+        now, keys = workspace.clock(), _keys(workspace, unchecked.originator)
+        if key not in keys:
+            said, key = _believed(unchecked, keys)
         digest = hashlib.sha256(said.text().encode()).digest()
         until = now + workspace.policies.broker.announced_for
         record = TakenRecord(
@@ -72,14 +74,16 @@ def take(workspace: Workspace, data: bytes) -> Taken:
         last = tx.announcements.last_taken(record.originator, record.key_hash)
         if last is not None and said.number <= last.number:
             raise Refused(
-                "announcement.number", f"number {said.number}, and {last.number} was taken", "announce it anew"
+                "announcement.number",
+                f"number {said.number}, and {last.number} was taken",
+                "give files in the order of their numbers; what this one lists is held",
             )
         age = (now - said.at).total_seconds()
         if not -_AHEAD <= age <= workspace.policies.broker.announced_for.total_seconds():
             raise Refused(
                 "announcement.time",
                 f"it was made at {said.at:%Y-%m-%dT%H:%M:%SZ}, and it is {now:%Y-%m-%dT%H:%M:%SZ}",
-                "set the clocks right, or have it announced anew",
+                "set the clocks right; what an old file lists is held, unless it is made anew and signed",
             )
         tx.drop_announced(now)
         tx.take_announcement(record, said.digests)
@@ -94,6 +98,10 @@ def take(workspace: Workspace, data: bytes) -> Taken:
         )
     seal(workspace)
     return Taken(said, record, again=False, missing=said.after != (0 if last is None else last.number))
+
+
+def _keys(workspace: Workspace, originator: EntityId) -> frozenset[bytes]:
+    return announcers(on_record(workspace), workspace.clock()).get(originator, frozenset())
 
 
 def _believed(unchecked: Unchecked, keys: Iterable[bytes]) -> tuple[Announcement, bytes]:
@@ -117,6 +125,8 @@ class Announced:
 
     def __init__(self) -> None:
         self._files: dict[_File, frozenset[bytes]] = {}
+        self._size = 0
+        """How many digests those are."""
 
     def among(
         self,
@@ -145,8 +155,9 @@ class Announced:
         if name not in self._files:
             record = store.taken(EntityId(row.originator), row.key_hash, row.number)
             self._files[name] = frozenset() if record is None else _digests(record, key)
-            while sum(map(len, self._files.values())) > _REMEMBERED and len(self._files) > 1:
-                del self._files[next(iter(self._files))]
+            self._size += len(self._files[name])
+            while self._size > _REMEMBERED and len(self._files) > 1:
+                self._size -= len(self._files.pop(next(iter(self._files))))
         return self._files[name]
 
 
@@ -158,6 +169,16 @@ def _digests(record: TakenRecord, key: bytes) -> frozenset[bytes]:
     if said is None or (said.originator, said.number) != (record.originator, record.number):
         return frozenset()
     return frozenset(said.digests)
+
+
+def with_supply_off(seen: Seen, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """What turns supply off is held as its user's officer signed for, whatever anomaly.toml says since then."""
+    if seen.announced is not False or seen.code not in SUPPLY_OFF:
+        return findings
+    if any(one.holds and one.code == _UNANNOUNCED for one in findings):
+        return findings
+    message = "this user announces what it signs, and did not announce this"
+    return (*findings, finding("not announced", "unannounced", seen, message, {}))
 
 
 class Beside:

@@ -14,7 +14,7 @@ from smki.gbcs.message import Message
 from smki.parties.anomaly.detectors import held
 from smki.parties.anomaly.explain import Finding
 from smki.parties.anomaly.seen import Seen
-from smki.parties.broker.announced import Announced, Beside, announces, as_submitted
+from smki.parties.broker.announced import Announced, Beside, announces, as_submitted, with_supply_off
 from smki.parties.broker.judgement import Judged, Unreadable
 from smki.parties.broker.releases import Releases
 from smki.parties.broker.speaking import Speaking
@@ -183,11 +183,19 @@ class Decider:
         state = past.states.get(item.digest)
         if state == "rejected":
             return Told("refused", faults=(_REJECTED,))
-        if state is None:
+        if item.digest in past.releases:  # whatever the store calls it
+            return self._released(item, past, decided, local)
+        if state is None or self._is_held_for_another(item, past):
             return self._fresh(item, past, decided, local)
-        if item.digest not in past.releases:  # whatever the store calls it
-            return Told("held", faults=(_WAITS,))
-        return self._released(item, past, decided, local)
+        return Told("held", faults=(_WAITS,))
+
+    def _is_held_for_another(self, item: Judged, past: _Past) -> bool:
+        """Whether what waits is the same pre-command with another signature, and this one its user announced.
+
+        Of each signature anybody makes a second that holds (r, n - s): who saw it on its way would have it held.
+        """
+        waits = past.held.get(item.digest)
+        return waits is not None and waits.octets != item.message.encode() and self._is_announced(item, past) is True
 
     def _again(self, item: Judged, record: AdmissionRecord, now: datetime) -> Told:
         """It was admitted before: its sender gets the same, for a while."""
@@ -223,8 +231,10 @@ class Decider:
         if fault is not None:
             return self._refused(item, decided, fault)
         seen = self._seen(item, decided.now, past)
-        findings = past.beside.without(seen, self._watch.judge(seen))
+        findings = past.beside.without(seen, with_supply_off(seen, self._watch.judge(seen)))
         self._had.add(item.digest)
+        if held(findings) and item.digest in past.held:
+            return Told("held", faults=(_WAITS,))
         if held(findings):
             self._watch.add(seen, "held")
             past.beside.hold(seen, findings)

@@ -29,6 +29,7 @@ from tests.parties.broker.world import User as Outsider
 from tests.parties.broker.world import World, run
 from tests.parties.people import ECS43, User, arming, given
 
+_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # of P-256
 Key = ec.EllipticCurvePrivateKey | HsmPrivateKey
 
 
@@ -146,6 +147,14 @@ def results(outcomes: Sequence[Outcome]) -> list[str]:
 def resigned(one: Given, key: HsmPrivateKey) -> Given:
     """The same pre-command with another signature by the same key."""
     return Given(one.reference, sign(replace(read_message(one.octets), signature=None), key).encode())
+
+
+def malleated(one: Given) -> Given:
+    """The second signature that holds where the first does, (r, n - s): anybody makes it."""
+    message = read_message(one.octets)
+    assert message.signature is not None
+    r, s = message.signature[:32], int.from_bytes(message.signature[32:])
+    return Given(one.reference, replace(message, signature=r + (_ORDER - s).to_bytes(32)).encode())
 
 
 def announcer(world: World) -> Announcer:

@@ -2,6 +2,8 @@
 
 import json
 import random
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -22,11 +24,12 @@ from smki.pki.public_key import spki_of
 from smki.store.admission_records import ThresholdRecord
 from smki.store.announcement_records import TakenRecord
 from smki.store.records import Act
-from tests.house import NOW
+from tests.house import NOW, opened
 from tests.parties.broker.announcers import (
     Announcer,
     announcer,
     hash_of,
+    malleated,
     put,
     resigned,
     results,
@@ -112,6 +115,25 @@ def test_the_thief_s_signature_over_an_announced_pre_command_is_not_announced(wo
     assert copy.octets != own.octets
     (again,) = submit(world, copy)
     assert (again.result, again.message[:-12].endswith(own.octets)) == ("admitted before", True), "the same as before"
+
+
+@pytest.mark.parametrize("other", ["malleated", "resigned"])
+def test_another_signature_over_it_does_not_have_what_its_user_announced_held(
+    world: World, north: Announcer, other: str
+) -> None:
+    """Who saw the command on its way needs no key for one. What waits stays for a person; nothing passes by it."""
+    north.register()
+    own, late = north.signs(*(north.opens(number, meter) for number, meter in enumerate(north.meters(2), 1)))
+    key = north.signing_key
+    copies = [malleated(one) if other == "malleated" else resigned(one, key) for one in (own, late)]
+    assert [codes(one) for one in submit(world, *copies)] == [["anomaly.unannounced"]] * 2
+    take(north.workspace, north.announces())
+    assert codes(submit(world, copies[0])[0]) == ["broker.held"]
+    (told,) = submit(world, own)
+    assert (told.result, told.message[:-12].endswith(own.octets)) == ("admitted", True)
+    assert results(submit(world, *copies)) == ["admitted before", "held"]
+    put(north.workspace, north.thresholds(north.key, more=_limit(0)), north.ann)
+    assert codes(submit(world, late)[0]) == ["broker.held"], "every other rule is asked"
 
 
 def test_who_announces_nothing_is_asked_for_nothing(world: World, north: Announcer) -> None:
@@ -299,6 +321,56 @@ def test_nobody_relies_on_announcements_where_no_detector_asks_for_them(world: W
             vars(north.workspace).pop("policies", None)
     assert found
     north.register()
+
+
+def test_no_policy_changes_what_an_officer_signed_for(world: World, north: Announcer) -> None:
+    """What turns supply off is held where the detector that was there is gone since."""
+    north.register()
+    sent = north.stolen(*(north.opens(1, meter) for meter in north.meters(2)))
+    path = world.house.home / "policies" / "anomaly.toml"
+    whole = path.read_text()
+    head, found, tail = whole.partition('kind = "unannounced"\nuse_cases = ["critical"]\naction = "hold"\n')
+    assert found
+    for one, less in zip(sent, ('["ECS44"]\naction = "hold"\n', '["critical"]\naction = "warn"\n'), strict=True):
+        try:
+            path.write_text(f'{head}kind = "unannounced"\nuse_cases = {less}{tail}')
+            vars(north.workspace).pop("policies", None)
+            (told,) = submit(world, one)
+            assert (told.result, {*codes(told)}) == ("held", {"anomaly.unannounced"})
+        finally:
+            path.write_text(whole)
+            vars(north.workspace).pop("policies", None)
+
+
+def test_a_key_that_is_taken_away_while_its_signature_is_checked_announces_nothing(
+    world: World, north: Announcer
+) -> None:
+    north.register()
+    (sent,) = north.stolen(north.opens(1, north.meters(1)[0]))
+    file = signed_by(audit_key(north.workspace), north.says(sent, number=1))
+    other = north.thresholds(spki_of(KEY.public_key())).encode()
+    signed = [sign_as_officer(other, one.name, one.key, NOW) for one in (north.ann, ALICE)]
+
+    def taken() -> str:
+        """At another broker."""
+        second = opened(world.house.home)
+        try:
+            take(second.workspace, file)
+        except SmkiError as error:
+            return error.code
+        finally:
+            second.workspace.close()
+        return "taken"
+
+    with ThreadPoolExecutor(1) as pool:
+        with north.workspace.store.act(Act("test", "tester", NOW)) as tx:
+            tx.lock()
+            taking = pool.submit(taken)
+            time.sleep(0.3)  # it has believed the key by then, and waits
+            assert not taking.done()
+            for one in signed:
+                tx.put_threshold(ThresholdRecord(str(north.entity), NOW, hash_of(Given("", one)), one))
+        assert taking.result(30) == "announcement.signature"
 
 
 def test_whoever_writes_into_the_store_announces_nothing(world: World, north: Announcer) -> None:
