@@ -1,6 +1,6 @@
 """What every kind of change inside an act stands on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -21,8 +21,3 @@ class Acts:
     def lock(self) -> None:
         """From here to the end, nobody else's act comes between what is looked up and what is written."""
         self._engine.lock_log()
-
-
-def places(values: Sequence[Any]) -> str:
-    """As many question marks as there are values."""
-    return ", ".join("?" * len(values))

@@ -1,13 +1,12 @@
 """What the access control broker admitted and holds: reading it, and the changes of an act."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from functools import lru_cache
+from datetime import datetime
 from typing import Any
 
 from smki.entity import EntityId, RemotePartyRole
 from smki.errors import Refused
-from smki.store.acts import Acts, places
+from smki.store.acts import Acts
 from smki.store.admission_records import (
     TOP_UPS,
     AdmissionRecord,
@@ -16,9 +15,8 @@ from smki.store.admission_records import (
     TallyRow,
 )
 from smki.store.engine import Engine
+from smki.store.values import counter_octets, moment_of, pieces, places, seconds_of
 
-_COUNTER_OCTETS = 8  # 64 bits without a sign: octets, which sort as they count
-_PIECE = 500  # values in one question
 _ADMISSION = (
     "number", "previous", "digest", "originator", "role", "target", "code", "counter", "at", "serial", "signature",
     "party", "party_counter",
@@ -60,9 +58,8 @@ class Admissions:
         """
         found: dict[bytes, AdmissionRecord] = {}
         wanted = [(number, lowest, digest) for number, (lowest, digests) in asked.items() for digest in digests]
-        for start in range(0, len(wanted), _PIECE):
-            piece = wanted[start : start + _PIECE]
-            seeds = {number: lowest.to_bytes(_COUNTER_OCTETS) for number, lowest, _ in piece}
+        for piece in pieces(wanted):
+            seeds = {number: counter_octets(lowest) for number, lowest, _ in piece}
             sql = _BACK.format(
                 seeds=", ".join(["(?, ?)"] * len(seeds)),
                 columns=", ".join(f"admission.{column}" for column in _ADMISSION),
@@ -81,12 +78,11 @@ class Admissions:
         `numbers` are those of the last admissions of its series, from which it goes back.
         """
         found: dict[bytes, list[tuple[int, datetime]]] = {}
-        begin = _seconds(since)
-        for start in range(0, len(numbers), _PIECE):
-            piece = numbers[start : start + _PIECE]
+        begin = seconds_of(since)
+        for piece in pieces(numbers):
             sql = _STEPS.format(numbers=places(piece), codes=places(sorted(codes)))
             for target, code, at in self._engine.execute(sql, (*piece, begin, begin, *sorted(codes))).fetchall():
-                found.setdefault(bytes(target), []).append((code, _moment(at)))
+                found.setdefault(bytes(target), []).append((code, moment_of(at)))
         return found
 
     def next_number(self) -> int:
@@ -97,17 +93,16 @@ class Admissions:
         """Of each who ever commanded these devices, the last: absent before the first."""
         return {
             (bytes(originator), bytes(target), bool(series)): LastAdmitted(
-                int.from_bytes(counter), code, _moment(at), number
+                int.from_bytes(counter), code, moment_of(at), number
             )
             for target, originator, series, counter, code, at, number in self._last(targets)
         }
 
     def _last(self, targets: Sequence[EntityId]) -> Iterator[Sequence[Any]]:
         octets = [target.octets for target in dict.fromkeys(targets)]
-        for start in range(0, len(octets), _PIECE):
-            piece = octets[start : start + _PIECE]
+        for piece in pieces(octets):
             yield from self._engine.execute(
-                f"SELECT {', '.join(_LAST)} FROM last_admitted WHERE target IN ({places(piece)})", tuple(piece)
+                f"SELECT {', '.join(_LAST)} FROM last_admitted WHERE target IN ({places(piece)})", piece
             ).fetchall()
 
     def outgoing(self, limit: int, after: int = 0, run: bytes | None = None) -> tuple[Outgoing, ...]:
@@ -175,14 +170,14 @@ class AdmissionActs(Acts):
                 series = item.target.octets, who.octets, int(item.code in TOP_UPS)
                 last, code, at, number = latest.get(series, _NOTHING)
                 if item.code in steps:
-                    code, at = item.code, _seconds(item.at)
+                    code, at = item.code, seconds_of(item.at)
                 latest[series] = max(last, counter), code, at, item.number if itself else number
         rows = [
-            (*series, counter.to_bytes(_COUNTER_OCTETS), code, at, number)
+            (*series, counter_octets(counter), code, at, number)
             for series, (counter, code, at, number) in latest.items()
         ]
-        for start in range(0, len(rows), _PIECE):
-            self._move(rows[start : start + _PIECE])
+        for piece in pieces(rows):
+            self._move(piece)
 
     def _move(self, rows: Sequence[tuple[Any, ...]]) -> None:
         kept = "CASE WHEN excluded.{0} = 0 THEN last_admitted.{1} ELSE excluded.{1} END"
@@ -204,9 +199,8 @@ class AdmissionActs(Acts):
     def forget_outgoing(self, numbers: Sequence[int]) -> int:
         """These have, whoever admitted them."""
         gone = 0
-        for start in range(0, len(numbers), _PIECE):
-            piece = numbers[start : start + _PIECE]
-            gone += self._execute(f"DELETE FROM outgoing WHERE number IN ({places(piece)})", tuple(piece)).rowcount
+        for piece in pieces(numbers):
+            gone += self._execute(f"DELETE FROM outgoing WHERE number IN ({places(piece)})", piece).rowcount
         return gone
 
     def add_tallies(self, rows: Iterable[TallyRow]) -> None:
@@ -236,12 +230,12 @@ def _row(item: AdmissionRecord) -> tuple[Any, ...]:
         int(item.role),
         item.target.octets,
         item.code,
-        item.counter.to_bytes(_COUNTER_OCTETS),
-        _seconds(item.at),
+        counter_octets(item.counter),
+        seconds_of(item.at),
         item.serial,
         item.signature,
         None if item.party is None else item.party.octets,
-        None if item.party_counter is None else item.party_counter.to_bytes(_COUNTER_OCTETS),
+        None if item.party_counter is None else counter_octets(item.party_counter),
     )
 
 
@@ -257,19 +251,9 @@ def _admission(row: Sequence[Any]) -> AdmissionRecord:
         target=EntityId(bytes(target)),
         code=code,
         counter=int.from_bytes(counter),
-        at=_moment(at),
+        at=moment_of(at),
         serial=bytes(serial),
         signature=bytes(signature),
         party=None if party is None else EntityId(bytes(party)),
         party_counter=None if party_counter is None else int.from_bytes(party_counter),
     )
-
-
-@lru_cache(maxsize=64)  # a chunk has one moment, and a datetime keeps its hash
-def _seconds(moment: datetime) -> int:
-    return int(moment.timestamp())
-
-
-@lru_cache(maxsize=4096)
-def _moment(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

@@ -1,15 +1,15 @@
 """What users announce and what brokers were told: reading it, and the changes of an act."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from smki.entity import EntityId
-from smki.store.acts import Acts, places
+from smki.store.acts import Acts
 from smki.store.announcement_records import AnnouncedRow, AnnouncementRecord, SignedRecord, TakenRecord
 from smki.store.engine import Engine
+from smki.store.values import moment_of, pieces, places, seconds_of
 
-_PIECE = 500  # values in one question
 _OWN = ("originator", "number", "at", "items", "text", "file", "handed_out")
 _TAKEN = ("originator", "key_hash", "number", "at", "until", "items", "digest", "file")
 _ANNOUNCED = ("digest", "originator", "key_hash", "number", "until")
@@ -32,7 +32,7 @@ class Announcements:
         """Signed pre-commands by their digests, the oldest first."""
         rows = self._engine.execute(
             "SELECT digest FROM unannounced WHERE originator = ? AND at >= ? ORDER BY at, digest LIMIT ?",
-            (originator.octets, 0 if since is None else _seconds(since), limit),
+            (originator.octets, 0 if since is None else seconds_of(since), limit),
         ).fetchall()
         return [bytes(digest) for (digest,) in rows]
 
@@ -69,8 +69,8 @@ class Announcements:
             EntityId(bytes(entity)),
             bytes(key_hash),
             number,
-            _moment(at),
-            _moment(until),
+            moment_of(at),
+            moment_of(until),
             items,
             bytes(digest),
             None if file is None else bytes(file),
@@ -79,12 +79,11 @@ class Announcements:
     def announced(self, digests: Sequence[bytes], now: datetime) -> list[AnnouncedRow]:
         """Of these commands those that were announced, are not used, and are not over: by whom and where."""
         found: list[AnnouncedRow] = []
-        for start in range(0, len(digests), _PIECE):
-            piece = digests[start : start + _PIECE]
+        for piece in pieces(digests):
             rows = self._engine.execute(
                 "SELECT digest, originator, key_hash, number FROM announced"
                 f" WHERE until > ? AND digest IN ({places(piece)})",
-                (_seconds(now), *piece),
+                (seconds_of(now), *piece),
             ).fetchall()
             found += (AnnouncedRow(bytes(one), bytes(by), bytes(key), number) for one, by, key, number in rows)
         return found
@@ -92,7 +91,7 @@ class Announcements:
     def left(self, originator: EntityId, now: datetime) -> int:
         """How many of an originator's announced commands may still come."""
         row = self._engine.execute(
-            "SELECT COUNT(*) FROM announced WHERE originator = ? AND until > ?", (originator.octets, _seconds(now))
+            "SELECT COUNT(*) FROM announced WHERE originator = ? AND until > ?", (originator.octets, seconds_of(now))
         ).fetchone()
         return int(row[0])
 
@@ -107,7 +106,7 @@ class AnnouncementActs(Acts):
 
     def put_unannounced(self, records: Iterable[SignedRecord]) -> None:
         """What was signed just now."""
-        rows = [(_seconds(item.at), item.submitted, item.originator.octets) for item in records]
+        rows = [(seconds_of(item.at), item.submitted, item.originator.octets) for item in records]
         self._engine.insert("unannounced", ("at", "digest", "originator"), rows)
 
     def put_announcement(self, record: AnnouncementRecord, digests: Sequence[bytes]) -> None:
@@ -115,11 +114,10 @@ class AnnouncementActs(Acts):
         self._execute(
             "UPDATE announcement SET text = NULL, file = NULL WHERE originator = ?", (record.originator.octets,)
         )
-        values = (record.originator.octets, record.number, _seconds(record.at), record.items, record.text)
+        values = (record.originator.octets, record.number, seconds_of(record.at), record.items, record.text)
         self._engine.insert("announcement", _OWN, [(*values, record.file, int(record.handed_out))])
-        for start in range(0, len(digests), _PIECE):
-            piece = digests[start : start + _PIECE]
-            self._execute(f"DELETE FROM unannounced WHERE digest IN ({places(piece)})", tuple(piece))
+        for piece in pieces(digests):
+            self._execute(f"DELETE FROM unannounced WHERE digest IN ({places(piece)})", piece)
 
     def sign_announcement(self, record: AnnouncementRecord, file: bytes) -> bool:
         """It has its signature; false: it had one before, and that is the one."""
@@ -148,8 +146,8 @@ class AnnouncementActs(Acts):
                     record.originator.octets,
                     record.key_hash,
                     record.number,
-                    _seconds(record.at),
-                    _seconds(record.until),
+                    seconds_of(record.at),
+                    seconds_of(record.until),
                     record.items,
                     record.digest,
                     record.file,
@@ -158,7 +156,7 @@ class AnnouncementActs(Acts):
         )
         self.use_announced([(record.originator, digest) for digest in digests])
         rows = [
-            (digest, record.originator.octets, record.key_hash, record.number, _seconds(record.until))
+            (digest, record.originator.octets, record.key_hash, record.number, seconds_of(record.until))
             for digest in digests
         ]
         self._engine.insert("announced", _ANNOUNCED, rows)
@@ -169,17 +167,16 @@ class AnnouncementActs(Acts):
         for originator, digest in used:
             of.setdefault(originator.octets, []).append(digest)
         for octets, digests in of.items():
-            for start in range(0, len(digests), _PIECE):
-                piece = digests[start : start + _PIECE]
+            for piece in pieces(digests):
                 self._execute(
                     f"DELETE FROM announced WHERE originator = ? AND digest IN ({places(piece)})", (octets, *piece)
                 )
 
     def drop_announced(self, now: datetime) -> None:
         """What is over says nothing any more."""
-        self._execute("DELETE FROM announced WHERE until <= ?", (_seconds(now),))
+        self._execute("DELETE FROM announced WHERE until <= ?", (seconds_of(now),))
         self._execute(
-            "UPDATE announcement_taken SET file = NULL WHERE until <= ? AND file IS NOT NULL", (_seconds(now),)
+            "UPDATE announcement_taken SET file = NULL WHERE until <= ? AND file IS NOT NULL", (seconds_of(now),)
         )
 
 
@@ -188,17 +185,9 @@ def _own(row: Sequence[Any]) -> AnnouncementRecord:
     return AnnouncementRecord(
         EntityId(bytes(originator)),
         number,
-        _moment(at),
+        moment_of(at),
         items,
         text,
         None if file is None else bytes(file),
         bool(handed_out),
     )
-
-
-def _seconds(moment: datetime) -> int:
-    return int(moment.timestamp())
-
-
-def _moment(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

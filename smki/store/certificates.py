@@ -9,13 +9,13 @@ from smki.entity import EntityId, KeyUsage, RemotePartyRole
 from smki.errors import IntegrityFailure, Refused
 from smki.pki.serial import Serial
 from smki.pki.status import Status
-from smki.store.acts import Acts, places
+from smki.store.acts import Acts
 from smki.store.engine import Engine
 from smki.store.records import CertificateRecord, Reservation
+from smki.store.values import moment_of, pieces, places, seconds_of
 
 LEASE_SECONDS = 3600
 """How long a reserved serial number may be used. A process that died leaves numbers that are nobody's after this."""
-_PIECE = 500  # values in one question
 USAGES = (KeyUsage.DIGITAL_SIGNATURE, KeyUsage.KEY_AGREEMENT)
 """A usage's number is its place here."""
 Use = tuple[bytes, KeyUsage, RemotePartyRole | None]
@@ -63,19 +63,19 @@ class Query:
             ("key_hash = ?", self.key_hash),
             ("subscriber = ?", self.subscriber),
             ("usage = ?", None if self.usage is None else USAGES.index(self.usage)),
-            ("not_before >= ?", self.issued_from and _seconds(self.issued_from)),
-            ("not_before < ?", self.issued_before and _seconds(self.issued_before)),
-            ("not_after < ?", self.expiring_before and _seconds(self.expiring_before)),
-            ("not_after >= ?", self.expiring_before and _seconds(self.now)),
+            ("not_before >= ?", self.issued_from and seconds_of(self.issued_from)),
+            ("not_before < ?", self.issued_before and seconds_of(self.issued_before)),
+            ("not_after < ?", self.expiring_before and seconds_of(self.expiring_before)),
+            ("not_after >= ?", self.expiring_before and seconds_of(self.now)),
         )
         yield from ((text, value) for text, value in wanted if value is not None)
         if self.status is Status.EXPIRED:
-            yield "not_after < ?", _seconds(self.now)
+            yield "not_after < ?", seconds_of(self.now)
             yield "status <> ?", Status.REVOKED.number
         elif self.status is not None:
             yield "status = ?", self.status.number
             if self.status is not Status.REVOKED:
-                yield "not_after >= ?", _seconds(self.now)
+                yield "not_after >= ?", seconds_of(self.now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +104,7 @@ class Certificates:
     def octets_of(self, serials: Sequence[Serial]) -> dict[tuple[int, Serial], bytes]:
         """The DER of many, by issuer and serial number."""
         found: dict[tuple[int, Serial], bytes] = {}
-        for start in range(0, len(serials), _PIECE):
-            piece = tuple(serial.octets for serial in serials[start : start + _PIECE])
+        for piece in pieces([serial.octets for serial in serials]):
             rows = self._engine.execute(
                 f"SELECT issuer, serial, der FROM certificate WHERE serial IN ({places(piece)})", piece
             ).fetchall()
@@ -154,7 +153,7 @@ class Certificates:
         rows = self._engine.execute(
             f"SELECT entity, issuer, key_hash, der FROM certificate WHERE entity IN ({places(entities)})"
             " AND usage = ? AND status = ? AND not_before <= ? AND not_after >= ?",
-            (*entities, USAGES.index(usage), Status.IN_USE.number, _seconds(now), _seconds(now)),
+            (*entities, USAGES.index(usage), Status.IN_USE.number, seconds_of(now), seconds_of(now)),
         ).fetchall()
         return [(bytes(entity), issuer, bytes(key_hash), bytes(der)) for entity, issuer, key_hash, der in rows]
 
@@ -163,7 +162,7 @@ class Certificates:
         rows = self._engine.execute(
             f"SELECT entity, usage, role, COUNT(*) FROM certificate WHERE entity IN ({places(entities)})"
             " AND status = ? AND not_after >= ? AND usage IS NOT NULL GROUP BY entity, usage, role",
-            (*entities, Status.IN_USE.number, _seconds(now)),
+            (*entities, Status.IN_USE.number, seconds_of(now)),
         ).fetchall()
         return {
             (bytes(entity), USAGES[usage], None if role is None else RemotePartyRole(role)): count
@@ -178,7 +177,7 @@ class Certificates:
             "SELECT issuer, serial, purpose, burnt, reserved_at FROM reservation ORDER BY reserved_at, issuer, serial"
         ).fetchall()
         return tuple(
-            Reservation(issuer, Serial(bytes(serial)), purpose, bool(burnt), datetime.fromtimestamp(at, UTC))
+            Reservation(issuer, Serial(bytes(serial)), purpose, bool(burnt), moment_of(at))
             for issuer, serial, purpose, burnt, at in rows
         )
 
@@ -193,7 +192,7 @@ class Certificates:
         rows = self._engine.execute(
             "SELECT issuer, serial FROM reservation WHERE burnt = 0 AND purpose LIKE ? AND reserved_at < ?"
             " ORDER BY reserved_at, issuer, serial LIMIT ?",
-            ("batch %", _seconds(now) - LEASE_SECONDS, limit),
+            ("batch %", seconds_of(now) - LEASE_SECONDS, limit),
         ).fetchall()
         return tuple((issuer, Serial(bytes(serial))) for issuer, serial in rows)
 
@@ -203,7 +202,7 @@ class CertificateActs(Acts):
 
     def reserve_serials(self, issuer: int, serials: Sequence[Serial], purpose: str) -> None:
         """Set serial numbers aside before anything is signed with them."""
-        at = _seconds(self._at)
+        at = seconds_of(self._at)
         self._engine.insert(
             "reservation",
             ("reserved_at", "issuer", "burnt", "serial", "purpose"),
@@ -266,10 +265,6 @@ class CertificateActs(Acts):
         return int(row[0])
 
 
-def _seconds(moment: datetime) -> int:
-    return int(moment.timestamp())
-
-
 def _row(record: CertificateRecord, profiles: dict[str, int]) -> tuple[Any, ...]:
     return (
         record.issuer,
@@ -277,8 +272,8 @@ def _row(record: CertificateRecord, profiles: dict[str, int]) -> tuple[Any, ...]
         record.key_hash,
         None if record.entity is None else record.entity.octets,
         profiles[record.profile],
-        _seconds(record.not_before),
-        _seconds(record.not_after),
+        seconds_of(record.not_before),
+        seconds_of(record.not_after),
         record.der,
         None if record.usage is None else USAGES.index(record.usage),
         None if record.role is None else record.role.value,
@@ -296,8 +291,8 @@ def _certificate(row: Iterable[Any]) -> CertificateRecord:
         key_hash=bytes(key_hash),
         entity=None if entity is None else EntityId(bytes(entity)),
         profile=profile,
-        not_before=datetime.fromtimestamp(begin, UTC),
-        not_after=datetime.fromtimestamp(end, UTC),
+        not_before=moment_of(begin),
+        not_after=moment_of(end),
         der=bytes(der),
         usage=None if usage is None else USAGES[usage],
         role=None if role is None else RemotePartyRole(role),

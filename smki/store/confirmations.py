@@ -1,15 +1,15 @@
 """What officers decided about commands that are held, and which patterns somebody has seen."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from smki.errors import Refused
-from smki.store.acts import Acts, places
+from smki.store.acts import Acts
 from smki.store.admission_records import ConfirmationRecord, QuarantineState
 from smki.store.engine import Engine
+from smki.store.values import moment_of, pieces, places, seconds_of
 
-_PIECE = 500  # values in one question
 _STATES: tuple[QuarantineState, ...] = ("waiting", "released", "rejected")
 _WAITING = _STATES.index("waiting")
 _COLUMNS = ("digest", "decision", "capacity", "officer", "organisation", "items", "at", "until", "file")
@@ -29,10 +29,9 @@ class Confirmations:
     def about(self, items: Sequence[bytes]) -> dict[bytes, tuple[bytes, ...]]:
         """The confirmations of each of these that has any."""
         found: dict[bytes, tuple[bytes, ...]] = {}
-        for start in range(0, len(items), _PIECE):
-            piece = items[start : start + _PIECE]
+        for piece in pieces(items):
             rows = self._engine.execute(
-                f"SELECT item, confirmation FROM confirmed WHERE item IN ({places(piece)})", tuple(piece)
+                f"SELECT item, confirmation FROM confirmed WHERE item IN ({places(piece)})", piece
             ).fetchall()
             for item, confirmation in rows:
                 found[bytes(item)] = (*found.get(bytes(item), ()), bytes(confirmation))
@@ -59,7 +58,7 @@ class Confirmations:
 
         By counters, for a device takes none that is below another it took.
         """
-        second = _seconds(now)
+        second = seconds_of(now)
         rows = self._engine.execute(
             "SELECT counter, digest FROM quarantine WHERE state = ? AND (counter > ? OR counter = ? AND digest > ?)"
             f" AND {_BY} AND {_BY} ORDER BY counter, digest LIMIT ?",
@@ -75,7 +74,7 @@ class Confirmations:
             " JOIN confirmation ON confirmation.digest = confirmed.confirmation"
             " WHERE quarantine.state = ? AND confirmation.decision = 'release' AND confirmation.until > ?"
             " GROUP BY quarantine.pattern, confirmation.capacity",
-            (_WAITING, _seconds(now)),
+            (_WAITING, seconds_of(now)),
         ).fetchall()
         return {(pattern, capacity): count for pattern, capacity, count in rows}
 
@@ -105,8 +104,8 @@ class ConfirmationActs(Acts):
                     record.officer,
                     record.organisation,
                     record.items,
-                    _seconds(record.at),
-                    _seconds(record.until),
+                    seconds_of(record.at),
+                    seconds_of(record.until),
                     record.file,
                 )
             ],
@@ -115,8 +114,7 @@ class ConfirmationActs(Acts):
 
     def close_quarantine(self, items: Sequence[bytes], state: QuarantineState) -> None:
         """What waits does so no longer: all of these, or none."""
-        for start in range(0, len(items), _PIECE):
-            piece = items[start : start + _PIECE]
+        for piece in pieces(items):
             changed = self._execute(
                 f"UPDATE quarantine SET state = ? WHERE state = ? AND digest IN ({places(piece)})",
                 (_STATES.index(state), _WAITING, *piece),
@@ -129,7 +127,7 @@ class ConfirmationActs(Acts):
         self._execute(
             "INSERT INTO acknowledgement (pattern, held, at, person) VALUES (?, ?, ?, ?)"
             " ON CONFLICT (pattern, held) DO UPDATE SET at = excluded.at, person = excluded.person",
-            (pattern, count, _seconds(self._at), person),
+            (pattern, count, seconds_of(self._at), person),
         )
 
 
@@ -142,15 +140,7 @@ def _record(row: Sequence[Any]) -> ConfirmationRecord:
         officer=officer,
         organisation=organisation,
         items=items,
-        at=_moment(at),
-        until=_moment(until),
+        at=moment_of(at),
+        until=moment_of(until),
         file=bytes(file),
     )
-
-
-def _seconds(moment: datetime) -> int:
-    return int(moment.timestamp())
-
-
-def _moment(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

@@ -1,13 +1,14 @@
 """Revocation lists: which there were, which number is next, the octets of the newest. No number is given twice."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from smki.pki.scope import Scope
 from smki.store.acts import Acts
 from smki.store.engine import Engine
 from smki.store.records import CrlRecord
+from smki.store.values import moment_of, seconds_of
 
 PIECE_OCTETS = 1 << 20
 _COLUMNS = (
@@ -61,7 +62,7 @@ class Crls:
         row = self._engine.execute(
             "SELECT at FROM revocation WHERE issuer = ? AND number > ? ORDER BY number LIMIT 1", (issuer, covers)
         ).fetchone()
-        return None if row is None else datetime.fromtimestamp(row[0], UTC)
+        return None if row is None else moment_of(row[0])
 
 
 class CrlActs(Acts):
@@ -117,8 +118,8 @@ def _row(record: CrlRecord) -> tuple[Any, ...]:
     return (
         record.number,
         record.base,
-        int(record.this_update.timestamp()),
-        int(record.next_update.timestamp()),
+        seconds_of(record.this_update),
+        seconds_of(record.next_update),
         record.covers,
         record.entries,
         record.size,
@@ -134,8 +135,8 @@ def _record(row: tuple[Any, ...]) -> CrlRecord:
         issuer=issuer,
         number=number,
         base=base,
-        this_update=datetime.fromtimestamp(this_update, UTC),
-        next_update=datetime.fromtimestamp(next_update, UTC),
+        this_update=moment_of(this_update),
+        next_update=moment_of(next_update),
         covers=covers,
         scope=_SCOPES[scope],
         entries=entries,

@@ -4,7 +4,7 @@ Devices come in pages by their EUI-64, so that no list is longer in memory than 
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache, lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -13,10 +13,11 @@ from smki.entity import DeviceType, EntityId, RemotePartyRole
 from smki.errors import Refused
 from smki.meter_point import MeterPoint
 from smki.pki.serial import Serial
-from smki.store.acts import Acts, places
+from smki.store.acts import Acts
 from smki.store.engine import Engine
 from smki.store.estate_records import Believed, DeviceQuery, DeviceRecord, DeviceStatus, Place
 from smki.store.tables import SUPPLIER_CELLS, WATCHED_CELLS
+from smki.store.values import moment_of, pieces, places, seconds_of
 
 if TYPE_CHECKING:
     from smki.device.cells import CellName  # pyca costs a cold command its import
@@ -34,7 +35,6 @@ _USES_PER_ROLE = 8
 _DEVICE = ("entity", "kind", "status", "meter_point", "proven_at", "proof")
 _CELL = ("since", "proven_at", "cell", "device", "holds", "key_identifier", "serial", "done_by")
 _FLOOR = ("floor", "role", "device")
-_PIECE = 500  # values in one question
 Floors = Mapping[RemotePartyRole, int]
 
 
@@ -56,8 +56,7 @@ class Estate:
     def devices(self, entities: Sequence[EntityId]) -> dict[EntityId, DeviceRecord]:
         """Those of these that are known, in the order of their EUI-64s."""
         found: dict[EntityId, DeviceRecord] = {}
-        for start in range(0, len(entities), _PIECE):
-            piece = tuple(entity.octets for entity in entities[start : start + _PIECE])
+        for piece in pieces([entity.octets for entity in entities]):
             rows = self._of("device", _DEVICE, "entity", piece)
             known = [bytes(row[0]) for row in rows]
             cells, floors = self._cells(known), self._floors(known)
@@ -67,8 +66,7 @@ class Estate:
     def places(self, entities: Sequence[EntityId]) -> dict[EntityId, Place]:
         """Of those of these that are known, what they are and where: a fraction of the cost of all of it."""
         found: dict[EntityId, Place] = {}
-        for start in range(0, len(entities), _PIECE):
-            piece = tuple(entity.octets for entity in entities[start : start + _PIECE])
+        for piece in pieces([entity.octets for entity in entities]):
             for octets, kind, status, point in self._of("device", _DEVICE[:4], "entity", piece):
                 found[EntityId(bytes(octets))] = Place(
                     _KINDS[kind], _STATUSES[status], None if point is None else MeterPoint(point)
@@ -98,8 +96,8 @@ class Estate:
         """How many devices are believed to hold one of these certificates of an organisation: by the serial number,
         or where nobody told it, by the key identifier. `watched`: they go into cells that have an index."""
         where, found = f"{WATCHED_CELLS} AND " if watched else "", 0
-        for start in range(0, len(held), _PIECE):
-            serials, keys = zip(*held[start : start + _PIECE], strict=True)
+        for piece in pieces(held):
+            serials, keys = zip(*piece, strict=True)
             row = self._engine.execute(
                 f"SELECT COUNT(DISTINCT device) FROM cell WHERE {where}holds = ? AND (serial IN ({places(serials)})"
                 f" OR (serial IS NULL AND key_identifier IN ({places(keys)})))",
@@ -111,8 +109,7 @@ class Estate:
     def unknown(self, entities: Sequence[EntityId]) -> list[EntityId]:
         """Those that are not in the inventory."""
         known: set[bytes] = set()
-        for start in range(0, len(entities), _PIECE):
-            piece = tuple(entity.octets for entity in entities[start : start + _PIECE])
+        for piece in pieces([entity.octets for entity in entities]):
             known.update(bytes(row[0]) for row in self._of("device", ("entity",), "entity", piece))
         return [entity for entity in entities if entity.octets not in known]
 
@@ -132,9 +129,9 @@ class Estate:
                 _holder(bytes(holds)),
                 bytes(key),
                 None if serial is None else Serial(bytes(serial)),
-                _at(since),
+                moment_of(since),
                 by,
-                None if proven is None else _at(proven),
+                None if proven is None else moment_of(proven),
             )
         return found
 
@@ -181,7 +178,7 @@ class EstateActs(Acts):
                     _KINDS.index(item.kind),
                     _STATUSES.index(item.status),
                     None if item.meter_point is None else item.meter_point.digits,
-                    _seconds(item.proven_at),
+                    _seconds_or_none(item.proven_at),
                     item.proof,
                 )
                 for item in records
@@ -219,13 +216,12 @@ class EstateActs(Acts):
 
     def put_proof(self, entity: EntityId, at: datetime, proof: bytes) -> None:
         self._execute(
-            "UPDATE device SET proven_at = ?, proof = ? WHERE entity = ?", (_seconds(at), proof, entity.octets)
+            "UPDATE device SET proven_at = ?, proof = ? WHERE entity = ?", (seconds_of(at), proof, entity.octets)
         )
 
     def _drop(self, table: str, keys: Sequence[tuple[bytes, int]]) -> None:
         column = "cell" if table == "cell" else "role"
-        for start in range(0, len(keys), _PIECE):
-            piece = keys[start : start + _PIECE]
+        for piece in pieces(keys):
             pairs = ", ".join(["(?, ?)"] * len(piece))
             self._execute(
                 f"DELETE FROM {table} WHERE (device, {column}) IN (VALUES {pairs})",
@@ -238,8 +234,8 @@ class EstateActs(Acts):
             _CELL,
             [
                 (
-                    _seconds(item.since),
-                    _seconds(item.proven_at),
+                    seconds_of(item.since),
+                    _seconds_or_none(item.proven_at),
                     _number(name),
                     entity.octets,
                     item.holds.octets,
@@ -260,16 +256,11 @@ class EstateActs(Acts):
         )
 
 
-def _seconds(moment: datetime | None) -> int | None:
-    return None if moment is None else int(moment.timestamp())
+def _seconds_or_none(moment: datetime | None) -> int | None:
+    return None if moment is None else seconds_of(moment)
 
 
-# A million devices have few organisations in their cells, and few moments at which they came there.
-
-
-@lru_cache(maxsize=4096)
-def _at(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
+# A million devices have few organisations in their cells.
 
 
 @lru_cache(maxsize=4096)
@@ -305,6 +296,6 @@ def _record(
         meter_point=None if point is None else MeterPoint(point),
         cells=cells.get(octets, {}),
         counters=floors.get(octets, {}),
-        proven_at=None if proven_at is None else _at(proven_at),
+        proven_at=None if proven_at is None else moment_of(proven_at),
         proof=None if proof is None else bytes(proof),
     )

@@ -2,15 +2,14 @@
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from smki.errors import Refused
-from smki.store.acts import Acts, places
+from smki.store.acts import Acts
 from smki.store.engine import Engine
 from smki.store.records import HoldRecord, HoldState
+from smki.store.values import moment_of, pieces, places, seconds_of
 
-_PIECE = 500  # values in one question
 _COLUMNS = "digest, purpose, items, reasons, state, asked_by, asked_at, decision"
 
 
@@ -36,10 +35,9 @@ class Holds:
     def about(self, items: Sequence[bytes]) -> dict[bytes, tuple[bytes, ...]]:
         """Of these items, those that were ever held, with the holds they are in."""
         found: dict[bytes, tuple[bytes, ...]] = {}
-        for start in range(0, len(items), _PIECE):
-            piece = items[start : start + _PIECE]
+        for piece in pieces(items):
             rows = self._engine.execute(
-                f"SELECT item, hold FROM held WHERE item IN ({places(piece)})", tuple(piece)
+                f"SELECT item, hold FROM held WHERE item IN ({places(piece)})", piece
             ).fetchall()
             for item, hold in rows:
                 found[bytes(item)] = (*found.get(bytes(item), ()), bytes(hold))
@@ -48,12 +46,11 @@ class Holds:
     def refused(self, items: Sequence[bytes]) -> frozenset[bytes]:
         """Those of these items that an officer refused, whatever they came with."""
         found: set[bytes] = set()
-        for start in range(0, len(items), _PIECE):
-            piece = items[start : start + _PIECE]
+        for piece in pieces(items):
             rows = self._engine.execute(
                 "SELECT held.item FROM held JOIN hold ON hold.digest = held.hold"
                 f" WHERE hold.state = 'refused' AND held.item IN ({places(piece)})",
-                tuple(piece),
+                piece,
             ).fetchall()
             found.update(bytes(item) for (item,) in rows)
         return frozenset(found)
@@ -68,7 +65,7 @@ def _record(row: Sequence[Any]) -> HoldRecord:
         reasons=tuple(json.loads(reasons)),
         state=state,
         asked_by=asked_by,
-        asked_at=datetime.fromtimestamp(asked_at, UTC),
+        asked_at=moment_of(asked_at),
         decision=json.loads(decision),
     )
 
@@ -93,7 +90,7 @@ class HoldActs(Acts):
                 json.dumps(record.reasons),
                 record.state,
                 record.asked_by,
-                int(record.asked_at.timestamp()),
+                seconds_of(record.asked_at),
                 json.dumps(record.decision),
             ),
         )

@@ -6,15 +6,15 @@ A run makes the same change on a hundred thousand devices: what is put where is 
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
 from smki.entity import EntityId, KeyUsage, RemotePartyRole
 from smki.errors import Refused
-from smki.store.acts import Acts, places
+from smki.store.acts import Acts
 from smki.store.engine import Engine
 from smki.store.records import FloorRecord, OrderRecord, OrderState, PutRecord
+from smki.store.values import counter_octets, moment_of, pieces, places, seconds_of
 
 _STATES: tuple[OrderState, ...] = ("made", "signed", "accepted", "done", "partly", "failed", "cancelled")
 """Written as their place here."""
@@ -38,8 +38,6 @@ _SELECT = (
     "SELECT o.digest, device, originator, code, counter, execution_at, state, body, batch, made_at, outcome"
     " FROM credential_order o JOIN credential_change ON credential_change.digest = change"
 )
-_COUNTER_OCTETS = 8
-_PIECE = 500  # values in one question
 _OWN = "own "
 
 
@@ -79,17 +77,16 @@ class Orders:
         return tuple(
             self._read(
                 "device = ? AND originator = ? AND counter = ?",
-                (device.octets, originator.octets, counter.to_bytes(_COUNTER_OCTETS)),
+                (device.octets, originator.octets, counter_octets(counter)),
             )
         )
 
     def known(self, digests: Sequence[bytes]) -> frozenset[bytes]:
         """Of these, the orders that were made before."""
         found: set[bytes] = set()
-        for start in range(0, len(digests), _PIECE):
-            piece = digests[start : start + _PIECE]
+        for piece in pieces(digests):
             rows = self._engine.execute(
-                f"SELECT digest FROM credential_order WHERE digest IN ({places(piece)})", tuple(piece)
+                f"SELECT digest FROM credential_order WHERE digest IN ({places(piece)})", piece
             ).fetchall()
             found.update(bytes(digest) for (digest,) in rows)
         return frozenset(found)
@@ -97,8 +94,7 @@ class Orders:
     def last_counters(self, originator: EntityId, devices: Sequence[EntityId]) -> dict[EntityId, int]:
         """The highest counter that someone's orders to each of these devices had."""
         found: dict[EntityId, int] = {}
-        for start in range(0, len(devices), _PIECE):
-            piece = devices[start : start + _PIECE]
+        for piece in pieces(devices):
             rows = self._engine.execute(
                 "SELECT device, counter FROM credential_order WHERE originator = ?"
                 f" AND device IN ({places(piece)}) ORDER BY counter",
@@ -128,12 +124,12 @@ class OrderActs(Acts):
                     item.device.octets,
                     item.originator.octets,
                     item.code,
-                    item.counter.to_bytes(_COUNTER_OCTETS),
-                    None if item.execution_at is None else int(item.execution_at.timestamp()),
+                    counter_octets(item.counter),
+                    None if item.execution_at is None else seconds_of(item.execution_at),
                     _STATES.index(item.state),
                     change,
                     item.batch,
-                    int(item.made_at.timestamp()),
+                    seconds_of(item.made_at),
                     item.outcome,
                 )
             )
@@ -223,11 +219,11 @@ def _order(row: Sequence[Any]) -> OrderRecord:
         originator=EntityId(bytes(originator)),
         code=code,
         counter=int.from_bytes(counter),
-        execution_at=None if execution_at is None else datetime.fromtimestamp(execution_at, UTC),
+        execution_at=None if execution_at is None else moment_of(execution_at),
         state=_STATES[state],
         puts=puts,
         floors=floors,
         batch=bytes(batch),
-        made_at=datetime.fromtimestamp(made_at, UTC),
+        made_at=moment_of(made_at),
         outcome=outcome,
     )

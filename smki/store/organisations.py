@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from smki.entity import EntityId, EntityRange, RemotePartyRole
@@ -12,6 +11,7 @@ from smki.pki.serial import Serial
 from smki.store.acts import Acts
 from smki.store.engine import Engine
 from smki.store.records import BatchRecord, BatchState, OrganisationRecord, ResponsibleRecord
+from smki.store.values import moment_of, seconds_of
 
 _ACTIVE, _SUSPENDED = "active", "suspended"
 _BATCH = "digest, organisation, kind, requests, reasons, state, asked_by, asked_at, decision"
@@ -173,7 +173,7 @@ class OrganisationActs(Acts):
                 json.dumps(record.reasons),
                 record.state,
                 record.asked_by,
-                int(record.asked_at.timestamp()),
+                seconds_of(record.asked_at),
                 json.dumps(record.decision),
             ),
         )
@@ -197,6 +197,6 @@ def _batch(row: Sequence[Any]) -> BatchRecord:
         reasons=tuple(json.loads(reasons)),
         state=state,
         asked_by=asked_by,
-        asked_at=datetime.fromtimestamp(asked_at, UTC),
+        asked_at=moment_of(asked_at),
         decision=json.loads(decision),
     )

@@ -2,16 +2,15 @@
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from smki.entity import EntityId, RemotePartyRole
-from smki.store.acts import Acts, places
+from smki.store.acts import Acts
 from smki.store.admission_records import ConsentRecord, QuarantineRecord, QuarantineState, ThresholdRecord
 from smki.store.engine import Engine
+from smki.store.values import counter_octets, moment_of, pieces, places, seconds_of
 
-_COUNTER_OCTETS = 8
-_PIECE = 500  # values in one question
 _STATES: tuple[QuarantineState, ...] = ("waiting", "released", "rejected")  # a new word goes to the end
 _QUARANTINE = (
     "digest", "octets", "originator", "role", "target", "code", "counter", "area", "local", "at", "reference",
@@ -33,19 +32,17 @@ class Quarantine:
     def known(self, digests: Sequence[bytes]) -> dict[bytes, QuarantineRecord]:
         """Those of these that were held, whatever became of them."""
         found: dict[bytes, QuarantineRecord] = {}
-        for start in range(0, len(digests), _PIECE):
-            piece = digests[start : start + _PIECE]
-            rows = self._engine.execute(f"{_SELECT} WHERE digest IN ({places(piece)})", tuple(piece)).fetchall()
+        for piece in pieces(digests):
+            rows = self._engine.execute(f"{_SELECT} WHERE digest IN ({places(piece)})", piece).fetchall()
             found.update((bytes(row[0]), _record(row)) for row in rows)
         return found
 
     def states(self, digests: Sequence[bytes]) -> dict[bytes, QuarantineState]:
         """The same, and no more than what became of them."""
         found: dict[bytes, QuarantineState] = {}
-        for start in range(0, len(digests), _PIECE):
-            piece = digests[start : start + _PIECE]
+        for piece in pieces(digests):
             rows = self._engine.execute(
-                f"SELECT digest, state FROM quarantine WHERE digest IN ({places(piece)})", tuple(piece)
+                f"SELECT digest, state FROM quarantine WHERE digest IN ({places(piece)})", piece
             ).fetchall()
             found.update((bytes(digest), _STATES[state]) for digest, state in rows)
         return found
@@ -81,7 +78,7 @@ class Quarantine:
             " ORDER BY MIN(at), pattern",
             (_STATES.index(state),),
         ).fetchall()
-        return tuple((pattern, count, _moment(first), _moment(last)) for pattern, count, first, last in rows)
+        return tuple((pattern, count, moment_of(first), moment_of(last)) for pattern, count, first, last in rows)
 
     def open_patterns(self) -> tuple[tuple[str, int, int, datetime, datetime], ...]:
         """Those of which any waits: the name, how many wait, how many there ever were, the first and the last."""
@@ -91,7 +88,7 @@ class Quarantine:
             " ORDER BY MIN(at), pattern"
         ).fetchall()
         return tuple(
-            (name, int(waits), ever, _moment(first), _moment(last)) for name, waits, ever, first, last in rows
+            (name, int(waits), ever, moment_of(first), moment_of(last)) for name, waits, ever, first, last in rows
         )
 
     def count(self, state: QuarantineState) -> int:
@@ -117,18 +114,18 @@ class Quarantine:
             "SELECT owner, since, digest, file FROM broker_threshold ORDER BY owner, since, digest"
         ).fetchall()
         return tuple(
-            ThresholdRecord(owner, _moment(since), bytes(digest), bytes(file)) for owner, since, digest, file in rows
+            ThresholdRecord(owner, moment_of(since), bytes(digest), bytes(file))
+            for owner, since, digest, file in rows
         )
 
     def consents(self, subjects: Sequence[str]) -> tuple[ConsentRecord, ...]:
         """All that were ever given about these meter points and devices."""
         found: list[ConsentRecord] = []
-        for start in range(0, len(subjects), _PIECE):
-            piece = subjects[start : start + _PIECE]
+        for piece in pieces(subjects):
             rows = self._engine.execute(
                 f"SELECT {', '.join(_CONSENT)} FROM consent WHERE subject IN ({places(piece)})"
                 " ORDER BY subject, party, since",
-                tuple(piece),
+                piece,
             ).fetchall()
             found += (_consent(row) for row in rows)
         return tuple(found)
@@ -155,17 +152,17 @@ class QuarantineActs(Acts):
     def put_threshold(self, record: ThresholdRecord) -> None:
         self._execute(
             "INSERT INTO broker_threshold (owner, since, digest, file) VALUES (?, ?, ?, ?)",
-            (record.owner, _seconds(record.since), record.digest, record.file),
+            (record.owner, seconds_of(record.since), record.digest, record.file),
         )
 
     def put_consents(self, records: Sequence[ConsentRecord]) -> None:
         """New ones; one from the same moment is replaced."""
         for item in records:
-            until = None if item.until is None else _seconds(item.until)
+            until = None if item.until is None else seconds_of(item.until)
             self._execute(
                 f"INSERT INTO consent ({', '.join(_CONSENT)}) VALUES (?, ?, ?, ?)"
                 " ON CONFLICT (subject, party, since) DO UPDATE SET until = excluded.until",
-                (item.party.octets, item.subject, _seconds(item.since), until),
+                (item.party.octets, item.subject, seconds_of(item.since), until),
             )
 
 
@@ -177,10 +174,10 @@ def _row(item: QuarantineRecord) -> tuple[Any, ...]:
         item.role.value,
         item.target.octets,
         item.code,
-        item.counter.to_bytes(_COUNTER_OCTETS),
+        counter_octets(item.counter),
         item.area,
         int(item.local),
-        _seconds(item.at),
+        seconds_of(item.at),
         item.reference,
         item.pattern,
         json.dumps(list(item.findings)),
@@ -202,7 +199,7 @@ def _record(row: Sequence[Any]) -> QuarantineRecord:
         counter=int.from_bytes(counter),
         area=area,
         local=bool(local),
-        at=_moment(at),
+        at=moment_of(at),
         reference=reference,
         pattern=pattern,
         findings=tuple(json.loads(findings)),
@@ -213,12 +210,6 @@ def _record(row: Sequence[Any]) -> QuarantineRecord:
 
 def _consent(row: Sequence[Any]) -> ConsentRecord:
     party, subject, since, until = row
-    return ConsentRecord(EntityId(bytes(party)), subject, _moment(since), None if until is None else _moment(until))
-
-
-def _seconds(moment: datetime) -> int:
-    return int(moment.timestamp())
-
-
-def _moment(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
+    return ConsentRecord(
+        EntityId(bytes(party)), subject, moment_of(since), None if until is None else moment_of(until)
+    )

@@ -4,18 +4,18 @@ A row says who is registered for a meter point from a moment on, and so ends the
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from smki.entity import EntityId
 from smki.meter_point import MeterPoint
-from smki.store.acts import Acts, places
+from smki.store.acts import Acts
 from smki.store.engine import Engine
 from smki.store.estate_records import Registered, Tally
+from smki.store.values import moment_of, pieces, places, seconds_of
 
 _COLUMNS = ("since", "supplier", "network_operator", "meter_point")
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM registration"
-_PIECE = 500  # values in one question
 
 
 class Registrations:
@@ -32,14 +32,14 @@ class Registrations:
     def at(self, point: MeterPoint, moment: datetime) -> Registered | None:
         row = self._engine.execute(
             f"{_SELECT} WHERE meter_point = ? AND since <= ? ORDER BY since DESC LIMIT 1",
-            (point.digits, int(moment.timestamp())),
+            (point.digits, seconds_of(moment)),
         ).fetchone()
         return None if row is None else _registered(row)
 
     def all_at(self, points: Iterable[MeterPoint], moment: datetime) -> dict[MeterPoint, Registered]:
         """Of many meter points, who is registered at a moment."""
         found: dict[MeterPoint, Registered] = {}
-        for row in self._rows([point.digits for point in points], " AND since <= ?", (int(moment.timestamp()),)):
+        for row in self._rows([point.digits for point in points], " AND since <= ?", (seconds_of(moment),)):
             found[MeterPoint(row[3])] = _registered(row)  # the last one counts
         return found
 
@@ -51,8 +51,7 @@ class Registrations:
         return found
 
     def _rows(self, digits: Sequence[str], more: str = "", values: tuple[Any, ...] = ()) -> Iterable[tuple[Any, ...]]:
-        for start in range(0, len(digits), _PIECE):
-            piece = digits[start : start + _PIECE]
+        for piece in pieces(digits):
             yield from self._engine.execute(
                 f"{_SELECT} WHERE meter_point IN ({places(piece)}){more} ORDER BY meter_point, since",
                 (*piece, *values),
@@ -76,7 +75,7 @@ class RegistrationActs(Acts):
         added: list[tuple[Any, ...]] = []
         changed: list[tuple[Any, ...]] = []
         for point, item in rows:
-            row = (int(item.since.timestamp()), _id(item.supplier), _id(item.network_operator), point.digits)
+            row = (seconds_of(item.since), _id(item.supplier), _id(item.network_operator), point.digits)
             key = (point.digits, row[0])
             if key not in before:
                 added.append(row)
@@ -93,7 +92,7 @@ class RegistrationActs(Acts):
 
 def _registered(row: Sequence[Any]) -> Registered:
     since, supplier, operator, _ = row
-    return Registered(_entity(supplier), _entity(operator), datetime.fromtimestamp(since, UTC))
+    return Registered(_entity(supplier), _entity(operator), moment_of(since))
 
 
 def _octets(value: Any) -> bytes | None:

@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from smki.pki.serial import Serial
-from smki.store.acts import Acts, places
+from smki.store.acts import Acts
 from smki.store.engine import Engine
+from smki.store.values import pieces, places, seconds_of
 
-_PIECE = 500  # values in one question
 _NO_END = 253402300799  # of certificates of devices; as the index of ends has it
 
 
@@ -44,8 +44,7 @@ class Responders:
     def issued(self, issuer: int, serials: Sequence[Serial]) -> frozenset[Serial]:
         """Those of these serial numbers under which an issuer issued a certificate."""
         found: set[Serial] = set()
-        for start in range(0, len(serials), _PIECE):
-            piece = [serial.octets for serial in serials[start : start + _PIECE]]
+        for piece in pieces([serial.octets for serial in serials]):
             rows = self._engine.execute(
                 f"SELECT serial FROM certificate WHERE issuer = ? AND serial IN ({places(piece)})", (issuer, *piece)
             ).fetchall()
@@ -57,7 +56,7 @@ class Responders:
         rows = self._engine.execute(
             "SELECT issuer, serial FROM certificate WHERE not_after >= ? AND not_after < ?"
             " ORDER BY not_after LIMIT ?",
-            (int(now.timestamp()), _NO_END, most + 1),
+            (seconds_of(now), _NO_END, most + 1),
         ).fetchall()
         return None if len(rows) > most else [(issuer, Serial(bytes(serial))) for issuer, serial in rows]
 

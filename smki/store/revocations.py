@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -12,12 +12,12 @@ from smki.errors import IntegrityFailure
 from smki.pki.reason import Reason
 from smki.pki.serial import Serial
 from smki.pki.status import Status
-from smki.store.acts import Acts, places
+from smki.store.acts import Acts
 from smki.store.certificates import USAGES
 from smki.store.engine import Engine
 from smki.store.records import ListedSerial, RevocationRecord
+from smki.store.values import moment_of, pieces, places, seconds_of
 
-_PIECE = 500  # values in one question
 _TARGET = (
     "SELECT certificate.issuer, serial, profile.name, entity, usage, role, subscriber, status, not_before, not_after"
     " FROM certificate JOIN profile ON profile.number = certificate.profile"
@@ -74,8 +74,7 @@ class Revocations:
     def _of(self, columns: str, serials: Sequence[Serial]) -> Iterator[Sequence[Any]]:
         """By serial number alone: with the issuer besides, a planner that does not know the table yet would walk
         through all of an issuer's."""
-        for start in range(0, len(serials), _PIECE):
-            piece = tuple(serial.octets for serial in serials[start : start + _PIECE])
+        for piece in pieces([serial.octets for serial in serials]):
             yield from self._engine.execute(
                 f"SELECT {columns} FROM revocation WHERE serial IN ({places(piece)})", piece
             ).fetchall()
@@ -83,8 +82,7 @@ class Revocations:
     def targets(self, serials: Sequence[Serial]) -> list[Target]:
         """The certificates and burnt numbers that these serial numbers name, whoever issued them."""
         found: list[Target] = []
-        for start in range(0, len(serials), _PIECE):
-            piece = tuple(serial.octets for serial in serials[start : start + _PIECE])
+        for piece in pieces([serial.octets for serial in serials]):
             rows = self._engine.execute(f"{_TARGET} WHERE serial IN ({places(piece)})", piece).fetchall()
             found.extend(_target(row) for row in rows)
             if len(rows) < len(piece):
@@ -105,13 +103,13 @@ class Revocations:
         ).fetchall()
         for issuer, serial, at, revoked in rows:
             status = Status.NOT_IN_USE if revoked is None else Status.REVOKED
-            yield Target(issuer, Serial(bytes(serial)), None, status, datetime.fromtimestamp(at, UTC), None)
+            yield Target(issuer, Serial(bytes(serial)), None, status, moment_of(at), None)
 
     def made_since(self, issuer: int, moment: datetime) -> dict[bytes, int]:
         """How many of an issuer's were revoked since then, on each ground. They are numbered as time goes on."""
         before = self._engine.execute(
             "SELECT number FROM revocation WHERE issuer = ? AND at < ? ORDER BY number DESC LIMIT 1",
-            (issuer, int(moment.timestamp())),
+            (issuer, seconds_of(moment)),
         ).fetchone()
         rows = self._engine.execute(
             "SELECT ground, COUNT(*) FROM revocation WHERE issuer = ? AND number > ? GROUP BY ground",
@@ -144,7 +142,7 @@ class Revocations:
             "SELECT serial, at, reason, compromised_at FROM revocation"
             " WHERE issuer = ? AND number > ? AND number <= ? AND (not_after IS NULL OR not_after >= ? OR number > ?)"
             " ORDER BY number",
-            (issuer, after, until, int(alive.timestamp()), covered),
+            (issuer, after, until, seconds_of(alive), covered),
         )
 
     def ground(self, digest: bytes) -> dict[str, Any]:
@@ -171,8 +169,7 @@ class RevocationActs(Acts):
         """Revoke, for good: certificates, and numbers whose certificates are lost. Of one issuer each time."""
         self._engine.insert("revocation", _COLUMNS, [_row(record) for record in records])
         changed = 0
-        for start in range(0, len(records), _PIECE):
-            piece = records[start : start + _PIECE]
+        for piece in pieces(records):
             octets = tuple(record.serial.octets for record in piece)
             changed += self._execute(
                 f"UPDATE certificate SET status = ? WHERE serial IN ({places(octets)}) AND issuer = ?"
@@ -192,8 +189,8 @@ def _target(row: Sequence[Any]) -> Target:
         serial=Serial(bytes(serial)),
         profile=profile,
         status=Status.from_number(status),
-        since=datetime.fromtimestamp(begin, UTC),
-        not_after=datetime.fromtimestamp(end, UTC),
+        since=moment_of(begin),
+        not_after=moment_of(end),
         entity=None if entity is None else EntityId(bytes(entity)),
         usage=None if usage is None else USAGES[usage],
         role=None if role is None else RemotePartyRole(role),
@@ -204,9 +201,9 @@ def _target(row: Sequence[Any]) -> Target:
 def _row(record: RevocationRecord) -> tuple[Any, ...]:
     return (
         record.number,
-        int(record.at.timestamp()),
-        None if record.compromised_at is None else int(record.compromised_at.timestamp()),
-        None if record.not_after is None else int(record.not_after.timestamp()),
+        seconds_of(record.at),
+        None if record.compromised_at is None else seconds_of(record.compromised_at),
+        None if record.not_after is None else seconds_of(record.not_after),
         record.issuer,
         record.reason.value,
         record.serial.octets,
@@ -220,9 +217,9 @@ def _record(row: Sequence[Any]) -> RevocationRecord:
         number=number,
         issuer=issuer,
         serial=Serial(bytes(serial)),
-        at=datetime.fromtimestamp(at, UTC),
+        at=moment_of(at),
         reason=Reason(reason),
         ground=bytes(ground),
-        compromised_at=None if compromised_at is None else datetime.fromtimestamp(compromised_at, UTC),
-        not_after=None if not_after is None else datetime.fromtimestamp(not_after, UTC),
+        compromised_at=None if compromised_at is None else moment_of(compromised_at),
+        not_after=None if not_after is None else moment_of(not_after),
     )

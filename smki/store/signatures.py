@@ -4,15 +4,13 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from smki.errors import Refused
-from smki.store.acts import places
 from smki.store.announcement_records import SignedRecord
 from smki.store.announcements import AnnouncementActs
 from smki.store.engine import Engine
 from smki.store.records import SignatureRecord
+from smki.store.values import counter_octets, pieces, places, seconds_of
 
-_COUNTER_OCTETS = 8
 _COLUMNS = ("digest", "key_hash", "counter", "target", "code", "at")
-_PIECE = 500  # values in one question
 
 
 class Signatures:
@@ -29,8 +27,7 @@ class Signatures:
     def known(self, key_hash: bytes, digests: Sequence[bytes]) -> dict[bytes, bytes | None]:
         """Of these digests, those that were to be signed before: with the signature, if it came so far."""
         found: dict[bytes, bytes | None] = {}
-        for start in range(0, len(digests), _PIECE):
-            piece = digests[start : start + _PIECE]
+        for piece in pieces(digests):
             rows = self._engine.execute(
                 "SELECT signature.digest, signed.signature FROM signature LEFT JOIN signed"
                 " ON signed.digest = signature.digest AND signed.key_hash = signature.key_hash"
@@ -44,7 +41,7 @@ class Signatures:
         """How many of a use case since a moment, that one excluded."""
         row = self._engine.execute(
             "SELECT COUNT(*) FROM signature WHERE key_hash = ? AND code = ? AND at > ?",
-            (key_hash, code, int(since.timestamp())),
+            (key_hash, code, seconds_of(since)),
         ).fetchone()
         return int(row[0])
 
@@ -57,7 +54,7 @@ class SignatureActs(AnnouncementActs):
         changed = self._execute(
             "INSERT INTO counter (key_hash, last) VALUES (?, ?)"
             " ON CONFLICT (key_hash) DO UPDATE SET last = excluded.last WHERE counter.last < excluded.last",
-            (key_hash, counter.to_bytes(_COUNTER_OCTETS)),
+            (key_hash, counter_octets(counter)),
         ).rowcount
         if changed != 1:
             raise Refused("sign.counter", f"counter {counter} was used before", "number it after the last one")
@@ -71,10 +68,10 @@ class SignatureActs(AnnouncementActs):
                 (
                     item.digest,
                     item.key_hash,
-                    item.counter.to_bytes(_COUNTER_OCTETS),
+                    counter_octets(item.counter),
                     item.target.octets,
                     item.code,
-                    int(item.at.timestamp()),
+                    seconds_of(item.at),
                 )
                 for item in records
             ],

@@ -7,7 +7,7 @@ change. What cannot be logged does not happen. A checkpoint changes nothing and 
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -42,6 +42,7 @@ from smki.store.revocations import Revocations
 from smki.store.signatures import Signatures
 from smki.store.supplier_changes import SupplierChanges
 from smki.store.transaction import Transaction
+from smki.store.values import moment_of
 
 if TYPE_CHECKING:
     from smki.store.journal import Journal
@@ -340,5 +341,5 @@ def _authority(row: tuple[Any, ...]) -> AuthorityRecord:
         public_key=None if key is None else bytes(key),
         issuer=issuer,
         serial=None if serial is None else Serial(bytes(serial)),
-        not_after=None if end is None else datetime.fromtimestamp(end, UTC),
+        not_after=None if end is None else moment_of(end),
     )

@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from smki.entity import EntityId
-from smki.store.acts import Acts, places
+from smki.store.acts import Acts
 from smki.store.engine import Engine
+from smki.store.values import moment_of, pieces, places, seconds_of
 
 _COLUMNS = ("digest", "supplier", "made", "seen_at", "cancels", "file")
-_PIECE = 500  # values in one question
 _MADE = 0  # the state of an order that nobody signed yet, as it is written
 # Why an order was given up before the key was asked, as its outcome: no device ever heard of it.
 RENUMBERED = "never signed: numbered anew"
@@ -67,8 +67,7 @@ class SupplierChanges:
     def earlier(self, devices: Sequence[EntityId]) -> dict[EntityId, tuple[EarlierChange, ...]]:
         """What was asked for these devices before."""
         found: dict[EntityId, list[EarlierChange]] = {}
-        for start in range(0, len(devices), _PIECE):
-            piece = devices[start : start + _PIECE]
+        for piece in pieces(devices):
             rows = self._engine.execute(
                 "SELECT DISTINCT device, supplier_change.digest, made, cancels, execution_at IS NOT NULL, state <> ?"
                 " FROM credential_order JOIN supplier_change ON supplier_change.digest = batch"
@@ -77,7 +76,7 @@ class SupplierChanges:
             ).fetchall()
             for device, digest, made, cancels, put_off, signed in rows:
                 back = None if cancels is None else bytes(cancels)
-                earlier = EarlierChange(bytes(digest), _moment(made), back, bool(put_off), bool(signed))
+                earlier = EarlierChange(bytes(digest), moment_of(made), back, bool(put_off), bool(signed))
                 found.setdefault(EntityId(bytes(device)), []).append(earlier)
         return {device: tuple(items) for device, items in found.items()}
 
@@ -98,7 +97,7 @@ class SupplierChanges:
             "SELECT COUNT(*) FROM supplier_change JOIN credential_order ON batch = supplier_change.digest"
             f" WHERE code = ? AND made_at > ? AND outcome NOT IN ({places(NEVER_SIGNED)})"
             f" AND NOT (batch = ? AND state = ?){condition}",
-            (code, int(since.timestamp()), *NEVER_SIGNED, run, _MADE, *values),
+            (code, seconds_of(since), *NEVER_SIGNED, run, _MADE, *values),
         ).fetchone()
         return int(row[0])
 
@@ -114,8 +113,8 @@ class SupplierChangeActs(Acts):
             (
                 record.digest,
                 record.supplier.octets,
-                int(record.made.timestamp()),
-                int(record.seen_at.timestamp()),
+                seconds_of(record.made),
+                seconds_of(record.seen_at),
                 record.cancels,
                 record.file,
             ),
@@ -127,12 +126,8 @@ def _record(row: Sequence[Any]) -> SupplierChangeRecord:
     return SupplierChangeRecord(
         digest=bytes(digest),
         supplier=EntityId(bytes(supplier)),
-        made=_moment(made),
-        seen_at=_moment(seen_at),
+        made=moment_of(made),
+        seen_at=moment_of(seen_at),
         cancels=None if cancels is None else bytes(cancels),
         file=b"" if file is None else bytes(file),
     )
-
-
-def _moment(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
