@@ -63,7 +63,7 @@ class _File(Table, frozen=True):
     classes: list[_ClassTable] = []
     """COSEM interface classes."""
     objects: dict[str, str] = {}
-    """COSEM objects by logical name: `A-B:C.D.E.F`, with `*` for any of the six."""
+    """COSEM objects by logical name, `A-B:C.D.E.F`."""
     shapes: dict[str, str] = {}
     """Shapes that several share, by name."""
     alerts: dict[str, str] = {}
