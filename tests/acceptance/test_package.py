@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("dist")
-    build = [sys.executable, "-m", "scripts.packaging", "--out", out]
+    build = [sys.executable, "-m", "scripts.packaging", "--out", str(out)]
     said = subprocess.run(build, cwd=TREE, check=True, capture_output=True, text=True)
     assert "the same octets" in said.stdout
     return out
@@ -50,7 +50,7 @@ def test_the_source_archive_holds_what_is_committed(dist: Path) -> None:
 def test_the_wheel_runs_in_a_clean_environment_from_any_folder(dist: Path, tmp_path: Path) -> None:
     room, (wheel,) = tmp_path / "room", dist.glob("*.whl")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", room], check=True)
-    install = [sys.executable, "-m", "pip", "--python", room / "bin" / "python", "install", "--quiet", "--no-compile"]
+    install = [sys.executable, "-m", "pip", "--python", f"{room}/bin/python", "install", "--quiet", "--no-compile"]
     subprocess.run([*install, "--require-hashes", "-r", TREE / "requirements" / "runtime.txt"], check=True)
     subprocess.run([*install, "--no-deps", "--no-index", wheel], check=True)
 
@@ -58,7 +58,7 @@ def test_the_wheel_runs_in_a_clean_environment_from_any_folder(dist: Path, tmp_p
         bare = {
             name: value for name, value in os.environ.items() if not name.startswith(("SMKI", "PYTHON", "VIRTUAL"))
         }
-        command = [room / "bin" / "smki", *arguments]
+        command = [f"{room}/bin/smki", *arguments]
         return subprocess.run(command, cwd=tmp_path, env=bare, check=True, capture_output=True, text=True).stdout
 
     assert "Usage: smki" in smki("--help")
