@@ -14,13 +14,15 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from scripts.soaks.day import commands, keeping
+from scripts.soaks.day import commands, keeping, report
 from scripts.soaks.day.audit import certificates, files
 from scripts.soaks.day.audit import commands as orders
 from scripts.soaks.day.audit.checks import audit
 from scripts.soaks.day.audit.scene import Checked, Scene
+from scripts.soaks.day.faults import Fault
+from scripts.soaks.day.hands import Hands, Recovery
 from scripts.soaks.day.plan import Day
-from scripts.soaks.day.run import evening, prepared
+from scripts.soaks.day.run import Over, evening, prepared
 from scripts.soaks.day.world import make
 from smki.device.state import DeviceKeys, read_state
 from tests.house import opened
@@ -52,7 +54,7 @@ def a_day() -> Path:
     return once("a-day", _made)
 
 
-@pytest.mark.slow(12)
+@pytest.mark.slow(15)
 def test_a_day_without_faults_leaves_no_difference(a_day: Path) -> None:
     checks = list(audit(Scene(a_day)))
     assert [line for one in checks for line in one.wrong] == []
@@ -403,3 +405,21 @@ def _put_back(path: Path, before: Path, beside: set[Path]) -> None:
         shutil.copytree(before, path)
     elif before.exists():
         shutil.copy2(before, path)
+
+
+def test_a_day_is_told_in_a_table_and_in_figures(tmp_path: Path) -> None:
+    hands = Hands(None, tmp_path)  # type: ignore[arg-type]
+    hands.done.update({"issue": 3})
+    hands.tries.update({"issue": 5})
+    hands.recoveries += [Recovery("issue", 2.5, 4), Recovery("issue", 7.25, -9)]
+    checks = [Checked("keys", 12, ["north: token keys has a key"])]
+    over = Over("sqlite", 7, hands, [Fault(1.5, "kill -9", "issue")], "a small tmpfs", (9, 1), {"day": 300.0}, checks)
+    assert over.wrong == ["keys: north: token keys has a key"]
+    assert list(report.faults(over)) == ["   1.5 s  kill -9: issue"]
+    told = [" ".join(line.split()) for line in report.table(over)]
+    assert "issue 3 5 2 7.2 s" in told
+    assert "kill -9 1" in told
+    assert "keys 12 1" in told
+    (work,) = report.figures(over)["work"]
+    assert work == {"name": "issue", "done": 3, "tries": 5, "interrupted": 2, "slowest_recovery": 7.25}
+    assert json.loads(json.dumps(report.figures(over)))["wrong"] == 1

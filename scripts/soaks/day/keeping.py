@@ -80,6 +80,14 @@ def withdraw(day: Day, chance: random.Random) -> None:
     day.hands.must("publish", home, "crl", "publish", "dca-issuing-1", may=(0, 1, 3))
 
 
+def appoint(day: Day) -> None:
+    """A responder with a new key takes the place of the one before."""
+    while not day.over():
+        day.rest(15)
+        anew = ("ocsp", "appoint", "dca-issuing-1", "--token", "ocsp", "--anew")
+        day.hands.must("appoint", day.world.authority, *anew)
+
+
 def bring_lists(day: Day) -> None:
     """Those who verify fetch the lists."""
     crl = day.world.authority / "published" / "crl" / "oca-issuing-1.crl"

@@ -136,6 +136,7 @@ def desks(day: Day, asker: Asker, port: int) -> list[tuple[str, Callable[[], Non
         ("quarantine", lambda: commands.quarantine(day)),
         ("issue", lambda: keeping.issue(day)),
         ("revoke", lambda: keeping.revoke(day)),
+        ("appoint", lambda: keeping.appoint(day)),
         ("lists", lambda: keeping.bring_lists(day)),
         ("backup", lambda: keeping.backups(day)),
         ("auditor", lambda: keeping.auditor(day)),
