@@ -129,7 +129,8 @@ def _backups() -> Iterator[bytes]:
 
 def _journal() -> Run:
     """Replayed into a store that is then as it was: as it came, and with its digest made right."""
-    from smki.store.journal import MARK, replay
+    from smki.store.journal import MARK
+    from smki.store.replay import replay
 
     store = _store("replayed")
     place = folder() / "replayed-journal"

@@ -1,4 +1,4 @@
-"""The part of PKCS#11 that we call through ctypes: start, stop, slots, tokens, making a token, and the one hot call.
+"""The part of PKCS#11 that we call through ctypes: start, stop, slots, tokens, making a token, and the two hot calls.
 
 python-pkcs11 would start a module as if there were one thread, and takes a tenth of a second to import. It is
 loaded beside this, on the same library, only when a session is opened. Structures are those of PKCS#11 2.40 as
@@ -16,11 +16,8 @@ from smki.hsm.errors import CryptokiError
 
 OS_LOCKING_OK = 0x02
 SERIAL_SESSION, RW_SESSION = 0x04, 0x02
-SECURITY_OFFICER, USER = 0, 1
-UNAVAILABLE_INFORMATION = ctypes.c_ulong(-1).value
-EFFECTIVELY_INFINITE = 0
+SECURITY_OFFICER = 0
 LABEL_OCTETS = 32
-ALREADY_LOGGED_IN = "UserAlreadyLoggedIn"
 _ECDSA = 0x1041  # CKM_ECDSA: over a digest made on the host
 _ECDH = 0x1050  # CKM_ECDH1_DERIVE
 _NO_KDF = 1  # CKD_NULL: GBCS derives its keys on the host
@@ -83,10 +80,6 @@ class _Mechanism(Structure):
     _fields_ = [("mechanism", c_ulong), ("parameter", c_void_p), ("length", c_ulong)]
 
 
-class _MechanismInfo(Structure):
-    _fields_ = [("min_size", c_ulong), ("max_size", c_ulong), ("flags", c_ulong)]
-
-
 class _Attribute(Structure):
     _fields_ = [("type", c_ulong), ("value", c_void_p), ("length", c_ulong)]
 
@@ -111,12 +104,10 @@ _FUNCTIONS: dict[str, tuple[int, tuple[Any, ...]]] = {
     "C_GetSlotList": (4, (c_ubyte, _ULONGS, _ULONGS)),
     "C_GetTokenInfo": (6, (c_ulong, POINTER(TokenInfoStruct))),
     "C_GetMechanismList": (7, (c_ulong, _ULONGS, _ULONGS)),
-    "C_GetMechanismInfo": (8, (c_ulong, c_ulong, POINTER(_MechanismInfo))),
     "C_InitToken": (9, (c_ulong, ctypes.c_char_p, c_ulong, ctypes.c_char_p)),
     "C_InitPIN": (10, (c_ulong, ctypes.c_char_p, c_ulong)),
     "C_OpenSession": (12, (c_ulong, c_ulong, c_void_p, c_void_p, _ULONGS)),
     "C_CloseSession": (13, (c_ulong,)),
-    "C_CloseAllSessions": (14, (c_ulong,)),
     "C_Login": (18, (c_ulong, c_ulong, ctypes.c_char_p, c_ulong)),
     "C_DestroyObject": (22, (c_ulong, c_ulong)),
     "C_GetAttributeValue": (24, (c_ulong, c_ulong, POINTER(_Attribute), c_ulong)),
@@ -194,12 +185,6 @@ class Cryptoki:
         self._call("C_GetMechanismList", slot, codes, byref(count))
         return list(codes[: count.value])
 
-    def key_sizes(self, slot: int, mechanism: int) -> tuple[int, int]:
-        """The least and greatest key size of a mechanism, in the unit the mechanism has."""
-        info = _MechanismInfo()
-        self._call("C_GetMechanismInfo", slot, mechanism, byref(info))
-        return info.min_size, info.max_size
-
     def init_token(self, slot: int, so_pin: str, label: str) -> None:
         padded = label.encode().ljust(LABEL_OCTETS)
         self._call("C_InitToken", slot, so_pin.encode(), len(so_pin.encode()), padded)
@@ -273,10 +258,6 @@ class Cryptoki:
             return octets
 
         return agree
-
-    def close_all_sessions(self, slot: int) -> None:
-        """End every session this process has with the slot's token, and with them the login."""
-        self._call("C_CloseAllSessions", slot)
 
     @contextmanager
     def _session(self, slot: int) -> Iterator[int]:

@@ -5,7 +5,7 @@ This class is the wall: above it nobody learns whether a key lives in an HSM.
 
 import hashlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import Any, NoReturn, Protocol, Self
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -13,17 +13,29 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_ds
 
 from smki.errors import Refused
 
-if TYPE_CHECKING:
-    from smki.hsm.token import Token
+_SCALAR_OCTETS = 32
+_DIGEST_OCTETS = 32
 
-SCALAR_OCTETS = 32
-DIGEST_OCTETS = 32
+
+def der_signature(plain: bytes) -> bytes:
+    """What a token gives (r and s, 32 octets each) as certificates and answers carry it."""
+    return encode_dss_signature(int.from_bytes(plain[:_SCALAR_OCTETS]), int.from_bytes(plain[_SCALAR_OCTETS:]))
+
+
+class Keeper(Protocol):
+    """Where a key lives: what it does for whoever holds the key."""
+
+    @property
+    def name(self) -> str: ...
+    def sign_digest(self, key_id: bytes, digest: bytes) -> bytes: ...
+    def sign_digests(self, key_id: bytes, digests: Sequence[bytes]) -> list[bytes]: ...
+    def agree(self, key_id: bytes, peer: ec.EllipticCurvePublicKey) -> bytes: ...
 
 
 class HsmPrivateKey(ec.EllipticCurvePrivateKey):
     """The private half of a P-256 pair in a token, with its public half at hand."""
 
-    def __init__(self, token: "Token", label: str, key_id: bytes, public_key: ec.EllipticCurvePublicKey) -> None:
+    def __init__(self, token: Keeper, label: str, key_id: bytes, public_key: ec.EllipticCurvePublicKey) -> None:
         self._token = token
         self._public_key = public_key
         self.label = label
@@ -48,8 +60,7 @@ class HsmPrivateKey(ec.EllipticCurvePrivateKey):
         if not isinstance(inner, hashes.SHA256) or getattr(signature_algorithm, "deterministic_signing", False):
             raise Refused("hsm.algorithm", "this key signs with ECDSA over SHA-256 only", "ask for that")
         digest = bytes(data) if prehashed else hashlib.sha256(data).digest()
-        plain = self.sign_digest(digest)
-        return encode_dss_signature(int.from_bytes(plain[:SCALAR_OCTETS]), int.from_bytes(plain[SCALAR_OCTETS:]))
+        return der_signature(self.sign_digest(digest))
 
     def exchange(self, algorithm: ec.ECDH, peer_public_key: ec.EllipticCurvePublicKey) -> bytes:
         """The shared secret Z with a peer: keep it as short as you can, and print it never."""
@@ -94,5 +105,5 @@ class HsmPrivateKey(ec.EllipticCurvePrivateKey):
 
 
 def _check_digest(digest: bytes) -> None:
-    if len(digest) != DIGEST_OCTETS:
+    if len(digest) != _DIGEST_OCTETS:
         raise Refused("hsm.digest", f"a digest of {len(digest)} octets", "sign SHA-256 digests")

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
 
 from smki.errors import IntegrityFailure, Refused
 from smki.hsm.cryptoki import Cryptoki
 from smki.hsm.description import Description
+from smki.hsm.key import der_signature
 
 if TYPE_CHECKING:
     from pkcs11 import Session
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 Usage = Literal["sign", "agree", "sign and agree"]
 P256_PARAMETERS = bytes.fromhex("06082a8648ce3d030107")
 _POINT_HEADER = bytes.fromhex("0441")  # OCTET STRING of the 65 octets of an uncompressed point
-SCALAR_OCTETS = 32
 _AES256_BITS = 256
 
 
@@ -64,11 +64,14 @@ class Objects:
         known = self._privates.get(key_id)
         if known is not None:
             return known
+        self._privates[key_id] = found = self._look_up(key_id)
+        return found
+
+    def _look_up(self, key_id: bytes) -> Any:
         found = self._search(ObjectClass.PRIVATE_KEY, id=key_id)
-        if len(found) == 1:
-            self._privates[key_id] = found[0]
-            return found[0]
-        raise self._missing_or_ambiguous(len(found), f"with id {key_id.hex()}")
+        if len(found) != 1:
+            raise self._missing_or_ambiguous(len(found), f"with id {key_id.hex()}")
+        return found[0]
 
     def _missing_or_ambiguous(self, count: int, which: str) -> Exception:
         if count:
@@ -100,11 +103,9 @@ class Objects:
         """
         if not self._description.session_copies:
             return list(map(self.signer(key_id), digests))
-        found = self._search(ObjectClass.PRIVATE_KEY, id=key_id)
-        if len(found) != 1:
-            raise self._missing_or_ambiguous(len(found), f"with id {key_id.hex()}")
+        private = self._look_up(key_id)
         if key_id not in self._copiers:
-            copy = found[0].copy({Attribute.TOKEN: False})
+            copy = private.copy({Attribute.TOKEN: False})
             if not (copy[Attribute.SENSITIVE] and copy[Attribute.NEVER_EXTRACTABLE]):
                 copy.destroy()
                 raise Refused(
@@ -273,9 +274,8 @@ def _read_point(public: Any) -> ec.EllipticCurvePublicKey:
 
 def _verifies(private: Any, public_key: ec.EllipticCurvePublicKey, digest: bytes) -> bool:
     plain = private.sign(digest, mechanism=Mechanism.ECDSA)
-    r, s = int.from_bytes(plain[:SCALAR_OCTETS]), int.from_bytes(plain[SCALAR_OCTETS:])
     try:
-        public_key.verify(encode_dss_signature(r, s), digest, ec.ECDSA(Prehashed(hashes.SHA256())))
+        public_key.verify(der_signature(plain), digest, ec.ECDSA(Prehashed(hashes.SHA256())))
     except InvalidSignature:
         return False
     return True

@@ -74,10 +74,6 @@ class Hsm:
             self._modules[kind] = Module(self.description(kind), self._workspace)
         return self._modules[kind]
 
-    def list_tokens(self, kind: str) -> list[TokenInfo]:
-        """Every token of a kind of HSM, without a login."""
-        return [info for info in self.module(kind).tokens() if info.initialised]
-
     def find(self, ref: TokenRef) -> TokenInfo | None:
         """The one token meant, if it is present; two that fit are refused."""
         found = [info for info in self.module(ref.hsm).tokens() if ref.matches(info)]

@@ -1,4 +1,4 @@
-"""What the store asks of a database, and which database an address names.
+"""What the store asks of a database.
 
 Everything else about the store is written once. SQL uses `?` for a value;
 each engine gives its driver the sign it wants.
@@ -6,10 +6,8 @@ each engine gives its driver the sign it wants.
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any, Protocol
 
-from smki.errors import InvalidInput
 from smki.store.schema import Migration
 
 WAIT_SECONDS = 30  # how long an act waits for another to end before it says that the store is busy
@@ -56,23 +54,7 @@ class Engine(Protocol):
     def lock_schema(self) -> None:
         """From here to the end of the transaction, nobody else changes the schema."""
 
-    def has_schema(self) -> bool: ...
+    def has_schema(self) -> bool:
+        """Whether any step of the schema was taken; an empty database has none."""
 
     def close(self) -> None: ...
-
-
-def open_engine(url: str, *, create: bool) -> Engine:
-    """The engine an address names; a SQLite file is made only where `create` says so."""
-    # Each engine is imported when it is the one: a command that reads a SQLite file pays for nothing else.
-    scheme, _, rest = url.partition(":")
-    if scheme == "sqlite" and rest:
-        from smki.store.sqlite import SqliteEngine
-
-        return SqliteEngine(Path(rest), create=create)
-    if scheme == "postgresql":
-        from smki.store.postgresql import PostgresqlEngine
-
-        return PostgresqlEngine(url)
-    raise InvalidInput(
-        "store.url", f"no store is reached by {scheme[:20]!r}", "use sqlite:PATH or postgresql://HOST/DATABASE"
-    )

@@ -250,8 +250,8 @@ def test_the_limit_of_sessions_is_told(hsm: Hsm, token: Token) -> None:
 
 def test_another_workspace_must_wait_for_the_library(hsm: Hsm, tmp_path: Path) -> None:
     other = Hsm(hsm._descriptions, tmp_path / "other")
-    assert hsm.list_tokens("softhsm")
-    assert code_of(lambda: other.list_tokens("softhsm")) == "hsm.module-in-use"
+    assert hsm.module("softhsm").tokens()
+    assert code_of(lambda: other.module("softhsm")) == "hsm.module-in-use"
 
 
 def test_a_forked_child_is_refused(token: Token) -> None:

@@ -14,11 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smki.errors import IntegrityFailure, InvalidInput, SmkiError
+from smki.store.address import open_engine
 from smki.store.backup.dump import dump
 from smki.store.backup.form import MAGIC, MAX_BLOCK_OCTETS, Reader, kept_tables
 from smki.store.backup.load import load
 from smki.store.backup.place import empty_place
-from smki.store.engine import Engine, open_engine
+from smki.store.engine import Engine
 from smki.store.note import Checkpoint
 from smki.store.records import Act
 from smki.store.schema import tables_at

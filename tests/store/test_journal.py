@@ -23,8 +23,9 @@ from smki.store.backup.dump import dump
 from smki.store.backup.form import Reader
 from smki.store.backup.load import load
 from smki.store.backup.place import empty_place
-from smki.store.journal import MARK, replay
+from smki.store.journal import MARK
 from smki.store.records import Act, CertificateRecord, TokenRecord
+from smki.store.replay import replay
 from smki.store.store import Store
 from tests.store.conftest import WORKSPACE
 from tests.store.test_backup import contents

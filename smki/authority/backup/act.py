@@ -18,14 +18,16 @@ from smki.authority.log import seal
 from smki.authority.safe_files import new_file
 from smki.authority.workspace import Workspace
 from smki.errors import IntegrityFailure, InvalidInput, Refused, SmkiError, Unavailable
+from smki.store.address import open_engine
 from smki.store.backup.dump import Backup, Progress, dump
 from smki.store.backup.form import Header, Reader
 from smki.store.backup.load import load
 from smki.store.backup.place import empty_place, scratch
-from smki.store.engine import Engine, open_engine
-from smki.store.journal import Journal, prune, replay
+from smki.store.engine import Engine
+from smki.store.journal import Journal, prune
 from smki.store.note import read_checkpoint
 from smki.store.records import Act
+from smki.store.replay import replay
 from smki.store.store import Store
 
 PUBLISHED = "published"

@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
-
 from smki.authority.ceremony.plan import key_of, subject_of
 from smki.authority.ocsp.kept import Answer
 from smki.authority.ocsp.policy import OcspPolicy
@@ -21,7 +19,7 @@ from smki.authority.ocsp.responders import Appointed, State, appointed, public_k
 from smki.authority.publication.site import refuse_behind
 from smki.authority.workspace import Workspace
 from smki.errors import Refused, SmkiError, Unavailable
-from smki.hsm.key import SCALAR_OCTETS, HsmPrivateKey
+from smki.hsm.key import HsmPrivateKey, der_signature
 from smki.hsm.pin import Pin
 from smki.pki.ocsp import (
     Asked,
@@ -265,7 +263,4 @@ class Desk:
 def _signatures(key: HsmPrivateKey, digests: list[bytes]) -> list[bytes]:
     """Not verified again: the key was proven to be the certificate's, and a wrong answer convinces nobody."""
     plain = key.sign_digests(digests) if len(digests) >= MANY else list(map(key.sign_digest, digests))
-    return [
-        encode_dss_signature(int.from_bytes(one[:SCALAR_OCTETS]), int.from_bytes(one[SCALAR_OCTETS:]))
-        for one in plain
-    ]
+    return list(map(der_signature, plain))

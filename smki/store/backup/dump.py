@@ -7,8 +7,9 @@ from typing import Any, BinaryIO
 
 from smki.errors import IntegrityFailure, Refused
 from smki.store import merkle
+from smki.store.address import open_engine
 from smki.store.backup.form import Header, Writer, kept_tables
-from smki.store.engine import Engine, open_engine
+from smki.store.engine import Engine
 from smki.store.store import Store
 
 BATCH = 1000

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from smki.errors import Refused, Unavailable
-from smki.store.engine import Engine, open_engine
+from smki.store.address import open_engine
+from smki.store.engine import Engine
 
 _UNSAFE = ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE")  # nobody sees it before it is whole
 
