@@ -5,7 +5,8 @@ from scripts.references.tree import ENVIRONMENT, EXIT_CODES, TASKS, TOP, Member,
 
 _HEAD = """# Commands
 
-Written by `scripts/reference` from the commands themselves.
+Written by `scripts/reference` from the commands themselves. The same as manual pages: [smki(1)](../man/smki.1).
+What holds for all of them is told [in a page of its own](../terminal.md): help, the Tab key, workspaces, programs.
 
 `--home DIR` before the command, or `SMKI_HOME`, names the workspace; without either it is the one we stand in. What
 is wrong is told on standard error in two lines, `error:` with [a code](errors.md) and `hint:` with what to do; what

@@ -9,7 +9,11 @@ from click.shell_completion import get_completion_class
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def command(shell: str) -> None:
-    """Print the completion script for SHELL; evaluate it in your shell's start-up file."""
+    """Print the completion script for SHELL; evaluate it in your shell's start-up file.
+
+    Then the Tab key goes on with commands, options and file names, and with the names that the workspace knows:
+    tokens, authorities, officers, organisations, use cases.
+    """
     from smki.cli.main import cli
 
     maker = get_completion_class(shell)

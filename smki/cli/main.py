@@ -15,6 +15,8 @@ from smki.errors import SmkiError
 
 INTERNAL_ERROR = 70  # EX_SOFTWARE of sysexits.h: our fault, not the caller's
 
+_COMPLETING = "_SMKI_COMPLETE"  # the variable in which the shell's script asks what a line may go on with
+
 _COMMANDS = {
     "approve": ("smki.cli.approve", "See, grant and refuse what waits for a second officer."),
     "audit": ("smki.cli.audit", "Read, check, prove and export the audit log."),
@@ -56,6 +58,10 @@ class _LazyGroup(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         command: click.Command = importlib.import_module(_COMMANDS[cmd_name][0]).command
+        if _COMPLETING in os.environ:
+            from smki.cli.names import know_names
+
+            know_names(cmd_name, command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

@@ -21,11 +21,6 @@ def smki(*arguments: str | Path, home: Path | None = None, **more: str) -> subpr
     return subprocess.run([*SMKI, *arguments], env=environment, capture_output=True, text=True, check=False)
 
 
-def test_completion_speaks_every_shell() -> None:
-    for shell in ("bash", "zsh", "fish"):
-        assert "_SMKI_COMPLETE" in smki("completion", shell).stdout
-
-
 def test_what_is_no_workspace_is_told(tmp_path: Path) -> None:
     done = smki("--home", tmp_path, "ca", "tree")
     assert (done.returncode, done.stdout) == (2, "")
