@@ -236,13 +236,14 @@ _LIVING = ExitStack()
 
 def _lists() -> Run:
     """A list from outside, into a workspace that believes its authority."""
-    from smki.authority.lists import take_in
+    from smki.authority.lists import listings
+    from smki.authority.lists_intake import take_in
 
     workspace = _user().workspace
 
     def run(octets: bytes) -> None:
         take_in(workspace, octets)
-        list(workspace.lists.all())
+        list(listings(workspace))
 
     return run
 

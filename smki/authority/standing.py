@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from smki.authority.anchors import authorities, believed
 from smki.authority.hierarchy import certificate_of
+from smki.authority.lists import covering
 from smki.authority.workspace import Workspace
 from smki.entity import KeyUsage
 from smki.errors import InvalidInput, Refused
@@ -29,6 +30,7 @@ from smki.pki.serial import SERIAL_OCTETS, Serial
 from smki.pki.status import Status
 from smki.pki.verdict import Fault
 from smki.store.records import CertificateRecord
+from smki.words import counted, utc
 
 REVOKED = "key.revoked"
 """The code of every refusal for a revocation."""
@@ -74,8 +76,8 @@ class Standing:
         """As a person is told."""
         if self.word is not Word.REVOKED or self.at is None or self.reason is None:
             return self.word.value
-        since = "" if self.compromised_at is None else f", compromised since {self.compromised_at:%Y-%m-%dT%H:%M:%SZ}"
-        return f"revoked since {self.at:%Y-%m-%dT%H:%M:%SZ} for {self.reason.word}{since}"
+        since = "" if self.compromised_at is None else f", compromised since {utc(self.compromised_at)}"
+        return f"revoked since {utc(self.at)} for {self.reason.word}{since}"
 
 
 def standing_of(workspace: Workspace, certificate: x509.Certificate) -> Standing:
@@ -128,7 +130,7 @@ def _serial(number: int) -> Serial | None:
 
 
 def _listed(workspace: Workspace, certificate: x509.Certificate) -> Standing:
-    lists = workspace.lists.covering(certificate)
+    lists = covering(workspace, certificate)
     for one in lists:  # whichever says so: an old list is old, and what it lists is revoked
         found = one.entry(certificate.serial_number)
         if found is not None:
@@ -138,7 +140,7 @@ def _listed(workspace: Workspace, certificate: x509.Certificate) -> Standing:
         if one.base is None and one.is_current(now) and now - one.this_update <= oldest:
             expired = now > certificate.not_valid_after_utc
             return Standing(Word.EXPIRED if expired else Word.GOOD, str(one))
-    return Standing(Word.UNKNOWN, f"{len(lists)} lists, none in force" if lists else "no list")
+    return Standing(Word.UNKNOWN, f"{counted(len(lists), 'list')}, none in force" if lists else "no list")
 
 
 # What follows from it

@@ -17,7 +17,6 @@ from smki.settings import Sourced, Table, octets_of, read_toml
 from smki.store.store import Store
 
 if TYPE_CHECKING:
-    from smki.authority.lists import Lists
     from smki.authority.policies import Policies
     from smki.hsm.pin import Pin
     from smki.hsm.token import Hsm, Token, TokenRef
@@ -113,13 +112,6 @@ class Workspace:
     @cached_property
     def store(self) -> Store:
         return Store.open(self.store_url, self.journal)
-
-    @cached_property
-    def lists(self) -> "Lists":
-        """The revocation lists this workspace was given, parsed once."""
-        from smki.authority.lists import Lists
-
-        return Lists(self)
 
     def use_store(self, store: Store) -> None:
         """The store just made, in place of opening it again."""

@@ -9,7 +9,7 @@ from smki.cli.render import emit, json_option, utc
 from smki.cli.session import Session, pass_session
 
 if TYPE_CHECKING:
-    from smki.authority.lists import Taken
+    from smki.authority.lists_intake import Taken
 
 
 @click.command("import", epilog="Example: smki crl import OCA-Z1.crl OCA-Z1-delta.crl")
@@ -22,7 +22,7 @@ def import_command(session: Session, files: tuple[Path, ...], as_json: bool) -> 
     Each must be newer than the one there is. From then on nothing is done with what they list, and a certificate they
     do not list is good while they are in force.
     """
-    from smki.authority.lists import MAX_FILE_OCTETS, take_in
+    from smki.authority.lists_intake import MAX_FILE_OCTETS, take_in
     from smki.authority.safe_files import read_bounded
 
     taken = [

@@ -7,7 +7,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from smki.authority.lists import Taken, take_in
+from smki.authority.lists_intake import Taken, take_in
 from smki.authority.workspace import Workspace
 from smki.parties.keys import Certified
 from smki.pki.keyid import KeyIdentifier

@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from smki.authority.lists import take_in
+from smki.authority.lists_intake import take_in
 from smki.cli.reading import key_ring
 from smki.cli.session import Session
 from smki.cli.topup import _device_certificate

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from smki.authority.lists import take_in
+from smki.authority.lists_intake import take_in
 from smki.entity import RemotePartyRole
 from smki.pki.public_key import spki_of
 from smki.store.records import Act, AuthorityRecord
