@@ -10,6 +10,7 @@ from smki.store import merkle
 from smki.store.entry import canonical
 from smki.store.note import read_checkpoint, verifier_key
 from smki.store.store import Store
+from smki.words import counted
 
 EXPORT_FORMAT = "smki-audit/1"
 
@@ -51,7 +52,11 @@ def verify_log(store: Store, published: str | None = None) -> Verdict:
         tree.append(entry.body)
         if tree.size in wanted and tree.root() != wanted[tree.size]:
             faults.append(f"the first {tree.size} entries are not those the checkpoint signed")
-    faults.extend(f"a checkpoint signed {size} entries, and there are {count}" for size in wanted if size > count)
+    faults.extend(
+        f"a checkpoint signed {counted(size, 'entry', 'entries')}, and there are {count}"
+        for size in wanted
+        if size > count
+    )
     return Verdict(count, len(notes), min(max(wanted, default=0), count), tuple(faults))
 
 

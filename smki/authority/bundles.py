@@ -7,7 +7,6 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC
 from typing import Any
 
 from cryptography import x509
@@ -29,6 +28,7 @@ from smki.pki.signed_data import make_signed_data
 from smki.pki.status import Status
 from smki.store.certificates import Query
 from smki.store.records import CertificateRecord
+from smki.words import utc
 
 _FEW = 2  # key agreement certificates of a supplier: for management, and for top-ups
 _VERSION_OF = b"bundle "
@@ -292,7 +292,7 @@ def _manifest(
     told: dict[str, Any] = {
         "form": FORM,
         "version": str(version),
-        "made_at": workspace.clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "made_at": utc(workspace.clock()),
         "device": str(installation.device),
         "device_type": installation.kind.value,
         "cells": {str(name): _digest(der) for name, der in cells.items()},

@@ -195,7 +195,11 @@ def renewal(workspace: Workspace, record: CertificateRecord) -> Order:
     """An order for a new key in place of a certificate's."""
     status = record.status_at(workspace.clock())
     if record.subscriber is None or record.entity is None:
-        raise Refused("renewal.kind", "only certificates of organisations and devices are renewed", "see the docs")
+        raise Refused(
+            "renewal.kind",
+            "only certificates of organisations and devices are renewed",
+            "issue a new one",
+        )
     if status is Status.REVOKED:
         raise Refused("renewal.revoked", "a revoked certificate is not renewed", "ask for a new one")
     subscriber = workspace.store.organisations.numbered(record.subscriber)

@@ -1,12 +1,15 @@
 """The hierarchy as it stands: who signed whom, how long each is good for, and where its key is."""
 
+import base64
+import textwrap
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from smki.authority.workspace import Workspace
-from smki.errors import InvalidInput, Refused
+from smki.errors import InvalidInput, Refused, Unavailable
 from smki.store.records import AuthorityRecord, CertificateRecord
+from smki.words import utc
 
 _DAYS_A_YEAR = 365.2425
 
@@ -79,8 +82,6 @@ def standings(workspace: Workspace) -> tuple[Standing, ...]:
 
 def _presence(workspace: Workspace) -> dict[str, bool | None]:
     """Which tokens are here now; unknown where the HSM's library is not."""
-    from smki.errors import Unavailable
-
     found: dict[str, bool | None] = {}
     for name, ref in workspace.tokens.items():
         try:
@@ -149,7 +150,7 @@ def describe_authority(workspace: Workspace, name: str) -> Description:
 
 def _text(value: Any) -> str:
     if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return utc(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "" if value is None else str(value)
@@ -180,8 +181,5 @@ def links_of(workspace: Workspace, record: AuthorityRecord) -> list[bytes]:
 
 
 def pem(der: bytes) -> bytes:
-    import base64
-    import textwrap
-
     lines = textwrap.wrap(base64.b64encode(der).decode(), 64)
     return "\n".join(["-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----", ""]).encode()

@@ -14,6 +14,7 @@ from smki.authority.officers import Approval, Officer, approve, judge, read_appr
 from smki.authority.workspace import Workspace
 from smki.errors import InvalidInput, Refused
 from smki.store.records import BatchRecord, HoldRecord
+from smki.words import counted
 
 MIN_HEX = 8
 Waiting = BatchRecord | HoldRecord
@@ -32,7 +33,7 @@ def find_waiting(workspace: Workspace, start: str) -> Waiting:
     if len(start) < MIN_HEX or len(found) != 1:
         raise InvalidInput(
             "approve.unknown",
-            f"{len(found)} batches begin with {start[:64]!r}",
+            f"{counted(len(found), 'digest')} of what waits or waited begin with {start[:64]!r}",
             f"give {MIN_HEX} digits or more of one in `smki approve list`",
         )
     return found[0]

@@ -5,12 +5,13 @@ nothing that is not JSON, and no two ways to write the same entry.
 """
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 from smki.errors import InvalidInput
 from smki.store.records import Act
+from smki.words import utc
 
 MAX_ENTRY_OCTETS = 1 << 16
 MAX_NUMBER = (1 << 53) - 1
@@ -40,7 +41,7 @@ def entry_body(seq: int, act: Act) -> bytes:
 @lru_cache(maxsize=64)
 def _moment(at: datetime) -> str:
     """Thousands of entries of one act have one time."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return utc(at)
 
 
 def canonical(fields: Any) -> bytes:

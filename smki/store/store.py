@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, Self
 from smki.errors import IntegrityFailure, InvalidInput, Refused
 from smki.pki.serial import Serial
 from smki.store import merkle
+from smki.store.address import open_engine
 from smki.store.admissions import Admissions
 from smki.store.announcements import Announcements
 from smki.store.certificates import Certificates
 from smki.store.confirmations import Confirmations
 from smki.store.crls import Crls
-from smki.store.engine import Engine, open_engine
+from smki.store.engine import Engine
 from smki.store.entry import entry_body
 from smki.store.estate import Estate
 from smki.store.holds import Holds
@@ -43,6 +44,7 @@ from smki.store.signatures import Signatures
 from smki.store.supplier_changes import SupplierChanges
 from smki.store.transaction import Transaction
 from smki.store.values import moment_of
+from smki.words import counted
 
 if TYPE_CHECKING:
     from smki.store.journal import Journal
@@ -234,7 +236,8 @@ class Store:
         """A log never signs what contradicts a checkpoint it signed before (C2SP tlog-checkpoint)."""
         size = self.audit_size()
         if checkpoint.origin != self.origin or checkpoint.size > size:
-            fault = f"{checkpoint.size} entries of {checkpoint.origin}, and there are {size} of {self.origin}"
+            signed = counted(checkpoint.size, "entry", "entries")
+            fault = f"{signed} of {checkpoint.origin}, and there are {size} of {self.origin}"
         elif self.audit_root(checkpoint.size) != checkpoint.root:
             fault = f"the first {checkpoint.size} entries, and they are others now"
         else:

@@ -21,6 +21,7 @@ from smki.pki.serial import Serial
 from smki.store.note import MAX_NOTE_OCTETS, Checkpoint, read_checkpoint
 from smki.store.records import AuthorityRecord
 from smki.store.store import Store
+from smki.words import counted
 
 CHECKPOINT = "audit/checkpoint"
 _NAMED = 10  # serial numbers told one by one
@@ -118,8 +119,8 @@ def _of_log(store: Store, checkpoint: Checkpoint) -> Iterator[Shortfall]:
     elif checkpoint.size > size:
         yield Shortfall(
             "restore.forgets-entries",
-            f"the log was published with {checkpoint.size} entries, and this one has {size}:"
-            f" {_many(checkpoint.size - size, 'entry', 'entries')} would be forgotten",
+            f"the log was published with {counted(checkpoint.size, 'entry', 'entries')}, and this one has {size}:"
+            f" {counted(checkpoint.size - size, 'entry', 'entries')} would be forgotten",
         )
     elif store.audit_root(checkpoint.size) != checkpoint.root:
         yield Shortfall(
@@ -138,7 +139,7 @@ def _of_manifest(store: Store, manifest: Manifest) -> Iterator[Shortfall]:
         if listed.revocations > revocations:
             yield Shortfall(
                 "restore.forgets-revocations",
-                f"{name} had published {_many(listed.revocations, 'revocation')}, and {revocations} are known:"
+                f"{name} had published {counted(listed.revocations, 'revocation')}, and {revocations} are known:"
                 f" {listed.revocations - revocations} would be forgotten",
             )
         if (number := store.crls.last_number(authority.number)) < listed.number:
@@ -149,12 +150,8 @@ def _forgotten_number(name: str, published: int, known: int) -> Shortfall:
     return Shortfall(
         "restore.forgets-list",
         f"list {published} of {name} was published, and numbers are known up to {known}:"
-        f" {_many(published - known, 'number')} would be given twice",
+        f" {counted(published - known, 'number')} would be given twice",
     )
-
-
-def _many(count: int, one: str, several: str = "") -> str:
-    return f"{count} {one if count == 1 else several or f'{one}s'}"
 
 
 def _of_list(store: Store, path: Path, crl: PathCrl) -> Iterator[Shortfall]:
@@ -170,7 +167,7 @@ def _of_list(store: Store, path: Path, crl: PathCrl) -> Iterator[Shortfall]:
         more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
         yield Shortfall(
             "restore.forgets-revocations",
-            f"{_many(len(missing), 'certificate')} on list {crl.number} of {authority.name}"
+            f"{counted(len(missing), 'certificate')} on list {crl.number} of {authority.name}"
             f" would not be revoked any more: {', '.join(missing[:_NAMED])}{more}",
         )
     if (number := store.crls.last_number(authority.number)) < crl.number:

@@ -1,5 +1,6 @@
 """Making one authority: keys, serial numbers, certificates. `run` says in which order, and what follows a death."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -239,6 +240,4 @@ def make_or_take_up(token: "Token", label: str, key_id: bytes) -> "HsmPrivateKey
 
 
 def _digest(der: bytes) -> str:
-    import hashlib
-
     return hashlib.sha256(der).hexdigest()

@@ -17,6 +17,7 @@ from smki.entity import EntityId, RemotePartyRole
 from smki.errors import InvalidInput
 from smki.meter_point import MeterPoint
 from smki.store.estate_records import Registered
+from smki.words import MOMENT
 
 _COLUMNS = ("meter_point", "supplier", "network_operator", "since")
 COLUMNS = Columns(frozenset(_COLUMNS), frozenset(_COLUMNS).__contains__)
@@ -37,7 +38,7 @@ def meter_point(workspace: Workspace, text: str) -> MeterPoint:
 @lru_cache(maxsize=4096)
 def moment(text: str) -> datetime:
     """Read `2026-11-21` (its first second) or `2026-11-21T12:00:00Z`: a million rows have few dates."""
-    for form in ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"):
+    for form in ("%Y-%m-%d", MOMENT):
         try:
             found = datetime.strptime(text, form).replace(tzinfo=UTC)
         except ValueError:

@@ -16,6 +16,7 @@ from smki.pki.kind import Kind
 from smki.pki.manifest import MAX_MANIFEST_OCTETS, open_manifest
 from smki.pki.request import Request, RequestReader
 from smki.store.records import BatchRecord
+from smki.words import counted
 
 
 def month_of(moment: datetime) -> int:
@@ -33,10 +34,11 @@ def admit(workspace: Workspace, order: Order, intake: Intake, manifest: Path | N
     if known is None or (roles and known.state == "admitted"):
         known = _put(workspace, order, intake, batch, roles, signer)
     if known.state == "waiting":
+        name = batch.hex()[:16]
         raise Refused(
             "approve.needed",
-            f"batch {batch.hex()[:16]} of {known.count} requests waits for an officer: {'; '.join(known.reasons)}",
-            f"smki approve grant {batch.hex()[:16]} --officer NAME --key FILE, then run the same again",
+            f"batch {name} of {counted(known.count, 'request')} waits for an officer: {'; '.join(known.reasons)}",
+            f"smki approve grant {name} --officer NAME --key FILE, then run the same again",
         )
     if known.state == "refused":
         raise Refused("approve.refused", f"an officer refused batch {batch.hex()[:16]}", "see `smki approve show`")
@@ -90,7 +92,7 @@ def _above_volume(workspace: Workspace, order: Order, count: int) -> list[str]:
     issued = workspace.store.organisations.issued_in(order.subscriber.number, month_of(workspace.clock()))
     if issued + count <= order.subscriber.volume:
         return []
-    return [f"{count} requests after {issued} this month, and {order.subscriber.volume} were agreed"]
+    return [f"{counted(count, 'request')} after {issued} this month, and {order.subscriber.volume} were agreed"]
 
 
 def _held_roles(workspace: Workspace, order: Order, intake: Intake) -> list[str]:
@@ -123,7 +125,7 @@ def _check_manifest(workspace: Workspace, order: Order, intake: Intake, manifest
     if missing or len(opened.digests) != len(set(intake.files)):
         raise Refused(
             "manifest.files",
-            f"the manifest lists {len(opened.digests)} files, and lacks {len(missing)} of those handed in",
+            f"the manifest lists {counted(len(opened.digests), 'file')}, and lacks {len(missing)} of those handed in",
             "hand in exactly the files that were signed for",
         )
     return officers[opened.signer][0].name

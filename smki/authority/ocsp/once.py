@@ -8,6 +8,7 @@ from smki.authority.safe_files import read_bounded
 from smki.authority.workspace import Workspace
 from smki.errors import InvalidInput
 from smki.pki.ocsp import Failure, read_query
+from smki.words import utc
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ def answer_once(workspace: Workspace, path: Path) -> Done:
     (answer,) = desk.answer([query])
     if isinstance(answer, Failure):
         return _refusal(answer)
-    return Done(answer.octets, True, f"signed, until {answer.next_update:%Y-%m-%dT%H:%M:%SZ}")
+    return Done(answer.octets, True, f"signed, until {utc(answer.next_update)}")
 
 
 def _refusal(failure: Failure) -> Done:

@@ -23,6 +23,7 @@ from smki.errors import IntegrityFailure, Refused, SmkiError
 from smki.pki.verdict import Fault
 from smki.store.records import AuthorityRecord, CrlRecord
 from smki.store.transaction import Transaction
+from smki.words import utc
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,15 +149,11 @@ def _make(workspace: Workspace, standing: Standing, *, delta: bool) -> CrlRecord
 def _facts(record: CrlRecord) -> dict[str, Any]:
     """As the log says them."""
     words = {key: value for key, value in as_json(record).items() if value is not None}
-    words |= {key: utc_text(words[key]) for key in ("this_update", "next_update")}
+    words |= {key: utc(words[key]) for key in ("this_update", "next_update")}
     if record.sha256 is None:  # not made yet
         words = {key: words[key] for key in ("kind", "number", "this_update", "next_update")}
         return words | {"covers": record.covers}
     return words | {"sha256": record.sha256.hex(), "covers": record.covers}
-
-
-def utc_text(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _reserve(workspace: Workspace, standing: Standing, *, delta: bool) -> CrlRecord:
@@ -191,7 +188,7 @@ def _refuse_clock(tx: Transaction, issuer: int, now: datetime, others: tuple[dat
     if now < last:
         raise Refused(
             "crl.clock",
-            f"the clock says {now:%Y-%m-%dT%H:%M:%SZ}, and the last list was made at {last:%Y-%m-%dT%H:%M:%SZ}",
+            f"the clock says {utc(now)}, and the last list was made at {utc(last)}",
             "set the clock right; if that list was made ahead of its time, no other can be before that time",
         )
 

@@ -3,12 +3,12 @@
 import hashlib
 import json
 import uuid
-from datetime import datetime
 from typing import Any
 from xml.etree import ElementTree as ET
 
 from smki.authority.publication.lists import PublishedList, file_name
-from smki.authority.publication.picture import MOMENT, Issued, Picture, PublishedAuthority
+from smki.authority.publication.picture import Issued, Picture, PublishedAuthority
+from smki.words import counted, utc
 
 FORM = "smki-published/1"
 ATOM = "http://www.w3.org/2005/Atom"
@@ -22,7 +22,7 @@ def index(picture: Picture) -> bytes:
         "title": picture.title,
         "environment": picture.environment,
         "workspace": picture.checkpoint.origin,
-        "made_at": _moment(picture.made_at),
+        "made_at": utc(picture.made_at),
         "log": {"size": picture.checkpoint.size, "root": picture.checkpoint.root.hex()},
         "hierarchies": [
             {"name": name, "title": title, "trust": f"trust/{name}.pem"} for name, title in picture.titles.items()
@@ -45,8 +45,8 @@ def _authority(item: PublishedAuthority) -> dict[str, Any]:
         "subject": item.subject,
         "serial": item.serial,
         "key_identifier": item.key_identifier,
-        "not_before": _moment(item.not_before),
-        "not_after": _moment(item.not_after),
+        "not_before": utc(item.not_before),
+        "not_after": utc(item.not_after),
         "status": item.status.value,
         **_certificate(item.file, item.der),
     }
@@ -63,8 +63,8 @@ def _list(item: PublishedList) -> dict[str, Any]:
         "tier": item.tier,
         "kind": item.kind,
         "number": item.number,
-        "this_update": _moment(item.this_update),
-        "next_update": _moment(item.next_update),
+        "this_update": utc(item.this_update),
+        "next_update": utc(item.next_update),
         "entries": item.entries,
         "size": item.size,
         "pem": item.text_file,
@@ -80,7 +80,7 @@ def feed(picture: Picture) -> bytes:
     top = ET.Element("feed", {"xmlns": ATOM, "xml:lang": "en"})
     _text(top, "id", name.urn)
     _text(top, "title", f"Revocation lists: {picture.title}")
-    _text(top, "updated", _moment(newest))
+    _text(top, "updated", utc(newest))
     _text(ET.SubElement(top, "author"), "name", picture.checkpoint.origin)
     ET.SubElement(top, "link", {"rel": "self", "type": "application/atom+xml", "href": "feed.atom"})
     ET.SubElement(top, "link", {"rel": "alternate", "type": "text/html", "href": "index.html"})
@@ -94,10 +94,11 @@ def _entry(item: Issued, workspace: uuid.UUID) -> ET.Element:
     record = item.record
     assert record.sha256 is not None, "only lists that were made are told"
     kind = "complete" if record.base is None else f"delta to {record.base}"
+    entries = counted(record.entries, "entry", "entries")
     entry = ET.Element("entry")
     _text(entry, "id", uuid.uuid5(workspace, f"{item.authority}/{record.number}").urn)
-    _text(entry, "title", f"{item.authority}: list {record.number} ({kind}), {record.entries:,} entries")
-    _text(entry, "updated", _moment(record.this_update))
+    _text(entry, "title", f"{item.authority}: list {record.number} ({kind}), {entries}")
+    _text(entry, "updated", utc(record.this_update))
     # The newest of its kind stands there; of an older one the digest remains.
     href = file_name(item.authority, delta=record.base is not None)
     ET.SubElement(entry, "link", {"rel": "alternate", "type": "application/pkix-crl", "href": href})
@@ -105,15 +106,12 @@ def _entry(item: Issued, workspace: uuid.UUID) -> ET.Element:
     _text(
         entry,
         "summary",
-        f"List {record.number} of {item.authority}, {kind}: {record.entries:,} entries, {record.size:,} octets,"
-        f" next update {_moment(record.next_update)}, SHA-256 {record.sha256.hex()}",
+        f"List {record.number} of {item.authority}, {kind}: {entries},"
+        f" {record.size:,} octets,"
+        f" next update {utc(record.next_update)}, SHA-256 {record.sha256.hex()}",
     )
     return entry
 
 
 def _text(parent: ET.Element, name: str, text: str) -> None:
     ET.SubElement(parent, name).text = text
-
-
-def _moment(moment: datetime) -> str:
-    return moment.strftime(MOMENT)

@@ -23,11 +23,11 @@ from msgspec import Meta
 from smki.errors import InvalidInput
 from smki.settings import Table
 from smki.store.note import Checkpoint, note_text, sign_note
+from smki.words import MOMENT, utc
 
 MANIFEST, SUMS = "manifest", "SHA256SUMS"
 FORM = "smki-manifest/1"
 MAX_MANIFEST_OCTETS = 1 << 20  # some seven thousand files; as much as other readers of signed notes take
-_MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 
 # A name that can stand in a path, a page and a shell's line as it is: no dot first, no way up, no way out.
 AUTHORITY_NAME = r"[a-z0-9][a-z0-9-]{0,39}"
@@ -108,7 +108,7 @@ class Manifest:
         fields = {
             "form": FORM,
             "workspace": self.workspace,
-            "made_at": self.made_at.astimezone(UTC).strftime(_MOMENT),
+            "made_at": utc(self.made_at),
             "log": {"size": self.log_size, "root": self.log_root.hex()},
             "authorities": {
                 name: {"list": number, "revocations": revocations}
@@ -156,7 +156,7 @@ def _read(text: bytes) -> Manifest:
     table = msgspec.json.decode(text, type=_ManifestTable)
     return Manifest(
         workspace=table.workspace,
-        made_at=datetime.strptime(table.made_at, _MOMENT).replace(tzinfo=UTC),
+        made_at=datetime.strptime(table.made_at, MOMENT).replace(tzinfo=UTC),
         log_size=table.log.size,
         log_root=bytes.fromhex(table.log.root),
         lists={name: Listed(row.list, row.revocations) for name, row in table.authorities.items()},

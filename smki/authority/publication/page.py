@@ -9,8 +9,9 @@ from xml.etree import ElementTree as ET
 
 from smki.authority.publication.lists import PublishedList
 from smki.authority.publication.look import CONTENT_SECURITY_POLICY, SCRIPT, STYLE
-from smki.authority.publication.picture import MOMENT, Picture, PublishedAuthority, left
+from smki.authority.publication.picture import Picture, PublishedAuthority, left
 from smki.pki.status import Status
+from smki.words import utc
 
 _DAY = 86_400
 _SOON_CERTIFICATE = 90 * _DAY
@@ -207,7 +208,7 @@ def _left(until: datetime, now: datetime, soon: int, ended: str) -> ET.Element:
         "span",
         ended if over else left(until, now),
         class_="left over" if over else "left soon" if near else "left",
-        data_until=until.strftime(MOMENT),
+        data_until=utc(until),
         data_soon=str(soon),
         data_ended=ended,
     )
@@ -247,7 +248,7 @@ def _link(path: str) -> ET.Element:
 
 
 def _time(moment: datetime) -> ET.Element:
-    return _of("time", moment.strftime("%Y-%m-%d %H:%M:%S UTC"), datetime=moment.strftime(MOMENT))
+    return _of("time", moment.strftime("%Y-%m-%d %H:%M:%S UTC"), datetime=utc(moment))
 
 
 def _size(octets: int) -> str:

@@ -17,7 +17,6 @@ from smki.store.note import Checkpoint
 from smki.store.records import AuthorityRecord, CrlRecord
 from smki.store.store import Store
 
-MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 _NEWEST = 50  # entries of the feed: some weeks of lists, and what a reader fetches stays small
 _LINK_CHARACTERS = 16
 _MINUTE, _HOUR, _DAY, _YEAR = 60, 3600, 86_400, 31_556_952

@@ -38,6 +38,7 @@ from smki.authority.workspace import Workspace
 from smki.errors import IntegrityFailure, InvalidInput, Refused
 from smki.pki.public_key import spki_of
 from smki.store.note import Checkpoint, read_checkpoint, verifier_key
+from smki.words import counted
 
 _PIECE = 48 << 11  # octets; 48 are a line of PEM
 
@@ -137,7 +138,8 @@ def _refuse_fewer(standing: Mapping[str, tuple[int, int]], before: Manifest) -> 
         if now[0] < listed.number or now[1] < listed.revocations:
             raise IntegrityFailure(
                 "published.newer",
-                f"{name} was published with list {listed.number} and {listed.revocations} revocations, and the"
+                f"{name} was published with list {listed.number} and"
+                f" {counted(listed.revocations, 'revocation')}, and the"
                 f" database knows {now[0]} and {now[1]}",
                 "stop, keep the database, restore it from a backup",
             )

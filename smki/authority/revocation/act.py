@@ -11,13 +11,13 @@ from typing import Any
 from smki.authority.log import act, acts, seal
 from smki.authority.revocation.alone import refuse_more
 from smki.authority.revocation.plan import Plan, ground_body
-from smki.authority.revocation.request import utc
 from smki.authority.second_officer import check_grant
 from smki.authority.workspace import Workspace
 from smki.errors import Refused
 from smki.pki.kind import Kind
 from smki.store.records import HoldRecord, RevocationRecord
 from smki.store.revocations import Target
+from smki.words import counted, utc
 
 PIECE = 5000  # certificates in one transaction: everybody else waits while it is written
 _PURPOSE = "revocations"
@@ -115,15 +115,15 @@ def _grant(workspace: Workspace, plan: Plan) -> str:
     if not plan.held_for or not plan.revoke:
         return ""
     known = workspace.store.holds.one(plan.digest) or _hold(workspace, plan)
-    name = known.digest.hex()[:16]
+    name, what = known.digest.hex()[:16], counted(known.items, "revocation")
     if known.state == "waiting":
         raise Refused(
             "approve.needed",
-            f"{known.items} {_PURPOSE} wait for an officer: {'; '.join(known.reasons)}",
+            f"{what} for an officer to look at: {'; '.join(known.reasons)}",
             f"smki approve grant {name} --officer NAME --key FILE, then run the same again",
         )
     if known.state == "refused":
-        raise Refused("approve.refused", f"an officer refused {known.items} {_PURPOSE}", f"smki approve show {name}")
+        raise Refused("approve.refused", f"an officer refused {what}", f"smki approve show {name}")
     check_grant(workspace, known)
     granted = str(known.decision.get("officer"))
     if any(one.name == granted and plan.asker.is_officer(one) for one in workspace.store.officers()):

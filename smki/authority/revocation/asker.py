@@ -8,12 +8,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from smki.authority.officers import read_public_key
 from smki.authority.registration import officers_in_force
 from smki.authority.revocation.policy import Requester
-from smki.authority.revocation.request import Asked, utc
+from smki.authority.revocation.request import Asked
 from smki.authority.workspace import Workspace
 from smki.errors import Refused
 from smki.pki.public_key import spki_of
 from smki.store.records import OfficerRecord
 from smki.store.revocations import Target
+from smki.words import utc
 
 _Key = ec.EllipticCurvePublicKey | None
 

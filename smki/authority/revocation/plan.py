@@ -17,7 +17,7 @@ from smki.authority.registration import named
 from smki.authority.revocation.alone import counted_before, passed
 from smki.authority.revocation.asker import Asker, asker
 from smki.authority.revocation.policy import KindRule
-from smki.authority.revocation.request import Asked, utc, words
+from smki.authority.revocation.request import Asked, words
 from smki.authority.workspace import Workspace
 from smki.errors import InvalidInput, Refused
 from smki.pki.kind import Kind
@@ -26,6 +26,7 @@ from smki.pki.status import Status
 from smki.pki.verdict import Fault
 from smki.store.records import AuthorityRecord, RevocationRecord
 from smki.store.revocations import Target
+from smki.words import utc
 
 _HIERARCHY_KINDS = {one.value: one for one in (Kind.ORGANISATION, Kind.DEVICE, Kind.INFRASTRUCTURE)}
 

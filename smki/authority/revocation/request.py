@@ -25,6 +25,7 @@ from smki.errors import InvalidInput
 from smki.pki.reason import Reason
 from smki.pki.serial import Serial
 from smki.pki.signed_data import SignedData, read_signed_data
+from smki.words import MOMENT, utc
 
 MAX_REQUEST_OCTETS = 1 << 26  # a million lines of a serial number
 MAX_EVIDENCE_OCTETS = 1 << 28
@@ -157,10 +158,6 @@ def _lines(asked: Asked, capacity: str, made_at: datetime) -> Iterator[str]:
     yield from map(str, asked.serials)
 
 
-def utc(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def words(found: Iterable[str], most: int = 3) -> str:
     """The first few, and how many more."""
     every = list(found)
@@ -175,7 +172,7 @@ def _serial(line: str) -> Serial:
 
 def _moment(text: str) -> datetime:
     try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        return datetime.strptime(text, MOMENT).replace(tzinfo=UTC)
     except ValueError:
         raise _form(f"{text[:30]!r} is no time: write it as 2026-11-21T10:00:00Z") from None
 
