@@ -20,7 +20,7 @@ DELIVER = "scripts.soaks.day.meters:deliver"
 OK, SOME, NONE, HELD = 0, 1, 3, 6
 _ROUND = 24
 _DISCONNECTIONS = 5  # every so many rounds
-_MOVED = 6
+_MOVED = 5
 _WAITING = 2
 
 
@@ -143,7 +143,7 @@ def change(day: Day) -> None:
     begin = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=12)
     while not day.over():
         number += 1
-        old, new = ("north", "south") if chance.random() < 0.5 else ("south", "north")
+        old, new = ("north", "south") if chance.random() < day.share("north") else ("south", "north")
         move(day, day.homes_of(old, _MOVED, chance), new, begin + timedelta(seconds=number))
         day.rest(chance.uniform(0, 2))
 

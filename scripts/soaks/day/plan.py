@@ -76,6 +76,11 @@ class Day:
             mine = [number for number, who in enumerate(self.suppliers) if who == supplier]
         return sorted(chance.sample(mine, min(count, len(mine))))
 
+    def share(self, supplier: str) -> float:
+        """Of all homes; who has most loses most, and nobody ends without any."""
+        with self.lock:
+            return self.suppliers.count(supplier) / len(self.suppliers)
+
     def give(self, homes: list[int], supplier: str | None) -> None:
         with self.lock:
             for number in homes:
