@@ -35,11 +35,8 @@ def keys_of(one: Member) -> Shape:
 
 
 def _defined(source: Source, name: str, line: int) -> Function:
-    return next(
-        node
-        for node in ast.walk(source.tree)
-        if isinstance(node, Function) and node.name == name and _begins(node) <= line <= (node.end_lineno or 0)
-    )
+    named = [node for node in ast.walk(source.tree) if isinstance(node, Function) and node.name == name]
+    return min(named, key=lambda node: abs(_begins(node) - line))
 
 
 def _begins(node: Function) -> int:
