@@ -11,7 +11,7 @@ from smki.errors import SmkiError
 from smki.parties.broker.officers import users_officers
 from smki.settings import read_toml
 from tests.parties.broker.deciders import ALICE, BOB, Officer, officer_of, organisation, put_roll
-from tests.parties.broker.test_quarantine import hand_out, hold
+from tests.parties.broker.holding import hand_out, hold
 from tests.parties.broker.world import User, World
 from tests.pki.hierarchy import Made, make
 

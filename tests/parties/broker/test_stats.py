@@ -14,7 +14,7 @@ from smki.store.admission_records import TallyRow
 from smki.store.records import Act
 from tests.house import NOW
 from tests.parties.broker.deciders import ALICE, put_roll
-from tests.parties.broker.test_quarantine import hold
+from tests.parties.broker.holding import hold
 from tests.parties.broker.world import User, World
 
 _HOUR = 3600

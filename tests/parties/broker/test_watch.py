@@ -26,7 +26,7 @@ from smki.store.quarantine import Quarantine
 from smki.store.records import Act
 from tests.house import NOW, opened
 from tests.parties.broker.deciders import ALICE, put_roll
-from tests.parties.broker.test_quarantine import hold
+from tests.parties.broker.holding import hold
 from tests.parties.broker.world import User, World
 
 AGAIN = timedelta(minutes=5)
