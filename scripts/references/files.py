@@ -44,7 +44,7 @@ POLICIES = (
     File("inventory.toml", "authority.estate.policy:InventoryFile"),
     File("signing.toml", "authority.signing:SigningFile"),
     File("broker.toml", "authority.broker:BrokerFile"),
-    File("anomaly.toml", "authority.anomaly:AnomalyFile"),
+    File("anomaly.toml", "authority.anomaly_file:AnomalyFile"),
     File("cos.toml", "authority.cos:CosFile"),
     File("recovery.toml", "authority.recovery:RecoveryFile"),
     File("credentials.toml", "authority.credentials:CredentialsFile"),

@@ -189,7 +189,7 @@ class Policies:
     @cached_property
     def anomaly(self) -> "Detectors":
         """What the access control broker holds because it is too much, too quick or makes no sense."""
-        from smki.authority.anomaly import AnomalyFile
+        from smki.authority.anomaly_file import AnomalyFile
 
         return read_toml(self.tables[_ANOMALY], _ANOMALY, AnomalyFile).value.checked(self.use_cases)
 

@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from smki.authority.anomaly import AnomalyFile, CountRule, Detectors, RateRule, SequenceRule
+from smki.authority.anomaly import CountRule, Detectors, RateRule, SequenceRule
+from smki.authority.anomaly_file import AnomalyFile
 from smki.authority.policies import load_policies
 from smki.authority.workspace import SHIPPED
 from smki.entity import EntityId

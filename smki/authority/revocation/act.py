@@ -119,7 +119,7 @@ def _grant(workspace: Workspace, plan: Plan) -> str:
     if known.state == "waiting":
         raise Refused(
             "approve.needed",
-            f"{what} for an officer to look at: {'; '.join(known.reasons)}",
+            f"{what} {'waits' if known.items == 1 else 'wait'} for an officer: {'; '.join(known.reasons)}",
             f"smki approve grant {name} --officer NAME --key FILE, then run the same again",
         )
     if known.state == "refused":
