@@ -32,6 +32,8 @@
   };
   field.addEventListener("input", async () => {
     const wanted = field.value.toLowerCase().split(/\s+/).filter(Boolean);
+    found.hidden = !wanted.length;
+    documents.hidden = Boolean(wanted.length);
     const rows = wanted.length ? await load() : [];
     const best = rows
       .map((row) => [score(row, wanted), row])
@@ -48,7 +50,5 @@
         return item;
       }),
     );
-    found.hidden = !wanted.length;
-    documents.hidden = Boolean(wanted.length);
   });
 }
