@@ -5,8 +5,12 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from scripts.figures.machine import Measured
 
 _SHOWN = 20
 
@@ -18,7 +22,9 @@ def main() -> int:
     parser.add_argument("--engine", choices=["postgresql", "sqlite"], default="postgresql", help="day: of all stores")
     parser.add_argument("--homes", type=int, default=240, help="day: so many meters take commands")
     parser.add_argument("--json", action="store_true", help="day: print the figures for programs")
-    parser.add_argument("--figures", action="store_true", help="day: write docs/figures/day.json")
+    parser.add_argument(
+        "--figures", action="store_true", help="day, traffic: write docs/figures, and what tells of them"
+    )
     parser.add_argument("--devices", type=int, default=20_000, help="estate: how many")
     parser.add_argument("--days", type=int, default=28, help="traffic: so many without an attack")
     parser.add_argument("--countries", type=int, default=1, help="traffic: so many runs, each with the next seed")
@@ -56,11 +62,7 @@ def _day(options: argparse.Namespace) -> list[str]:
     if options.json:
         print(json.dumps(report.figures(over), indent=1))
     if options.figures:
-        from scripts.figures.blocks import fill
-        from scripts.figures.record import record
-
-        record("day", report.figures(over), measured)
-        fill()
+        _write("day", report.figures(over), measured)
     return over.wrong
 
 
@@ -73,10 +75,23 @@ def _estate(options: argparse.Namespace) -> list[str]:
 
 
 def _traffic(options: argparse.Namespace) -> list[str]:
-    from scripts.soaks.traffic_report import soak
+    from scripts.figures.machine import look
+    from scripts.soaks.traffic_report import figures, run
 
     seeds = range(options.seed, options.seed + options.countries)
-    return [line for seed in seeds for line in soak(options.days, seed, _tell)]
+    measured = look(f"scripts/soak traffic --seed {options.seed} --countries {options.countries}")
+    runs = [run(options.days, seed, _tell) for seed in seeds]
+    if options.figures:
+        _write("traffic", figures(runs), measured)
+    return [line for one in runs for line in one.wrong]
+
+
+def _write(name: str, figures: Mapping[str, Any], measured: "Measured") -> None:
+    from scripts.figures.blocks import fill
+    from scripts.figures.record import record
+
+    record(name, figures, measured)
+    fill()
 
 
 def _tell(line: str) -> None:

@@ -2,6 +2,9 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
 
 from scripts.soaks.traffic import Tell, Told, attack, clean_weeks, country
 from scripts.soaks.traffic_attacks import STRATEGIES, Strategy
@@ -12,10 +15,25 @@ _FEW = 10
 """What counts all users together holds some of others too, before the robbed one's are held by themselves."""
 
 
-def soak(
+@dataclass(frozen=True)
+class Run:
+    """One country."""
+
+    seed: int
+    days: int
+    judged: int
+    """Without an attack."""
+    held: int
+    """Of those: wrongly."""
+    attacks: list[Told]
+    wrong: list[str]
+    """What is not as it was promised."""
+
+
+def run(
     days: int, seed: int, tell: Tell, strategies: Sequence[Strategy] = STRATEGIES, names: Collection[str] = ()
-) -> list[str]:
-    """One country, some days without attack, then each attack; what is not as it was promised."""
+) -> Run:
+    """One country, some days without attack, then each attack."""
     there = country(seed, names)
     broker, wrong, warned = clean_weeks(there, days, seed)
     tell(f"seed {seed}: {days} days from {there.start}, {broker.judged} commands without attack, {len(wrong)} held")
@@ -25,7 +43,34 @@ def soak(
     told = [attack(there, base, days, strategy, seed) for strategy in strategies]
     for line in table(told):
         tell(line)
-    return [*_wrongly_held(wrong), *_not_prompt(told)]
+    return Run(seed, days, broker.judged, len(wrong), told, [*_wrongly_held(wrong), *_not_prompt(told)])
+
+
+def figures(runs: Sequence[Run]) -> dict[str, Any]:
+    """For docs/figures: of each attack how it went, in the middle of the runs and in the worst."""
+    return {
+        "countries": len(runs),
+        "days": runs[0].days,
+        "commands": sum(one.judged for one in runs),
+        "held": sum(one.held for one in runs),
+        "attacks": [_figures([one.attacks[place] for one in runs]) for place in range(len(runs[0].attacks))],
+    }
+
+
+def _figures(told: Sequence[Told]) -> dict[str, Any]:
+    never = [one for one in told if one.before_first is None]
+    after = sorted(one.before_first for one in told if one.before_first is not None)
+    by = Counter(name for one in told for name in one.first_by).most_common(1)
+    return {
+        "name": told[0].strategy.name,
+        "sent": round(median(one.excess for one in told)),
+        "passed": max(one.through / one.excess for one in told),
+        "after": f"{round(median(after))}" if after else "never",
+        "worst": "never" if never else f"{after[-1]}",
+        "share": None if never else max((one.before_first or 0) / one.excess for one in told),
+        "minutes": f"{round(median(one.minutes for one in told if one not in never))}" if after else "",
+        "by": by[0][0] if by else "",
+    }
 
 
 def table(told: list[Told]) -> Iterator[str]:
