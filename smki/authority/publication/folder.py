@@ -4,7 +4,6 @@ A file there is believed if the authority signed it. Whoever writes holds a lock
 replaces a file in one step; on nodes that share a store each brings up its own folder.
 """
 
-import base64
 import fcntl
 import hashlib
 import os
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from smki.authority.officers import read_public_key
 from smki.authority.publication import is_plain
+from smki.authority.publication.armour import PIECE_OCTETS, armoured
 from smki.authority.publication.lists import current, file_name, folder_of
 from smki.authority.safe_files import write_pieces_over
 from smki.authority.workspace import Workspace
@@ -28,9 +28,6 @@ from smki.store.records import AuthorityRecord, CrlRecord
 
 _FOLDER_MODE = 0o755
 _UNFINISHED = re.compile(r"\..+\.[0-9a-f]{12}")  # what `safe_files` leaves when it is killed
-_BEGIN, _END = b"-----BEGIN X509 CRL-----\n", b"-----END X509 CRL-----\n"
-_LINE = 64
-_PIECE_OCTETS = 48 << 11  # 48 are a line
 _MOST_OCTETS = 1 << 29  # some ten million entries: what is larger is no list
 _TRIES = 3
 
@@ -108,13 +105,9 @@ def _checked(workspace: Workspace, record: CrlRecord) -> Iterator[bytes]:
 
 
 def _armour(path: Path) -> Iterator[bytes]:
-    """The same list as PEM (RFC 7468 6), piece by piece."""
-    yield _BEGIN
+    """The same list as PEM."""
     with path.open("rb") as file:
-        while piece := file.read(_PIECE_OCTETS):
-            text = base64.b64encode(piece)
-            yield b"".join([text[at : at + _LINE] + b"\n" for at in range(0, len(text), _LINE)])
-    yield _END
+        yield from armoured(iter(lambda: file.read(PIECE_OCTETS), b""))
 
 
 def _is_armoured(armoured: Path, path: Path) -> bool:

@@ -5,7 +5,6 @@ caches keep it. A run that died is finished by the next. Nothing is signed or wr
 than what was published before.
 """
 
-import base64
 import fcntl
 import hashlib
 import os
@@ -20,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from smki.authority.hierarchy import pem
 from smki.authority.log import CHECKPOINT, VERIFIER_KEY, audit_key, bring_checkpoint, seal
 from smki.authority.publication import is_plain, publish, published
+from smki.authority.publication.armour import PIECE_OCTETS, armoured
 from smki.authority.publication.index import TRUST_ALL, feed, index
 from smki.authority.publication.lists import PublishedList, published_lists
 from smki.authority.publication.manifest import (
@@ -39,8 +39,6 @@ from smki.errors import IntegrityFailure, InvalidInput, Refused
 from smki.pki.public_key import spki_of
 from smki.store.note import Checkpoint, read_checkpoint, verifier_key
 from smki.words import counted
-
-_PIECE = 48 << 11  # octets; 48 are a line of PEM
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,14 +221,18 @@ def _list_digests(workspace: Workspace, lists: tuple[PublishedList, ...]) -> tup
 
 
 def _digests(path: Path, size: int) -> tuple[str, str]:
-    """SHA-256 of a list as it lies there and as PEM, in pieces: a million entries take 40 MB."""
-    der, text = hashlib.sha256(), hashlib.sha256(b"-----BEGIN X509 CRL-----\n")
+    """SHA-256 of a list as it lies there and as PEM; no more of it is read than there is on record, and one octet."""
+    der, text = hashlib.sha256(), hashlib.sha256()
     with path.open("rb") as file:
-        while size > 0 and (piece := file.read(min(_PIECE, size))):
-            size -= len(piece)
-            der.update(piece)
-            encoded = base64.b64encode(piece)
-            text.update(b"".join(encoded[at : at + 64] + b"\n" for at in range(0, len(encoded), 64)))
+
+        def pieces() -> Iterator[bytes]:
+            left = size
+            while left > 0 and (piece := file.read(min(PIECE_OCTETS, left))):
+                left -= len(piece)
+                der.update(piece)
+                yield piece
+
+        for piece in armoured(pieces()):
+            text.update(piece)
         der.update(file.read(1))  # longer than on record: not the same
-    text.update(b"-----END X509 CRL-----\n")
     return der.hexdigest(), text.hexdigest()
