@@ -63,7 +63,7 @@ OTHERS = (
     File("A home", "parties.han_plan:_HomeFile"),
 )
 LINES = (
-    File("Certificate requests", "authority.issuance.intake:_Line"),
+    File("Certificate requests", "authority.issuance.request_files:_Line"),
     File("Messages", "parties.intake:_Line"),
     File("What commands are expected to say", "parties.expectation:_Written"),
     File("Requests to the broker, the first line", "parties.broker.requests:_Head"),

@@ -1,10 +1,9 @@
 """Which authorities a workspace believes: an authority its own, a service user those in its folder `anchors/`."""
 
-from pathlib import Path
-
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from smki.authority.hierarchy import certificate_of
+from smki.authority.safe_files import read_bounded
 from smki.authority.workspace import Workspace
 from smki.errors import InvalidInput
 from smki.pki.holder import load_certificate
@@ -26,7 +25,9 @@ def authorities(workspace: Workspace, hierarchy: str) -> tuple[list[bytes], list
         if len(paths) > _MOST:
             raise InvalidInput("anchors.count", f"{FOLDER}/ has {len(paths)} files", f"keep {_MOST} at most")
         for path in paths:
-            certificate = load_certificate(_octets(path), str(path))
+            certificate = load_certificate(
+                read_bounded(path, _MAX_OCTETS, "anchors", "no certificate is: remove it"), str(path)
+            )
             root = certificate.subject == certificate.issuer
             found[root].append(certificate.public_bytes(Encoding.DER))
     return found[True], found[False]
@@ -39,11 +40,3 @@ def believed(workspace: Workspace) -> tuple[list[bytes], list[bytes]]:
     names = dict.fromkeys(one.hierarchy for one in workspace.store.authorities())
     found = [authorities(workspace, name) for name in names]
     return [root for roots, _ in found for root in roots], [der for _, between in found for der in between]
-
-
-def _octets(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(_MAX_OCTETS)
-    except OSError as error:
-        raise InvalidInput("anchors.unreadable", f"{path}: {error.strerror}", "mend or remove it") from None

@@ -93,12 +93,17 @@ def export_log(store: Store) -> Iterator[str]:
         yield json.dumps({"checkpoint": note}, ensure_ascii=False)
 
 
-def prove_entry(store: Store, seq: int) -> dict[str, Any]:
-    """That an entry is in the log: its text, its path, and the signed checkpoint the path leads to."""
-    note = store.latest_checkpoint()
-    spki = store.audit_key
+def _last_signed(store: Store) -> tuple[str, bytes]:
+    """The last checkpoint, and the key that signed it."""
+    note, spki = store.latest_checkpoint(), store.audit_key
     if note is None or spki is None:
         raise InvalidInput("audit.no-checkpoint", "the log was never signed", "run any act, or `smki init`")
+    return note, spki
+
+
+def prove_entry(store: Store, seq: int) -> dict[str, Any]:
+    """That an entry is in the log: its text, its path, and the signed checkpoint the path leads to."""
+    note, spki = _last_signed(store)
     checkpoint = read_checkpoint(note, spki)
     if not 0 <= seq < checkpoint.size:
         raise InvalidInput(
@@ -117,10 +122,7 @@ def prove_entry(store: Store, seq: int) -> dict[str, Any]:
 
 def prove_growth(store: Store, old: str) -> dict[str, Any]:
     """That the log, as last signed, begins with all that an older checkpoint signed."""
-    note = store.latest_checkpoint()
-    spki = store.audit_key
-    if note is None or spki is None:
-        raise InvalidInput("audit.no-checkpoint", "the log was never signed", "run any act, or `smki init`")
+    note, spki = _last_signed(store)
     before, now = read_checkpoint(old, spki), read_checkpoint(note, spki)
     store.refuse_fork(before)
     if not 0 < before.size <= now.size:

@@ -14,10 +14,10 @@ from smki.authority.auditing import verify_log
 from smki.authority.certificates import Wanted, find
 from smki.authority.hierarchy import export_certificates, pem
 from smki.authority.issuance.crew import AHEAD, Alone
-from smki.authority.issuance.intake import Asked
 from smki.authority.issuance.issue import Hands
 from smki.authority.issuance.order import Order, Outcome
 from smki.authority.issuance.patience import Patience
+from smki.authority.issuance.request_files import Asked
 from smki.authority.issuance.run import Run
 from smki.authority.issuance.worker import Check, Sign, Worker
 from smki.authority.registration import (

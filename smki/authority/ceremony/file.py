@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from smki.authority.policies import Tier
 from smki.errors import InvalidInput
-from smki.settings import MAX_FILE_OCTETS, Table, read_toml
+from smki.settings import Table, octets_of, read_toml
 
 Name = Annotated[str, Meta(pattern=r"\A[a-z0-9][a-z0-9-]{0,39}\Z", description="name: small letters, digits, `-`")]
 # What an officer reads before approving must be what stands there: no control characters, no reversed text.
@@ -96,8 +96,7 @@ class CeremonyFile:
 def read_ceremony(path: Path) -> CeremonyFile:
     """Read the file once; whatever happens to it afterwards does not change what is judged and run."""
     try:
-        with path.open("rb") as file:
-            octets = file.read(MAX_FILE_OCTETS + 1)
+        octets = octets_of(path)
     except OSError as error:
         raise InvalidInput("ceremony.unreadable", f"{path}: {error.strerror}", "name a ceremony file") from None
     kinds: type[AuthorityCeremony | OfficersCeremony] = AuthorityCeremony | OfficersCeremony  # type: ignore[assignment]

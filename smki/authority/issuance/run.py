@@ -14,10 +14,10 @@ from hashlib import sha256
 from itertools import islice
 from typing import Any, Protocol
 
-from smki.authority.issuance.intake import Asked
 from smki.authority.issuance.judge import Judge, short
 from smki.authority.issuance.order import Order, Outcome, refuse_revoked
 from smki.authority.issuance.patience import Patience
+from smki.authority.issuance.request_files import Asked
 from smki.authority.issuance.templates import Templates
 from smki.authority.issuance.worker import Check, Row, Sign
 from smki.authority.log import act
