@@ -200,7 +200,7 @@ class Token:
 
     def _login(self, module: Module, info: TokenInfo) -> None:
         subject = f"token {self.name}"
-        pin = self._pin()  # before the lock: whoever types it may take a while
+        pin = self._pin()  # before other processes have to wait: whoever types it may take a while
         with module.starting(), translated(subject):
             tokens = [t for t in module.library().get_tokens() if t.slot.slot_id == info.slot]
             if not tokens:

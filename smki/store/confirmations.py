@@ -8,10 +8,10 @@ from smki.errors import Refused
 from smki.store.acts import Acts
 from smki.store.admission_records import ConfirmationRecord, QuarantineState
 from smki.store.engine import Engine
+from smki.store.quarantine import STATES
 from smki.store.values import moment_of, pieces, places, seconds_of
 
-_STATES: tuple[QuarantineState, ...] = ("waiting", "released", "rejected")
-_WAITING = _STATES.index("waiting")
+_WAITING = STATES.index("waiting")
 _COLUMNS = ("digest", "decision", "capacity", "officer", "organisation", "items", "at", "until", "file")
 _BY = (
     "EXISTS (SELECT 1 FROM confirmed JOIN confirmation ON confirmation.digest = confirmed.confirmation"
@@ -117,7 +117,7 @@ class ConfirmationActs(Acts):
         for piece in pieces(items):
             changed = self._execute(
                 f"UPDATE quarantine SET state = ? WHERE state = ? AND digest IN ({places(piece)})",
-                (_STATES.index(state), _WAITING, *piece),
+                (STATES.index(state), _WAITING, *piece),
             ).rowcount
             if changed != len(piece):
                 raise Refused("quarantine.moved-on", "somebody decided about them meanwhile", "look at them again")

@@ -11,7 +11,7 @@ from smki.store.admission_records import ConsentRecord, QuarantineRecord, Quaran
 from smki.store.engine import Engine
 from smki.store.values import counter_octets, moment_of, pieces, places, seconds_of
 
-_STATES: tuple[QuarantineState, ...] = ("waiting", "released", "rejected")  # a new word goes to the end
+STATES: tuple[QuarantineState, ...] = ("waiting", "released", "rejected")  # a new word goes to the end
 _QUARANTINE = (
     "digest", "octets", "originator", "role", "target", "code", "counter", "area", "local", "at", "reference",
     "pattern", "findings", "state", "decisions",
@@ -44,13 +44,13 @@ class Quarantine:
             rows = self._engine.execute(
                 f"SELECT digest, state FROM quarantine WHERE digest IN ({places(piece)})", piece
             ).fetchall()
-            found.update((bytes(digest), _STATES[state]) for digest, state in rows)
+            found.update((bytes(digest), STATES[state]) for digest, state in rows)
         return found
 
     def in_state(self, state: QuarantineState, limit: int, offset: int = 0) -> tuple[QuarantineRecord, ...]:
         """The oldest first."""
         rows = self._engine.execute(
-            f"{_SELECT} WHERE state = ? ORDER BY at, digest LIMIT ? OFFSET ?", (_STATES.index(state), limit, offset)
+            f"{_SELECT} WHERE state = ? ORDER BY at, digest LIMIT ? OFFSET ?", (STATES.index(state), limit, offset)
         ).fetchall()
         return tuple(_record(row) for row in rows)
 
@@ -58,7 +58,7 @@ class Quarantine:
         self, pattern: str, limit: int, offset: int = 0, *, state: QuarantineState | None = None
     ) -> tuple[QuarantineRecord, ...]:
         """The oldest first; those in one state, or in any."""
-        only, values = ("", ()) if state is None else (" AND state = ?", (_STATES.index(state),))
+        only, values = ("", ()) if state is None else (" AND state = ?", (STATES.index(state),))
         rows = self._engine.execute(
             f"{_SELECT} WHERE pattern = ?{only} ORDER BY at, digest LIMIT ? OFFSET ?",
             (pattern, *values, limit, offset),
@@ -76,7 +76,7 @@ class Quarantine:
         rows = self._engine.execute(
             "SELECT pattern, COUNT(*), MIN(at), MAX(at) FROM quarantine WHERE state = ? GROUP BY pattern"
             " ORDER BY MIN(at), pattern",
-            (_STATES.index(state),),
+            (STATES.index(state),),
         ).fetchall()
         return tuple((pattern, count, moment_of(first), moment_of(last)) for pattern, count, first, last in rows)
 
@@ -92,7 +92,7 @@ class Quarantine:
         )
 
     def count(self, state: QuarantineState) -> int:
-        row = self._engine.execute("SELECT COUNT(*) FROM quarantine WHERE state = ?", (_STATES.index(state),))
+        row = self._engine.execute("SELECT COUNT(*) FROM quarantine WHERE state = ?", (STATES.index(state),))
         return int(row.fetchone()[0])
 
     def waiting_for(self, originator: EntityId, role: RemotePartyRole, code: int, finding: str, since: int) -> int:
@@ -100,7 +100,7 @@ class Quarantine:
         row = self._engine.execute(
             "SELECT COUNT(*) FROM quarantine WHERE state = ? AND at >= ? AND originator = ? AND role = ? AND code = ?"
             " AND findings LIKE ?",
-            (_STATES.index("waiting"), since, originator.octets, role.value, code, f'%"code": "{finding}"%'),
+            (STATES.index("waiting"), since, originator.octets, role.value, code, f'%"code": "{finding}"%'),
         ).fetchone()
         return int(row[0])
 
@@ -181,7 +181,7 @@ def _row(item: QuarantineRecord) -> tuple[Any, ...]:
         item.reference,
         item.pattern,
         json.dumps(list(item.findings)),
-        _STATES.index(item.state),
+        STATES.index(item.state),
         json.dumps(list(item.decisions)),
     )
 
@@ -203,7 +203,7 @@ def _record(row: Sequence[Any]) -> QuarantineRecord:
         reference=reference,
         pattern=pattern,
         findings=tuple(json.loads(findings)),
-        state=_STATES[state],
+        state=STATES[state],
         decisions=tuple(json.loads(decisions)),
     )
 
