@@ -18,7 +18,7 @@ from smki.authority.registration import named
 from smki.authority.safe_files import read_bounded, write_new
 from smki.authority.workspace import Workspace
 from smki.entity import EntityId, KeyUsage
-from smki.errors import InvalidInput, Refused
+from smki.errors import InvalidInput, Refused, Unavailable
 from smki.pki.kind import Kind
 from smki.pki.serial import SERIAL_OCTETS, Serial
 from smki.pki.status import Status
@@ -179,7 +179,7 @@ def export(workspace: Workspace, wanted: Wanted, folder: Path, *, der: bool) -> 
     except FileExistsError:
         raise Refused("file.exists", f"{folder} exists", "name a folder that does not") from None
     except OSError as error:
-        raise InvalidInput("file.write", f"{folder}: {error.strerror}", "name a folder you may make") from None
+        raise Unavailable("file.write", f"{folder}: {error.strerror}", "name a folder you may make") from None
     count = 0
     for record in find(workspace, wanted):
         data = record.der if der else pem(record.der)
