@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from smki.authority.policies import Policies
 from smki.authority.standing import judged_path
 from smki.authority.workspace import Workspace
 from smki.device.cells import CellName, CellUse
@@ -129,6 +130,12 @@ def parting(pair: Pair, first: Member, second: Member) -> tuple[Part, ...]:
     return tuple(reversed(joining(pair, first, second)))
 
 
+def speaker(policies: Policies, member: Member) -> RemotePartyRole:
+    """Who commands a device: its supplier, if it has a cell for one; else the broker."""
+    supplier = _SUPPLIER_CELL in policies.devices.get(member.kind, ())
+    return RemotePartyRole.SUPPLIER if supplier else RemotePartyRole.ACCESS_CONTROL_BROKER
+
+
 # Making commands
 
 
@@ -185,8 +192,8 @@ class HanDesk:
             raise InvalidInput("han.counter", f"counter {self._counter}", f"give 0 to {MAX_SIGNED_COUNTER}")
         if member.device.is_reserved:
             raise InvalidInput("han.device", f"{member.device} is no device", "name the device")
-        supplier = _SUPPLIER_CELL in self._policies.devices.get(member.kind, ())
-        role = RemotePartyRole.SUPPLIER if supplier else RemotePartyRole.ACCESS_CONTROL_BROKER
+        role = speaker(self._policies, member)
+        supplier = role is RemotePartyRole.SUPPLIER
         header = Header(
             Cra.COMMAND,
             self._counter,

@@ -13,13 +13,13 @@ from pathlib import Path
 from smki.authority.joins import Known
 from smki.authority.policies import Policies
 from smki.authority.safe_files import read_bounded
-from smki.device.cells import CellName, CellUse
 from smki.device.join_rules import Method, Pair
 from smki.entity import DeviceType, EntityId, RemotePartyRole
 from smki.errors import InvalidInput
+from smki.gbcs.header import MessageCode
 from smki.gbcs.payload.hub import CCS01
 from smki.gbcs.payload.joins import JOIN_CODES
-from smki.parties.han import Member, Part, joining
+from smki.parties.han import Member, Part, joining, speaker
 from smki.settings import Table, read_toml
 
 MAX_DEVICES = 64  # what a device log can name at most
@@ -28,7 +28,6 @@ _MAX_FILE_OCTETS = 1 << 16
 _DISPLAYS = {"IHD": "in-home display", "CAD": "consumer access device"}
 _IN_HUB = frozenset({DeviceType.CHF, DeviceType.GPF})
 _NUMBERS = {Method.B: 0, Method.A: 1, Method.C: 2}
-_SUPPLIER_CELL = CellName(RemotePartyRole.SUPPLIER, CellUse.DIGITAL_SIGNATURE)
 
 
 class _Device(Table, frozen=True):
@@ -124,7 +123,7 @@ def _kind(word: str) -> DeviceType:
 def plan(home: Home, policies: Policies) -> Plan:
     """What the rules make of a home."""
     (hub,) = (one for one in home.members if one.kind is DeviceType.CHF)
-    listing = tuple(_told(policies, "CCS01", hub, one, int(CCS01)) for one in home.members if one.kind not in _IN_HUB)
+    listing = tuple(_told(policies, CCS01, hub, one) for one in home.members if one.kind not in _IN_HUB)
     joins = tuple(_joinings(home.members, policies))
     met = {member for one in joins for member in (one.first, one.second)}
     alone = tuple(one for one in home.members if one not in met and one is not hub)
@@ -152,15 +151,12 @@ def _rank(pair: Pair) -> tuple[bool, bool, int, str]:
 
 
 def _commanded(policies: Policies, part: Part) -> Told:
-    code = JOIN_CODES[part.method]
-    return _told(policies, policies.use_cases[code].name, part.member, part.other, int(code))
+    return _told(policies, JOIN_CODES[part.method], part.member, part.other)
 
 
-def _told(policies: Policies, name: str, member: Member, about: Member, code: int) -> Told:
-    supplier = _SUPPLIER_CELL in policies.devices.get(member.kind, ())
-    role = RemotePartyRole.SUPPLIER if supplier else RemotePartyRole.ACCESS_CONTROL_BROKER
-    row = next(one for one in policies.use_cases.all if one.code == code)
-    return Told(name, member, about, role, row.is_signed)
+def _told(policies: Policies, code: MessageCode, member: Member, about: Member) -> Told:
+    row = policies.use_cases[code]
+    return Told(row.name, member, about, speaker(policies, member), row.is_signed)
 
 
 def _wrong(source: str, reason: str) -> InvalidInput:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
 
+from smki.device.modes import RULES_BY_CODE
 from smki.entity import RemotePartyRole
 from smki.errors import InvalidInput
 from smki.gbcs.header import Cra
@@ -19,11 +20,7 @@ from smki.pki.holder import Holder
 from smki.pki.verdict import Fault
 
 MAX_SIGNED_COUNTER = (1 << 63) - 1  # SeqNumber (GBCS 13.3): the top bit is never used
-UPDATE_MODES = {
-    **{0x0100 + mode: mode for mode in Mode if mode <= Mode.ANY_BY_CONTINGENCY},
-    0x0125: Mode.LOAD_CONTROLLER_BY_LOAD_CONTROLLER,
-    0x0126: Mode.LOAD_CONTROLLER_BY_SUPPLIER,
-}
+UPDATE_MODES = {int(code): rule.mode for code, rule in RULES_BY_CODE.items()}
 """The one mode of each message code of CS02b and CS02g (GBCS 13.3)."""
 
 COS_MODES = frozenset({Mode.TRANS_COS_BY_TRANS_COS, Mode.SUPPLIER_BY_TRANS_COS})

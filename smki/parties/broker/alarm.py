@@ -54,9 +54,7 @@ class Alarm:
             known, (told, at) = seen.get(pattern, 0), self._told.get(pattern, (0, now))
             if ever <= known:
                 self._told[pattern] = ever, now
-            elif (
-                ever > told or not timedelta() <= now - at < self.again
-            ):  # a clock that was put back keeps nothing quiet
+            elif ever > told or not timedelta() <= now - at < self.again:  # nor does a clock put back keep it quiet
                 news: News = "still waiting" if ever <= told else "grown" if max(told, known) else "new"
                 found.append(Alert(news, pattern, waiting, ever - max(told, known), first, last))
                 self._told[pattern] = ever, now

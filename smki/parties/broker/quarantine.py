@@ -184,15 +184,15 @@ def _judged(
 
 def _signer(workspace: Workspace, said: Confirmation, signed: SignedData, originators: set[EntityId]) -> Voice:
     """Who signed it; of a user's officers one who speaks for every command in it."""
-    roll = [one for one in broker_officers(workspace) if one.name == said.officer]
-    found = signers(signed, roll)
-    for place, originator in enumerate(sorted(originators, key=lambda one: one.octets)):
-        theirs = [one for one in users_officers(workspace, originator) if one.name == said.officer]
-        signed_by = signers(signed, theirs)
-        if place == 0:
-            users = signed_by
-        users = tuple(one for one in users if any(one.is_same_person(other) for other in signed_by))
-    found = (*users, *found)
+
+    def signed_by(officers: Iterable[Voice]) -> tuple[Voice, ...]:
+        return signers(signed, [one for one in officers if one.name == said.officer])
+
+    first, *others = (
+        signed_by(users_officers(workspace, one)) for one in sorted(originators, key=lambda one: one.octets)
+    )
+    users = [one for one in first if all(any(one.is_same_person(it) for it in theirs) for theirs in others)]
+    found = (*users, *signed_by(broker_officers(workspace)))
     if not found:
         raise Refused(
             "quarantine.signer",

@@ -15,8 +15,6 @@ Method = Literal["1", "2", "3", "contingency"]
 Tier = Literal["root", "issuing"]
 _ROLE = RemotePartyRole
 _USERS = frozenset({_ROLE.SUPPLIER, _ROLE.NETWORK_OPERATOR, _ROLE.LOAD_CONTROLLER, _ROLE.WAN_PROVIDER})
-_STOOD_IN_FOR = frozenset({_ROLE.SUPPLIER, _ROLE.NETWORK_OPERATOR})
-"""In whose cells a device lets the broker stand in, until the home is handed over (GBCS 13.3)."""
 METHODS: Mapping[Method, str] = {
     "1": "the subscriber replaces its own certificates, signing with a key that was not compromised",
     "2": "the recovery key puts the access control broker's certificates into the cells, to be handed over later",
@@ -31,7 +29,6 @@ class Case:
 
     word: str
     methods: tuple[Method, ...]
-    key_used: str
     completion: str
     """What CS02a must tell of a device before it counts as recovered."""
     roles: frozenset[RemotePartyRole] = frozenset()
@@ -43,15 +40,11 @@ class Case:
         """Whether an end entity's certificate can be affected so."""
         return one.role in self.roles and one.usage in self.usages
 
-    def stands_in_for(self, role: RemotePartyRole) -> bool:
-        return role in _STOOD_IN_FOR
-
 
 _DS, _KA = frozenset({KeyUsage.DIGITAL_SIGNATURE}), frozenset({KeyUsage.KEY_AGREEMENT})
 _NEW = "each affected cell names a new key"
 _ALL = "every cell names a certificate under the new root"
 _OTHER_ROOT = "the root cell names a root with other contingency keys"
-_BY_RECOVERY = "recovery"
 
 
 def _of(role: RemotePartyRole) -> frozenset[RemotePartyRole]:
@@ -59,14 +52,14 @@ def _of(role: RemotePartyRole) -> frozenset[RemotePartyRole]:
 
 
 _ROWS = (
-    Case("organisation signing key", ("2", "3"), _BY_RECOVERY, _NEW, _USERS, _DS),
-    Case("organisation key agreement key", ("1", "2", "3"), "the subscriber's own, or recovery", _NEW, _USERS, _KA),
-    Case("recovery key", ("3", "contingency"), "recovery itself, or contingency", _NEW, _of(_ROLE.RECOVERY), _DS),
-    Case("contingency key", ("3",), _BY_RECOVERY, _OTHER_ROOT, tier="root"),
-    Case("contingency symmetric key", ("3",), _BY_RECOVERY, _OTHER_ROOT, tier="root"),
-    Case("issuing OCA key", ("1", "3"), "the subscriber's own, or recovery", _NEW, tier="issuing"),
-    Case("root OCA key", ("contingency",), "contingency", _ALL, tier="root"),
-    Case("CoS key", ("3",), _BY_RECOVERY, _NEW, _of(_ROLE.TRANSITIONAL_COS), _DS),
-    Case("broker key", ("3",), _BY_RECOVERY, _NEW, _of(_ROLE.ACCESS_CONTROL_BROKER), _DS | _KA),
+    Case("organisation signing key", ("2", "3"), _NEW, _USERS, _DS),
+    Case("organisation key agreement key", ("1", "2", "3"), _NEW, _USERS, _KA),
+    Case("recovery key", ("3", "contingency"), _NEW, _of(_ROLE.RECOVERY), _DS),
+    Case("contingency key", ("3",), _OTHER_ROOT, tier="root"),
+    Case("contingency symmetric key", ("3",), _OTHER_ROOT, tier="root"),
+    Case("issuing OCA key", ("1", "3"), _NEW, tier="issuing"),
+    Case("root OCA key", ("contingency",), _ALL, tier="root"),
+    Case("CoS key", ("3",), _NEW, _of(_ROLE.TRANSITIONAL_COS), _DS),
+    Case("broker key", ("3",), _NEW, _of(_ROLE.ACCESS_CONTROL_BROKER), _DS | _KA),
 )
 CASES: Mapping[str, Case] = {case.word: case for case in _ROWS}

@@ -6,14 +6,10 @@ from itertools import count
 
 import pytest
 
-from smki.entity import KeyUsage
 from smki.errors import SmkiError
 from smki.parties.anomaly.limits import Limit, Limits
 from smki.parties.outcome import Outcome
-from smki.pki.serial import Serial
-from smki.pki.status import Status
 from smki.store.admission_records import QuarantineRecord
-from smki.store.records import Act, CertificateRecord
 from tests.parties.broker.world import User, World, run
 
 counters = count(1000)
@@ -44,24 +40,3 @@ def code_of(work: Callable[[], object]) -> str:
         work()
     assert caught.value.remedy
     return caught.value.code
-
-
-def register(world: World, user: User, status: Status = Status.IN_USE) -> None:
-    """The register knows the user's signing certificate."""
-    one = user.certificate
-    record = CertificateRecord(
-        issuer=1,
-        serial=Serial(one.certificate.serial_number.to_bytes(16)),
-        key_hash=one.key_hash,
-        entity=user.entity,
-        profile="organisation",
-        not_before=one.certificate.not_valid_before_utc,
-        not_after=one.certificate.not_valid_after_utc,
-        der=one.octets,
-        usage=KeyUsage.DIGITAL_SIGNATURE,
-        role=user.role,
-        status=status,
-    )
-    with world.house.workspace.store.act(Act("test", "tester", world.moments[0])) as tx:
-        tx.reserve_serials(1, [record.serial], "test")
-        tx.store_certificates([record])

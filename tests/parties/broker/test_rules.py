@@ -6,9 +6,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding
 
-from smki.entity import DeviceType, EntityId, KeyUsage, RemotePartyRole
+from smki.entity import DeviceType, EntityId, RemotePartyRole
 from smki.errors import Refused
 from smki.gbcs.header import Cra, Header, MessageCode, Supplementary
 from smki.gbcs.message import Message
@@ -19,10 +18,9 @@ from smki.parties.anomaly.limits import Limit, Limits
 from smki.parties.broker import consents, rules
 from smki.parties.broker.admission import CHUNK
 from smki.parties.intake import Given
-from smki.pki.serial import Serial
 from smki.pki.status import Status
 from smki.store.estate_records import DeviceStatus, Registered
-from smki.store.records import Act, CertificateRecord
+from smki.store.records import Act
 from tests.house import NOW
 from tests.parties.broker.deciders import ALICE, both_release
 from tests.parties.broker.world import User, World, codes, run
@@ -235,27 +233,6 @@ def test_what_counts_is_who_is_registered_when_it_takes_effect(world: World, sup
 # How its certificate stands
 
 
-def _registered(world: World, user: User, status: Status) -> None:
-    """The register of this workspace has the user's certificate, in a status."""
-    one = user.certificate.certificate
-    record = CertificateRecord(
-        issuer=1,
-        serial=Serial(one.serial_number.to_bytes(16)),
-        key_hash=user.certificate.key_hash,
-        entity=user.entity,
-        profile="organisation",
-        not_before=one.not_valid_before_utc,
-        not_after=one.not_valid_after_utc,
-        der=one.public_bytes(Encoding.DER),
-        usage=KeyUsage.DIGITAL_SIGNATURE,
-        role=user.role,
-        status=status,
-    )
-    with world.house.workspace.store.act(Act("test", "tester", NOW)) as tx:
-        tx.reserve_serials(1, [record.serial], "test")
-        tx.store_certificates([record])
-
-
 @pytest.mark.parametrize(
     ("status", "code"),
     [
@@ -268,7 +245,7 @@ def test_a_certificate_that_is_not_in_use_admits_nothing(
     world: World, supplier: User, status: Status, code: str
 ) -> None:
     meter = world.device(supplier)
-    _registered(world, supplier, status)
+    world.register_certificate(supplier, status)
     assert refused(world, supplier.arming(5, meter)) == [code]
 
 
@@ -280,7 +257,7 @@ def test_a_revocation_in_the_middle_of_a_run_stops_the_rest_of_it(world: World, 
     def coming() -> Iterator[Given]:
         for place in range(CHUNK):
             yield next(given) if place == 0 else Given("filler", b"")
-        _registered(world, supplier, Status.REVOKED)
+        world.register_certificate(supplier, Status.REVOKED)
         yield next(given)
 
     done = run(world.desk(), lambda desk: desk.submit(coming()))

@@ -20,9 +20,11 @@ from smki.parties.broker.desk import BrokerDesk
 from smki.parties.intake import Given
 from smki.parties.keys import Certified
 from smki.parties.outcome import Outcome
+from smki.pki.serial import Serial
 from smki.pki.signed_data import make_signed_data
+from smki.pki.status import Status
 from smki.store.estate_records import DeviceRecord, DeviceStatus, Registered
-from smki.store.records import Act
+from smki.store.records import Act, CertificateRecord
 from tests.house import NOW, House
 from tests.parties.people import BROKER, ECS44, arming, believe, certificate
 
@@ -79,6 +81,26 @@ class World:
         one = certificate(key.public_key(), entity, role, days=days)
         self.others.append(one)
         return User(entity, role, key, one)
+
+    def register_certificate(self, user: User, status: Status = Status.IN_USE) -> None:
+        """This workspace's register has the user's signing certificate, in a status."""
+        one = user.certificate
+        record = CertificateRecord(
+            issuer=1,
+            serial=Serial(one.certificate.serial_number.to_bytes(16)),
+            key_hash=one.key_hash,
+            entity=user.entity,
+            profile="organisation",
+            not_before=one.certificate.not_valid_before_utc,
+            not_after=one.certificate.not_valid_after_utc,
+            der=one.octets,
+            usage=SIGNS,
+            role=user.role,
+            status=status,
+        )
+        with self.house.workspace.store.act(Act("test", "tester", self.moments[0])) as tx:
+            tx.reserve_serials(1, [record.serial], "test")
+            tx.store_certificates([record])
 
     def device(
         self,

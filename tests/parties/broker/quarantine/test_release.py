@@ -12,7 +12,7 @@ from smki.store.admission_records import Capacity, ConfirmationRecord
 from smki.store.estate_records import DeviceStatus
 from smki.store.records import Act
 from tests.parties.broker.deciders import ALICE, BOB, Officer
-from tests.parties.broker.holding import counters, hand_out, hold, register, state
+from tests.parties.broker.holding import counters, hand_out, hold, state
 from tests.parties.broker.world import User, World, codes
 
 _SIDES: tuple[tuple[int, Capacity], ...] = ((1, "originator"), (2, "broker"))
@@ -47,7 +47,7 @@ def test_the_signing_key_s_revocation_is_seen_at_release(world: World, supplier:
     held = hold(world, supplier)
     for officer in (ann, ALICE):
         officer.decides(workspace, held)
-    register(world, supplier, Status.REVOKED)
+    world.register_certificate(supplier, Status.REVOKED)
     assert [codes(done) for done in hand_out(world)] == [["broker.revoked"]]
     assert state(world, held[0]) == "waiting"
 

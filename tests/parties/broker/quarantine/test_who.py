@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from smki.authority.registration import dismiss, set_active
 from smki.entity import RemotePartyRole
 from tests.parties.broker.deciders import ALICE, BOB, Officer, officer_of, organisation, put_roll
-from tests.parties.broker.holding import code_of, hand_out, hold, register, state
+from tests.parties.broker.holding import code_of, hand_out, hold, state
 from tests.parties.broker.world import User, World
 
 
@@ -16,7 +16,7 @@ def test_the_organisation_s_signing_key_releases_nothing(world: World, supplier:
     held = hold(world, supplier)
     thief = Officer("Ann Ash", supplier.key)
     assert code_of(lambda: thief.decides(workspace, held)) == "quarantine.signer"
-    register(world, supplier)
+    world.register_certificate(supplier)
     owner = workspace.store.organisations.owner_of(supplier.entity)
     officer_of(workspace, owner, "Mal Ory", supplier.key)
     assert code_of(lambda: Officer("Mal Ory", supplier.key).decides(workspace, held)) == "quarantine.signer"
