@@ -323,4 +323,4 @@ def _lines(head: dict[str, Any], lines: Iterable[dict[str, Any]]) -> bytes:
 
 
 def utc(at: datetime) -> str:
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{at.replace(tzinfo=None).isoformat(timespec='seconds')}Z"  # strftime writes the year 5 as one digit
