@@ -4,9 +4,10 @@ from typing import Any
 
 import click
 
-from smki.cli.render import emit, fields, json_option, table, utc
+from smki.cli.render import emit, fields, json_option, table
 from smki.cli.secrets import officer_key_options, officers_private_key
 from smki.cli.session import Session, pass_session
+from smki.words import counted, utc
 
 _batch = click.argument("batch")
 
@@ -119,5 +120,5 @@ def _decide(session: Session, batch: str, officer: str, reason: str, grant: bool
         what = f"{found.items} {found.purpose}"
     else:
         decide_batch(session.workspace, found, officer, private_key, grant, reason)
-        what = f"{found.count} requests"
+        what = counted(found.count, "request")
     click.echo(f"{officer} {'granted' if grant else 'refused'} {found.digest.hex()[:16]}: {what}")

@@ -16,9 +16,10 @@ from smki.cli.keys import certificates_option, keep_secrets_option, own_key, own
 from smki.cli.protecting import refuse_other_than_broker
 from smki.cli.quarantine import quarantine
 from smki.cli.reading import exit_code
-from smki.cli.render import emit, json_option, moment_of, table
+from smki.cli.render import emit, json_option, moment_of, summary, table
 from smki.cli.session import Session, pass_session
 from smki.cli.thresholds import thresholds
+from smki.words import counted
 
 if TYPE_CHECKING:
     from smki.parties.broker.desk import BrokerDesk
@@ -141,8 +142,7 @@ def _run(
                         _keep(why, outcome.faults)
                     lines.write(encode(outcome.as_json()) + b"\n")
                     advance()
-    said = ", ".join(f"{count} {word}" for word, count in counts.items())
-    click.echo(f"{sum(counts.values())} commands: {said or 'nothing to do'}", err=True)
+    click.echo(summary(sum(counts.values()), "command", counts), err=True)
     bad = counts.get("refused", 0) + counts.get("held", 0)
     if counts.get("held"):
         _wake(counts["held"], why)
@@ -165,7 +165,8 @@ def _wake(count: int, why: dict[str, tuple[int, str]]) -> None:
     findings = [f"{number} by {first}" for number, first in why.values()][:10]
     if not sys.stderr.isatty():
         journal()("broker.held", level="critical", count=count, findings=findings)
-    click.secho(f"*** {count} COMMANDS ARE HELD: a person must look at them ***", fg="red", bold=True, err=True)
+    are, them = ("COMMAND IS", "it") if count == 1 else ("COMMANDS ARE", "them")
+    click.secho(f"*** {count} {are} HELD: a person must look at {them} ***", fg="red", bold=True, err=True)
     for text in findings:
         click.echo(f"  {text}", err=True)
     click.echo("  hint: smki broker quarantine list", err=True)
@@ -175,7 +176,7 @@ def _tell_waiting(session: Session, *, resume: bool) -> None:
     count = 0 if resume else session.workspace.store.admissions.outgoing_count()
     if count:
         click.echo(
-            f"{count} commands were admitted by runs that did not come to their end, or are still under way"
+            f"{counted(count, 'command')} admitted by runs that did not come to their end, or are still under way"
             "\n  hint: smki broker submit --resume",
             err=True,
         )

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smki.cli.render import emit, fields, json_option, moment_of, table, utc
+from smki.cli.render import emit, fields, json_option, moment_of, table
 from smki.cli.session import Session, pass_session
+from smki.words import utc
 
 if TYPE_CHECKING:
     from smki.parties.broker.alarm import Alert

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from smki.cli.issuing import answer, issuing_options
-from smki.cli.render import emit, fields, json_option, table, utc
+from smki.cli.render import emit, fields, json_option, table
 from smki.cli.revoking import request_revocation, revoke
 from smki.cli.session import Session, pass_session
+from smki.words import counted, utc
 
 if TYPE_CHECKING:
     from smki.store.records import CertificateRecord
@@ -169,4 +170,5 @@ def export(session: Session, /, chain: bool, der: bool, out: Path, **wanted: Any
         export_chain(session.workspace, Wanted(**wanted), out)
         click.echo(f"wrote {out}")
     else:
-        click.echo(f"wrote {write(session.workspace, Wanted(**wanted), out, der=der)} certificates to {out}")
+        written = counted(write(session.workspace, Wanted(**wanted), out, der=der), "certificate")
+        click.echo(f"wrote {written} to {out}")

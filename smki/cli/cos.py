@@ -18,8 +18,9 @@ from smki.cli.cos_running import (
 )
 from smki.cli.findings import findings_option, read_findings
 from smki.cli.reading import exit_code
-from smki.cli.render import emit, json_option, table, utc
+from smki.cli.render import emit, json_option, summary, table
 from smki.cli.session import Session, pass_session
+from smki.words import counted, utc
 
 if TYPE_CHECKING:
     from smki.parties.cos.incoming import Requester
@@ -174,7 +175,7 @@ def check(session: Session, file: Path, crls: tuple[Path, ...], as_json: bool) -
             for fault in one.faults:
                 if fault not in judgement.faults:
                     click.echo(f"{one.label}: {fault.message} [{fault.code}]\n  hint: {fault.remedy}")
-        click.echo(f"{len(verdicts)} devices: {len(verdicts) - len(bad)} may be done, {len(bad)} refused")
+        click.echo(f"{counted(len(verdicts), 'device')}: {len(verdicts) - len(bad)} may be done, {len(bad)} refused")
 
     emit(data, as_json, human)
     return exit_code(len(verdicts) - len(bad), len(bad) + len(judgement.faults))
@@ -211,8 +212,7 @@ def report(session: Session, batch: str | None, as_json: bool) -> None:
             for one in lines
         ]
         table(["Reference", "Device", "State", "To happen", "Answer"], rows)
-        said = ", ".join(f"{count} {word}" for word, count in counts.items())
-        click.echo(f"{len(lines)} devices: {said}")
+        click.echo(summary(len(lines), "device", counts))
 
     emit(data, as_json, human)
 

@@ -10,6 +10,7 @@ import click
 
 from smki.cli.issuing import output, progress
 from smki.cli.reading import exit_code
+from smki.cli.render import summary
 from smki.cli.secrets import passphrase_option
 from smki.cli.session import Session, pass_session
 
@@ -124,8 +125,7 @@ def _work(start: "Callable[[], tuple[int, Any]]", out: Path | None, report: Path
                 if reports is not None:
                     reports.write(json.dumps(one.as_report(), ensure_ascii=False).encode() + b"\n")
                 advance()
-    said = ", ".join(f"{count} {word}" for word, count in counts.items())
-    click.echo(f"{total} devices: {said or 'nothing to do'}", err=True)
+    click.echo(summary(total, "device", counts), err=True)
     good = counts.get("signed", 0) + counts.get("signed before", 0) + counts.get("taken back", 0)
     return exit_code(good, total - good) if total else exit_code(0, 1)
 

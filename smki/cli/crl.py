@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from smki.cli.crl_import import import_command
-from smki.cli.render import emit, fields, json_option, table, utc
+from smki.cli.render import emit, fields, json_option, table
 from smki.cli.session import Session, pass_session
+from smki.words import counted, utc
 
 if TYPE_CHECKING:
     from smki.authority.publication.act import Run
@@ -56,9 +57,8 @@ def _tell(run: "Run") -> None:
         name, record = outcome.authority.name, outcome.record
         if record is not None:
             kind = f"delta to {record.base}" if record.is_delta else "list"
-            click.echo(
-                f"{name}: {kind} number {record.number}, {record.entries} entries, until {utc(record.next_update)}"
-            )
+            entries = counted(record.entries, "entry", "entries")
+            click.echo(f"{name}: {kind} number {record.number}, {entries}, until {utc(record.next_update)}")
         elif outcome.overtaken:
             click.echo(f"{name}: another publisher was first")
         elif outcome.fault is None:
@@ -241,7 +241,7 @@ def _verdict_json(file: Path, verdict: "ListVerdict") -> dict[str, Any]:
 def _show_verdicts(found: "list[tuple[Path, ListVerdict]]") -> None:
     for file, verdict in found:
         good = "good" if not verdict.faults else "NOT GOOD"
-        what = "" if verdict.crl is None else f"{verdict.crl}, {verdict.crl.entries} entries"
+        what = "" if verdict.crl is None else f"{verdict.crl}, {counted(verdict.crl.entries, 'entry', 'entries')}"
         partly = "" if verdict.is_linted_whole else " (too long for pkilint: our own rules alone)"
         click.echo(f"{file}: {good}: {what}{partly}")
         for fault in verdict.faults:

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smki.cli.render import emit, json_option, utc
+from smki.cli.render import emit, json_option
 from smki.cli.session import Session, pass_session
+from smki.words import counted, utc
 
 if TYPE_CHECKING:
     from smki.authority.lists_intake import Taken
@@ -48,4 +49,5 @@ def _tell(taken: "list[Taken]") -> None:
         kind = "delta list" if one.is_delta else "list"
         news = "" if one.is_new else ", which was here already"
         until = utc(one.next_update)
-        click.echo(f"{kind} {one.number} of {one.name}: {one.entries} certificates, in force until {until}{news}")
+        listed = counted(one.entries, "certificate")
+        click.echo(f"{kind} {one.number} of {one.name}: {listed}, in force until {until}{news}")

@@ -5,13 +5,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from smki.cli.bundle import anchor_option
-from smki.cli.render import emit, fields, json_option, moment_of, table, utc
+from smki.cli.render import emit, fields, json_option, moment_of, table
 from smki.cli.session import Session, pass_session
+from smki.words import utc
 
 if TYPE_CHECKING:
     from smki.device.state import DeviceKeys, DeviceState, Pending
@@ -86,7 +87,12 @@ def state_show(session: Session, state: Path, as_json: bool) -> None:
 
     del session
     device, _ = read_state(read_private(state, MAX_STATE_OCTETS))
-    data = {
+    data = _as_json(device)
+    emit(data, as_json, lambda: _print(device, data))
+
+
+def _as_json(device: "DeviceState") -> dict[str, Any]:
+    return {
         "device": str(device.device),
         "device_type": device.kind.value,
         "bundle": device.bundle,
@@ -121,37 +127,32 @@ def state_show(session: Session, state: Path, as_json: bool) -> None:
         "log": [{"at": line.at, "code": line.code, "text": line.text} for line in device.log],
     }
 
-    def human() -> None:
-        fields(
-            (name.replace("_", " "), str(data[name])) for name in ("device", "device_type", "bundle", "own_counter")
-        )
-        click.echo()
-        rows = (
-            (str(name), str(cell.entity), cell.key_identifier.hex().upper()) for name, cell in device.cells.items()
-        )
-        table(["Cell", "Holder", "Key identifier"], rows)
-        click.echo()
-        table(["Role", "Counter"], ((role.word, str(counter)) for role, counter in device.counters.items()))
-        if device.pending:
-            click.echo()
-            waiting = ((utc(one.at), str(one.originator), _word(one)) for one in device.pending)
-            table(["Due", "Ordered by", "What waits"], waiting)
-        if device.network.log:
-            click.echo()
-            joined = (
-                (str(one.device), one.kind.value, one.method.name[0], "yes" if one.partner else "no")
-                for one in device.network.log
-            )
-            table(["Joined with", "Kind", "Method", "Shares a secret"], joined)
-        if device.network.hub.listed:
-            click.echo()
-            listed = ((str(one.device), "yes" if one.key_hash else "no") for one in device.network.hub.listed)
-            table(["On the whitelist", "Has a link key"], listed)
-        if device.log:
-            click.echo()
-            table(["At", "Code", "What"], ((line.at, line.code, line.text) for line in device.log))
 
-    emit(data, as_json, human)
+def _print(device: "DeviceState", data: dict[str, Any]) -> None:
+    fields((name.replace("_", " "), str(data[name])) for name in ("device", "device_type", "bundle", "own_counter"))
+    click.echo()
+    rows = ((str(name), str(cell.entity), cell.key_identifier.hex().upper()) for name, cell in device.cells.items())
+    table(["Cell", "Holder", "Key identifier"], rows)
+    click.echo()
+    table(["Role", "Counter"], ((role.word, str(counter)) for role, counter in device.counters.items()))
+    if device.pending:
+        click.echo()
+        waiting = ((utc(one.at), str(one.originator), _word(one)) for one in device.pending)
+        table(["Due", "Ordered by", "What waits"], waiting)
+    if device.network.log:
+        click.echo()
+        joined = (
+            (str(one.device), one.kind.value, one.method.name[0], "yes" if one.partner else "no")
+            for one in device.network.log
+        )
+        table(["Joined with", "Kind", "Method", "Shares a secret"], joined)
+    if device.network.hub.listed:
+        click.echo()
+        listed = ((str(one.device), "yes" if one.key_hash else "no") for one in device.network.hub.listed)
+        table(["On the whitelist", "Has a link key"], listed)
+    if device.log:
+        click.echo()
+        table(["At", "Code", "What"], ((line.at, line.code, line.text) for line in device.log))
 
 
 def _word(waiting: "Pending") -> str:

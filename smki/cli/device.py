@@ -9,6 +9,7 @@ from smki.cli.desk import advance, receive, state_group
 from smki.cli.issuing import answer, issuing_options
 from smki.cli.render import json_option
 from smki.cli.session import Session, pass_session
+from smki.words import counted
 
 
 @click.group("device", epilog="Example: smki device issue --org 'Meter Works' --from requests.zip --out results")
@@ -65,4 +66,4 @@ def request(session: Session, entity: str, out: Path, count: int, token: str | N
     profile = session.policies.issuance.rule(Kind.DEVICE).profile
     holder = None if token is None else session.workspace.open_token(token)
     made = make_device_requests(profile, EntityId.parse(entity), count, out, holder)
-    click.echo(f"wrote {made} requests to {out}")
+    click.echo(f"wrote {counted(made, 'request')} to {out}")

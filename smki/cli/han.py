@@ -13,6 +13,7 @@ from smki.cli.keys import certificates_option, own_key_options
 from smki.cli.reading import issued, key_ring
 from smki.cli.render import emit, json_option, table
 from smki.cli.session import Session, pass_session
+from smki.words import counted
 
 if TYPE_CHECKING:
     from smki.entity import EntityId
@@ -316,7 +317,7 @@ def _hand_out(
 
     def human() -> None:
         if told is not None:
-            click.echo(f"{told['originator']} told of {told['devices']} devices")
+            click.echo(f"{told['originator']} told of {counted(told['devices'], 'device')}")
         rows = [
             (str(one["number"]), one["use_case"], one["to"], one["signed_by"] or "-", one["counter"]) for one in data
         ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from smki.cli.render import emit, table
+from smki.words import counted
 
 if TYPE_CHECKING:
     from smki.authority.estate.intake import Report
@@ -42,9 +43,8 @@ def tell(report: "Report", as_json: bool) -> None:
             rows = [(item["file"], str(item["line"]), item["code"], item["message"]) for item in wrong]
             table(["File", "Line", "Code", "What is wrong"], rows)
         else:
-            click.echo(
-                f"{report.rows} rows: {tally.added} added, {tally.changed} changed, {tally.unchanged} unchanged"
-            )
+            read = counted(report.rows, "row")
+            click.echo(f"{read}: {tally.added} added, {tally.changed} changed, {tally.unchanged} unchanged")
 
     emit(data, as_json, human)
     if report.wrong_count:

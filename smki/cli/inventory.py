@@ -12,8 +12,9 @@ import click
 from smki.cli.importing import files_argument, moment_of, tell
 from smki.cli.issuing import output
 from smki.cli.keys import certificates_option, own_key_options
-from smki.cli.render import emit, fields, json_option, table, utc
+from smki.cli.render import emit, fields, json_option, table
 from smki.cli.session import Session, pass_session
+from smki.words import counted, utc
 
 if TYPE_CHECKING:
     from smki.parties.read_back import ReadBack
@@ -310,7 +311,7 @@ def audit(session: Session, at: str | None, out: Path | None, as_json: bool) -> 
             elif file is None:
                 click.echo(" ".join(data[key] or "-" for key in _FINDING))
     if not as_json:
-        click.echo(f"{auditor.seen} devices: {codes.total()} findings")
+        click.echo(f"{counted(auditor.seen, 'device')}: {counted(codes.total(), 'finding')}")
         for code, count in sorted(codes.items()):
             click.echo(f"  {count} {code}")
     return 1 if codes else 0

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from smki.cli.render import summary
 from smki.cli.session import Session
 from smki.errors import InvalidInput, Refused, Unavailable
 
@@ -146,8 +147,7 @@ def _tell_many(outcomes: "Iterator[Outcome]", total: int, lines: IO[bytes]) -> i
             lines.write(encode(outcome.as_json()))
             lines.write(b"\n")
             advance()
-    said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
-    click.echo(f"{total} requests: {said}", err=True)
+    click.echo(summary(total, "request", counts), err=True)
     if not counts["refused"]:
         return 0
     return ALL_REFUSED if counts["refused"] == total else SOME_REFUSED

@@ -13,6 +13,7 @@ from smki.cli.protecting import mac, sign
 from smki.cli.reading import NONE, SOME, exit_code, issued, key_ring, vocabulary_of
 from smki.cli.render import emit, json_option, table, tree
 from smki.cli.session import Session, pass_session
+from smki.words import counted
 
 if TYPE_CHECKING:
     from smki.gbcs.verdict import Check, KeyRing
@@ -226,8 +227,9 @@ def check(session: Session, vectors: tuple[Path, ...], keys: Path, as_json: bool
         table(["Compared", "Times"], ((what, str(count)) for what, count in sorted(report.compared.items())))
         for item in report.disagreements:
             click.echo(f"{item.vector}: {item.what}: expected {item.expected}, found {item.found}")
-        compared = sum(report.compared.values())
-        click.echo(f"{report.vectors} vectors, {compared} comparisons, {len(report.disagreements)} disagreements")
+        found = (report.vectors, sum(report.compared.values()), len(report.disagreements))
+        what = ("vector", "comparison", "disagreement")
+        click.echo(", ".join(counted(count, one) for count, one in zip(found, what, strict=True)))
 
     emit(data, as_json, human)
     return NONE if report.disagreements else 0

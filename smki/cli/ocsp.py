@@ -4,8 +4,9 @@ from pathlib import Path
 
 import click
 
-from smki.cli.render import emit, json_option, table, utc
+from smki.cli.render import emit, json_option, table
 from smki.cli.session import Session, pass_session
+from smki.words import utc
 
 _PORT_DIGITS = 5
 

@@ -10,6 +10,7 @@ import click
 
 from smki.cli.issuing import output, progress
 from smki.cli.reading import exit_code, vocabulary_of
+from smki.cli.render import summary
 from smki.cli.session import Session
 from smki.errors import InvalidInput
 
@@ -183,5 +184,4 @@ def _tell(counts: dict[str, int], faults: dict[tuple[str, str], list[Any]]) -> N
         click.echo(f"{times}: {fault.message} [{fault.code}]\n  hint: {fault.remedy}", err=True)
     if len(faults) > _SHOWN:
         click.echo(f"and {len(faults) - _SHOWN} other faults", err=True)
-    said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
-    click.echo(f"{sum(counts.values())} commands: {said or 'nothing to do'}", err=True)
+    click.echo(summary(sum(counts.values()), "command", counts), err=True)

@@ -8,6 +8,7 @@ import click
 from smki.cli.issuing import answer, issuing_options
 from smki.cli.render import emit, fields, json_option, table
 from smki.cli.session import Session, pass_session
+from smki.words import counted
 
 _name = click.argument("name")
 
@@ -261,4 +262,4 @@ def request(
     party = Party(RemotePartyRole.parse(role), EntityId.parse(entity), common_name)
     wanted = tuple(KeyUsage(usage) for usage in dict.fromkeys(usages)) or tuple(KeyUsage)
     made = make_organisation_requests(party, wanted, out, holder, label)
-    click.echo(f"wrote {made} requests to {out}")
+    click.echo(f"wrote {counted(made, 'request')} to {out}")

@@ -9,9 +9,10 @@ import click
 
 from smki.cli.keys import certificates_option, own_key_options
 from smki.cli.reading import exit_code, key_ring, vocabulary_of
-from smki.cli.render import emit, json_option, table, tree, utc
+from smki.cli.render import emit, json_option, summary, table, tree
 from smki.cli.session import Session, pass_session
 from smki.entity import KeyUsage
+from smki.words import utc
 
 if TYPE_CHECKING:
     from smki.gbcs.use_case import UseCases
@@ -145,7 +146,7 @@ def _print(told: "list[Told]", name_of: Any) -> None:
     counts: dict[str, int] = {}
     for one in told:
         counts[one.state or "not believed"] = counts.get(one.state or "not believed", 0) + 1
-    click.echo(f"{len(told)} answers: {', '.join(f'{count} {word}' for word, count in counts.items())}", err=True)
+    click.echo(summary(len(told), "answer", counts), err=True)
 
 
 def _party(one: "Holding | None", name_of: Any) -> str:

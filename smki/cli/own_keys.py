@@ -26,6 +26,7 @@ from smki.cli.ordering import (
 )
 from smki.cli.reading import exit_code, key_ring
 from smki.cli.session import Session, pass_session
+from smki.words import counted
 
 if TYPE_CHECKING:
     from smki.parties.asking import Asking
@@ -184,7 +185,7 @@ def csr(session: Session, places: tuple[str, ...], others: tuple[Path, ...], out
             none += 1
             for fault in one.faults:
                 click.echo(f"{one.reference}: {fault.message} [{fault.code}]\n  hint: {fault.remedy}", err=True)
-    click.echo(f"{good + none} responses: {good} requests", err=True)
+    click.echo(f"{counted(good + none, 'response')}: {counted(good, 'request')}", err=True)
     return exit_code(good, none)
 
 

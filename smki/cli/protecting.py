@@ -12,7 +12,7 @@ import click
 from smki.cli.issuing import output, progress
 from smki.cli.keys import certificates_option, keep_secrets_option, own_key, own_key_options
 from smki.cli.reading import exit_code, issued, key_ring, vocabulary_of
-from smki.cli.render import tree
+from smki.cli.render import summary, tree
 from smki.cli.session import Session, pass_session
 
 if TYPE_CHECKING:
@@ -119,8 +119,7 @@ def _tell(outcomes: Iterable[Any], total: int, lines: Any) -> int:
             counts[outcome.result] = counts.get(outcome.result, 0) + 1
             lines.write(json.dumps(outcome.as_json(), ensure_ascii=False).encode() + b"\n")
             advance()
-    said = ", ".join(f"{count} {word}" for word, count in counts.items())
-    click.echo(f"{sum(counts.values())} messages: {said or 'nothing to do'}", err=True)
+    click.echo(summary(sum(counts.values()), "message", counts), err=True)
     bad = counts.get("refused", 0) + counts.get("held", 0)
     return exit_code(sum(counts.values()) - bad, bad)
 

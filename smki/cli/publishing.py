@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smki.cli.render import emit, fields, json_option, table, utc
+from smki.cli.render import emit, fields, json_option, table
 from smki.cli.session import Session, pass_session
+from smki.words import counted, utc
 
 if TYPE_CHECKING:
     from smki.authority.publication.site import Refreshed
@@ -40,7 +41,7 @@ def publish(session: Session, as_json: bool) -> int:
 def _tell(folder: Any, done: "Refreshed") -> None:
     for path in done.written:
         click.echo(f"wrote {path}")
-    click.echo(f"{folder}: manifest version {done.manifest.version} over {len(done.manifest.files)} files")
+    click.echo(f"{folder}: manifest version {done.manifest.version} over {counted(len(done.manifest.files), 'file')}")
     for path in done.behind:
         click.echo(f"{path} is not the list on record: run `smki crl publish`", err=True)
 

@@ -12,9 +12,10 @@ from smki.cli.issuing import output
 from smki.cli.keys import certificates_option, own_key, own_key_options
 from smki.cli.protecting import refuse_other_than_broker
 from smki.cli.reading import exit_code, vocabulary_of
-from smki.cli.render import emit, fields, json_option, table, tree, utc
+from smki.cli.render import emit, fields, json_option, summary, table, tree
 from smki.cli.secrets import officers_private_key, passphrase_option
 from smki.cli.session import Session, pass_session
+from smki.words import counted, utc
 
 if TYPE_CHECKING:
     from smki.parties.broker.confirmation import Confirmation
@@ -191,7 +192,7 @@ def draft(
 
     made = drafted(session.workspace, chosen(session.workspace, what), decision, officer, reason)
     write_new(out, made.content())
-    click.echo(f"wrote {out}: {decision} {len(made.items)} commands, for {officer} to sign")
+    click.echo(f"wrote {out}: {decision} {counted(len(made.items), 'command')}, for {officer} to sign")
 
 
 @quarantine.command(
@@ -210,7 +211,7 @@ def confirm(session: Session, /, file: Path, out: Path, **key: Any) -> None:
 
     content = read_bounded(file, MAX_OCTETS, "quarantine", "name what `draft` wrote")
     said = read_confirmation(content, MOST_MESSAGES)
-    click.echo(f"{said.officer}: {said.decision} {len(said.items)} commands ({said.reason})")
+    click.echo(f"{said.officer}: {said.decision} {counted(len(said.items), 'command')} ({said.reason})")
     for label, count in _kinds(said):
         click.echo(f"  {count} {label}")
     for _, words in said.items[:_MOST_SHOWN]:
@@ -309,7 +310,7 @@ def _decided_json(one: "Decided") -> dict[str, Any]:
 def _tell(done: "list[Decided]") -> None:
     for one in done:
         before = "" if one.fresh else " (on record before)"
-        click.echo(f"{one.officer}, for the {one.capacity}: {one.decision} {one.items} commands{before}")
+        click.echo(f"{one.officer}, for the {one.capacity}: {one.decision} {counted(one.items, 'command')}{before}")
     last = done[-1]
     if last.decision == "release":
         left = "; `smki broker quarantine hand-out` gives them out" if last.ready else ""
@@ -351,8 +352,7 @@ def hand_out(session: Session, /, others: tuple[Path, ...], out: Path | None, **
                 counts[outcome.result] = counts.get(outcome.result, 0) + 1
                 lines.write(json.dumps(outcome.as_json(), ensure_ascii=False).encode() + b"\n")
         desk.admission.handed_out()
-    said = ", ".join(f"{count} {word}" for word, count in counts.items())
-    click.echo(f"{sum(counts.values())} commands: {said or 'nothing is released'}", err=True)
+    click.echo(summary(sum(counts.values()), "command", counts, "nothing is released"), err=True)
     good = counts.get("admitted", 0) + counts.get("admitted before", 0)
     return exit_code(good, sum(counts.values()) - good)
 
@@ -365,4 +365,4 @@ def acknowledge(session: Session, names: tuple[str, ...]) -> None:
     from smki.parties.broker.quarantine import acknowledge as know
 
     for pattern, count in know(session.workspace, names).items():
-        click.echo(f"{pattern}: {count} commands known to {session.workspace.person.name}")
+        click.echo(f"{pattern}: {counted(count, 'command')} known to {session.workspace.person.name}")

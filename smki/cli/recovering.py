@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from smki.cli.issuing import output, progress
-from smki.cli.render import emit, fields, json_option, table
+from smki.cli.render import emit, fields, json_option, summary, table
 from smki.cli.secrets import officer_key_options, officers_private_key
 from smki.cli.session import Session, pass_session
+from smki.words import counted
 
 if TYPE_CHECKING:
     from smki.parties.recovery.plan import Plan
@@ -108,7 +109,8 @@ def _approve_command(noun: str, contingency: bool) -> click.Command:
         plan = load(session, file, contingency)
         digest = plan.file.sha256.hex()
         if sha256 is None:
-            click.echo(f"{plan.file.table.purpose}\n{plan.devices.count} devices\nSHA-256 {digest}", err=True)
+            devices = counted(plan.devices.count, "device")
+            click.echo(f"{plan.file.table.purpose}\n{devices}\nSHA-256 {digest}", err=True)
             sha256 = click.prompt("Type the first 8 digits of the SHA-256 you checked", err=True)
             sha256 = digest if digest[:8] == sha256.strip().lower() else sha256
         private_key = officers_private_key(session, **key)
@@ -151,8 +153,7 @@ def _tell(work: "Generator[Told]", total: int, lines: Any) -> int:
             counts[told.result] = counts.get(told.result, 0) + 1
             lines.write(json.dumps(told.as_json()).encode() + b"\n")
             advance()
-    said = ", ".join(f"{count} {word}" for word, count in counts.items())
-    click.echo(f"{total} devices: {said}", err=True)
+    click.echo(summary(total, "device", counts), err=True)
     refused = counts.get("refused", 0)
     return 0 if not refused else NONE if refused == total else SOME
 

@@ -6,8 +6,9 @@ from typing import Any
 import click
 
 from smki.cli.importing import files_argument, moment_of, tell
-from smki.cli.render import emit, fields, json_option, table, utc
+from smki.cli.render import emit, fields, json_option, table
 from smki.cli.session import Session, pass_session
+from smki.words import utc
 
 
 @click.group("registration", epilog="Example: smki registration show 1312345678907")

@@ -4,13 +4,15 @@ JSON output is one document: stable keys, bytes as lower-case hexadecimal, times
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import click
+
+from smki.words import counted, utc
 
 _PIPE_WIDTH = 240
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
@@ -38,17 +40,18 @@ def _plain(value: Any) -> Any:
     raise TypeError(type(value).__name__)
 
 
-def utc(value: datetime) -> str:
-    """The one way a time is printed."""
-    return value.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def moment_of(text: str) -> datetime:
     """The one way a time is typed."""
     try:
         return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     except ValueError:
         raise click.UsageError(f"{text[:30]!r} is no time: write it as 2026-11-21T12:00:00Z.") from None
+
+
+def summary(total: int, one: str, results: Mapping[Any, int], nothing: str = "nothing to do") -> str:
+    """How many there were, and what became of them: 3 commands: 2 admitted, 1 held."""
+    became = ", ".join(f"{count} {word}" for word, count in results.items() if count)
+    return f"{counted(total, one)}: {became or nothing}"
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

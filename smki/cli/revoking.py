@@ -11,8 +11,9 @@ import click
 from smki.cli.importing import moment_of
 from smki.cli.issuing import progress
 from smki.cli.keys import own_key_options
-from smki.cli.render import emit, json_option, utc
+from smki.cli.render import emit, json_option
 from smki.cli.session import Session, pass_session
+from smki.words import counted, utc
 
 if TYPE_CHECKING:
     from smki.authority.revocation.consequences import Consequences
@@ -131,7 +132,8 @@ def _confirm(found: "Plan") -> None:
     """At a terminal, somebody reads what is going to happen."""
     if not found.revoke:
         return
-    click.echo(f"{len(found.revoke)} certificates will be revoked for {found.asked.reason.word}, for good:", err=True)
+    certificates = counted(len(found.revoke), "certificate")
+    click.echo(f"{certificates} will be revoked for {found.asked.reason.word}, for good:", err=True)
     for one in found.revoke[:_SHOWN]:
         who = " ".join(str(part) for part in (one.role.word if one.role else "", one.entity or "") if part)
         click.echo(f"  {one.serial} {one.profile or 'a burnt number'} {who}".rstrip(), err=True)
@@ -193,10 +195,8 @@ def _tell(found: "Plan", done: "list[RevocationRecord]", follows: "Consequences"
     for name in follows.authorities:
         click.echo(f"nothing below authority {name} is believed from now on, and it issues nothing")
     if follows.devices:
-        click.echo(
-            f"{follows.devices} devices hold one of them: `smki credentials` or, for a recovery, `smki recovery`"
-            " gives them another"
-        )
+        hold = f"{counted(follows.devices, 'device')} {'holds' if follows.devices == 1 else 'hold'} one of them"
+        click.echo(f"{hold}: `smki credentials` or, for a recovery, `smki recovery` gives another")
     if done:
         click.echo("the next list will carry it: `smki crl publish`")
 

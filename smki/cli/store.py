@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smki.cli.render import emit, fields, json_option, utc
+from smki.cli.render import emit, fields, json_option
 from smki.cli.session import Session, pass_session
+from smki.words import utc
 
 if TYPE_CHECKING:
     from smki.authority.backup.act import Proof

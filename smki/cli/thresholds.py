@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from smki.cli.render import emit, json_option, table, utc
+from smki.cli.render import emit, json_option, table
 from smki.cli.secrets import officers_private_key, passphrase_option
 from smki.cli.session import Session, pass_session
+from smki.words import utc
 
 if TYPE_CHECKING:
     from smki.parties.anomaly.limits import Campaign, Limit, ValueLimit

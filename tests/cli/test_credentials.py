@@ -147,7 +147,7 @@ def test_own_keys_and_cells(smki: Type, tmp_path: Path) -> None:
     (tmp_path / "answer").write_bytes(meter.obey(command))
     assert smki("credentials", "csr", "answer", "--out", "none")[0] == 3
     code, _, err = smki("credentials", "csr", "answer", "--certificates", "meters", "--out", "requests.jsonl")
-    assert (code, "1 requests" in err) == (0, True)
+    assert (code, "1 request" in err) == (0, True)
     assert json.loads((tmp_path / "requests.jsonl").read_text())["reference"] == f"{METER}-digitalSignature"
     installing = ["credentials", "own-key", "install", "--originator", str(SUPPLIER), "--issued"]
     assert smki(*installing, "meters/digitalSignature.der", "--counter", "2")[0] == 0

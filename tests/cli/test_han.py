@@ -143,7 +143,7 @@ def test_a_log_goes_from_alert_to_command(smki: Type) -> None:
     (one,) = commands(printed)
     assert one["use_case"] == "0x0003"
     assert json.loads(printed[1])["told"] == {"originator": old_hub, "devices": 1}
-    assert smki(*restoring, "--told-by", old_hub, *by_hub)[1].startswith(f"{old_hub} told of 1 devices\n")
+    assert smki(*restoring, "--told-by", old_hub, *by_hub)[1].startswith(f"{old_hub} told of 1 device\n")
     same = ["han", "whitelist", f"CHF={old_hub}", "--restore", "hub-alert", *PARTIES]
     assert commands(smki(*same, *by_hub, "--json"))[0]["use_case"] == "0x0003"
     found = home.try_to_join(KIND.GPF, JoinMethod.B, KIND.TYPE_2)

@@ -120,7 +120,7 @@ def test_what_is_wrong_is_told(desk: Desk, smki: Type) -> None:
     assert "officer.key-in-clear" not in smki("quarantine", "confirm", "text", "--key", "ann.pem", *PASS)[2]
     digest = desk.waiting[0].digest.hex()[:16]
     code, out, _ = smki("quarantine", "reject", digest, *ann, "--reason", "nobody asked")
-    assert (code, out) == (0, "Ann Ash, for the originator: reject 1 commands\n")
+    assert (code, out) == (0, "Ann Ash, for the originator: reject 1 command\n")
     assert "quarantine.rejected" in smki("quarantine", "release", "--confirmation", "ann.p7m")[2]
     assert smki("quarantine", "hand-out")[0] == 2
 

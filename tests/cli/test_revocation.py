@@ -150,7 +150,7 @@ def test_at_a_terminal_it_is_shown_first(
     line = ["--home", str(world.workspace.home), "cert", "revoke", str(record.serial), *WHY]
     assert run(line, Session(lambda: NOW, no_prompt)) == code
     printed = capsys.readouterr()
-    assert "1 certificates will be revoked for key-compromise, for good" in printed.err
+    assert "1 certificate will be revoked for key-compromise, for good" in printed.err
     assert "Ann Ash of North Supply, subscriber, by your word" in printed.err
 
 
