@@ -35,7 +35,7 @@ def _made(folder: Path) -> None:
         keeping.answer(day, keeping.request(day, 0, 4), "0")
         keeping.withdraw(day, chance)
         keeping.look(day, seen)
-        evening(day, None)
+        evening(day)
         assert hands.wrong == []
 
 

@@ -17,8 +17,8 @@ from scripts.soaks.day.plan import Day
 from tests.postgres import Server
 
 _BETWEEN = (1.0, 4.0)
-_LATE = 0.6
-"""From this part of the day on the clock may be set ahead: lists wait afterwards until that time has come."""
+_LATE = 0.75
+"""From this part of the day on the clock may be set ahead: lists and the broker wait afterwards for that time."""
 _DISK = 384 << 20
 
 
@@ -221,7 +221,7 @@ class Harm:
         try:
             self.day.rest(seconds)
         finally:
-            self.clock.set(0)
+            self.clock.set(self.clock.ahead if self.day.over() else 0)
 
 
 def _children(pid: int) -> list[int]:

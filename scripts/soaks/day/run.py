@@ -80,10 +80,10 @@ def soak(folder: Path, size: Size, seed: int, engine: Engine, tell: Tell) -> Ove
         timed("the world is made", begin)
         harm = Harm(day, size.seconds, server, disk, clock)
         begin = time.monotonic()
-        asker = work(day, size.seconds, harm.run if size.harmed else None)
+        asker = work(day, size.seconds, harm if size.harmed else None, clock)
         timed("the day is over", begin)
         begin = time.monotonic()
-        evening(day, clock)
+        evening(day)
         timed("the evening is over", begin)
         begin = time.monotonic()
         checks = list(audit(Scene(folder)))
@@ -147,19 +147,21 @@ def desks(day: Day, asker: Asker, port: int) -> list[tuple[str, Callable[[], Non
     ]
 
 
-def work(day: Day, seconds: float, harm: Callable[[], None] | None = None) -> Asker:
-    """Everybody works until the time is over."""
+def work(day: Day, seconds: float, harm: Harm | None, clock: Clock | None) -> Asker:
+    """Everybody works until the time is over; what is under way then ends after every moment that a clock ever said."""
     port = free_port()
     asker = Asker(day)
     people = [threading.Thread(target=_guarded(day, name, desk), name=name) for name, desk in desks(day, asker, port)]
     if harm is not None:
-        people.append(threading.Thread(target=_guarded(day, "harm", harm)))
+        people.append(threading.Thread(target=_guarded(day, "harm", harm.run)))
     for one in people:
         one.start()
     try:
         day.hands.stop.wait(seconds)
     finally:  # whoever interrupts us waits for what is under way, too
         day.hands.stop.set()
+        if clock is not None:
+            clock.set(clock.ahead)
         for one in people:
             if one.name != _DELIVER:
                 one.join()
@@ -181,7 +183,7 @@ def _guarded(day: Day, name: str, desk: Callable[[], None]) -> Callable[[], None
     return run
 
 
-def evening(day: Day, clock: Clock | None) -> None:
+def evening(day: Day) -> None:
     """What is under way comes to its end, and everybody writes down what they have."""
     day.hands.stop.clear()
     world, hands = day.world, day.hands
@@ -190,8 +192,6 @@ def evening(day: Day, clock: Clock | None) -> None:
     resume = ("broker", "submit", "--resume", *commands.broker_key(day))
     hands.must(_EVENING, world.at("broker"), *resume, out=last, may=(0, 1, 3))
     commands.hand(day, last)
-    if clock is not None and clock.ahead:
-        clock.set(clock.ahead)  # a list of a later time is followed by none before that time has come
     hands.must(_EVENING, world.authority, "crl", "publish", "--all")
     _ask(day)
     for name in world.workspaces:
