@@ -13,7 +13,7 @@ from smki.cli.announcing import announced
 from smki.cli.broker_stats import stats, watch
 from smki.cli.issuing import output, progress
 from smki.cli.keys import certificates_option, keep_secrets_option, own_key, own_key_options
-from smki.cli.protecting import refuse_other_than_broker
+from smki.cli.protecting import broker_key
 from smki.cli.quarantine import quarantine
 from smki.cli.reading import exit_code
 from smki.cli.render import emit, json_option, moment_of, summary, table
@@ -96,12 +96,9 @@ def submit(
 
     if not (sources or requests or resume):
         raise click.UsageError("Say what is submitted: --from, --requests, or --resume.")
-    held = own_key(session, **own)
-    if held is None:
-        raise click.UsageError("Name the broker's key: --certificate with --token and --key.")
-    refuse_other_than_broker(session, held[0])
-    with Agreement(held[1], keep_secrets) as agreement:
-        desk = BrokerDesk(session.workspace, held[0].holder.entity, agreement, certificates_in(others))
+    one, key, _ = broker_key(session, own)
+    with Agreement(key, keep_secrets) as agreement:
+        desk = BrokerDesk(session.workspace, one.holder.entity, agreement, certificates_in(others))
         with output(out) as lines:
             code = _run(session, desk, (sources, requests), lines, resume=resume, local=local)
         desk.admission.handed_out()  # it has its name, or was read: until here another run would give it out again

@@ -16,6 +16,8 @@ from smki.cli.render import summary, tree
 from smki.cli.session import Session, pass_session
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric import ec
+
     from smki.authority.standing import Watch
     from smki.entity import EntityId, KeyUsage
     from smki.gbcs.verdict import Known
@@ -155,10 +157,7 @@ def mac(
     from smki.parties.keys import Doubts
 
     workspace = session.workspace
-    held = own_key(session, **own)
-    if held is None:
-        raise click.UsageError("Name the broker's key: --certificate with --token and --key.")
-    own_watch = refuse_other_than_broker(session, held[0])
+    _, key, own_watch = broker_key(session, own)
     ring = key_ring(session, others, {**own, "certificate": None, "token": None, "label": None, "key_file": None})
 
     def certificates(entity: "EntityId", usage: "KeyUsage") -> "tuple[Known, ...]":
@@ -166,17 +165,22 @@ def mac(
         return tuple(item for item in found if item.is_valid(session.clock()))
 
     given = list(take_in(sources, sys.stdin.buffer, workspace.policies.signing.largest_batch))
-    with Agreement(held[1], keep_secrets) as agreement, output(out) as lines:
+    with Agreement(key, keep_secrets) as agreement, output(out) as lines:
         desk = MacDesk(vocabulary_of(session), agreement, certificates, Doubts(workspace), own_watch)
         with closing(seal_all(workspace, desk, given)) as outcomes:
             return _tell(outcomes, len(given), lines)
 
 
-def refuse_other_than_broker(session: Session, one: "Certified") -> "Watch":
+def broker_key(session: Session, own: dict[str, Any]) -> "tuple[Certified, ec.EllipticCurvePrivateKey, Watch]":
+    """The access control broker's key as the options name it, its certificate, and a watch on that."""
     from smki.entity import KeyUsage, RemotePartyRole
     from smki.errors import Refused
     from smki.parties.keys import refuse_unless_in_use
 
+    held = own_key(session, **own)
+    if held is None:
+        raise click.UsageError("Name the broker's key: --certificate with --token and --key.")
+    one, key = held
     if one.holder.role is not RemotePartyRole.ACCESS_CONTROL_BROKER:
         raise Refused("mac.role", "the key is not an access control broker's", "name the broker's key")
-    return refuse_unless_in_use(session.workspace, one, KeyUsage.KEY_AGREEMENT)
+    return one, key, refuse_unless_in_use(session.workspace, one, KeyUsage.KEY_AGREEMENT)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from smki.cli.issuing import output
-from smki.cli.keys import certificates_option, own_key, own_key_options
-from smki.cli.protecting import refuse_other_than_broker
+from smki.cli.keys import certificates_option, own_key_options
+from smki.cli.protecting import broker_key
 from smki.cli.reading import exit_code, vocabulary_of
 from smki.cli.render import emit, fields, json_option, summary, table, tree
 from smki.cli.secrets import officers_private_key, passphrase_option
@@ -340,13 +340,10 @@ def hand_out(session: Session, /, others: tuple[Path, ...], out: Path | None, **
     from smki.parties.broker.desk import BrokerDesk
     from smki.parties.keys import certificates_in
 
-    held = own_key(session, **own)
-    if held is None:
-        raise click.UsageError("Name the broker's key: --certificate with --token and --key.")
-    refuse_other_than_broker(session, held[0])
+    one, key, _ = broker_key(session, own)
     counts: dict[str, int] = {}
-    with Agreement(held[1], 0) as agreement:
-        desk = BrokerDesk(session.workspace, held[0].holder.entity, agreement, certificates_in(others))
+    with Agreement(key, 0) as agreement:
+        desk = BrokerDesk(session.workspace, one.holder.entity, agreement, certificates_in(others))
         with output(out) as lines, closing(desk.hand_out()) as outcomes:
             for outcome in outcomes:
                 counts[outcome.result] = counts.get(outcome.result, 0) + 1

@@ -14,11 +14,11 @@ from smki.parties.changes import Change
 from smki.parties.keys import refuse_unless_in_use, token_key
 from smki.parties.recovery.file import RecoveryTable, Situation
 from smki.parties.recovery.plan import Plan
-from smki.parties.recovery.words import utc
 from smki.pki.holder import Holder
 from smki.pki.keyid import key_hash
 from smki.pki.public_key import spki_of
 from smki.store.records import CeremonyRecord
+from smki.words import utc
 
 if TYPE_CHECKING:
     from smki.hsm.key import HsmPrivateKey

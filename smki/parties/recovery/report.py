@@ -21,9 +21,9 @@ from smki.authority.workspace import Workspace
 from smki.entity import EntityId
 from smki.errors import InvalidInput
 from smki.parties.recovery.plan import Group, Plan
-from smki.parties.recovery.words import utc
 from smki.store.estate_records import DeviceRecord
 from smki.store.records import CeremonyRecord
+from smki.words import utc
 
 _PAGE = 1000
 MOST_LISTED = 1_000_000

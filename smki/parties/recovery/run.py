@@ -36,11 +36,11 @@ from smki.parties.outcome import Outcome
 from smki.parties.recovery.approval import refuse_unless_quorate
 from smki.parties.recovery.intent import Hand, begin, facts_of, hand_of
 from smki.parties.recovery.plan import Plan, update_of
-from smki.parties.recovery.words import utc
 from smki.parties.signing_rules import Fit, judge
 from smki.parties.supplier import sign_approved, vocabulary
 from smki.pki.holder import Holder
 from smki.pki.verdict import Fault
+from smki.words import utc
 
 if TYPE_CHECKING:
     from smki.hsm.key import HsmPrivateKey

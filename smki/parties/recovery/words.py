@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from smki.device.modes import ROOT_CELL
@@ -13,6 +13,7 @@ from smki.parties.recovery.plan import Plan, PlannedPut
 from smki.pki.holder import load_certificate
 from smki.pki.verdict import Fault
 from smki.store.records import CertificateRecord
+from smki.words import utc
 
 AFFECTED = ("Affected", "Role", "Usage", "Of", "Status", "Until")
 PUTS = ("Cell", "Certificate", "Of", "Key", "Where", "Homes")
@@ -111,7 +112,3 @@ def _homes(plan: Plan) -> Iterator[tuple[str, str]]:
         counts[situation.kind.value] += count
     for kind, count in counts.items():
         yield kind, str(count)
-
-
-def utc(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

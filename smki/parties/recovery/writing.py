@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from smki.parties.recovery.case import METHODS
 from smki.parties.recovery.file import Devices
-from smki.parties.recovery.words import utc
+from smki.words import utc
 
 if TYPE_CHECKING:
     from smki.parties.recovery.draft import Floor, WantedPut, Wish
