@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from smki.errors import SmkiError
+from tests.once import place
 
 VECTORS = Path(os.environ.get("SMKI_VECTORS", Path(__file__).parent.parent.parent.parent / "shared" / "vectors"))
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -60,11 +61,10 @@ def _memory() -> Iterator[None]:
 
 @cache
 def folder() -> Path:
-    """Where what is read from a file lies; in memory where there is such a place."""
-    memory = Path("/dev/shm")  # noqa: S108 - a folder of our own in it
-    place = Path(mkdtemp(prefix="smki-fuzz-", dir=memory if os.access(memory, os.W_OK) else None))
-    place.chmod(0o700)
-    return place
+    """Where what is read from a file lies: with all that a run of the tests makes, and gone with it."""
+    made = Path(mkdtemp(prefix="fuzz-", dir=place()))
+    made.chmod(0o700)
+    return made
 
 
 def in_file(read: Callable[[Path], object], name: str = "input") -> Callable[[], Run]:

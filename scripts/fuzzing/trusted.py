@@ -22,6 +22,7 @@ TRUSTED: dict[str, str] = {
     "smki.cli.own_keys:read": _CALLS,
     "smki.cli.recovering:load": _CALLS,
     "smki.cli.render:show": "cuts what is printed into lines",
+    "smki.parties.announcing:_as_made": _TABLES,
     "smki.parties.broker.officers:once_officers": _TABLES,
     "smki.parties.broker.parties:Parties._read": _ISSUED,
     "smki.parties.broker.parties:Signer.serial": "its own text",
