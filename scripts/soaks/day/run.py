@@ -148,7 +148,7 @@ def desks(day: Day, asker: Asker, port: int) -> list[tuple[str, Callable[[], Non
 
 
 def work(day: Day, seconds: float, harm: Harm | None, clock: Clock | None) -> Asker:
-    """Everybody works until the time is over; what is under way then ends after all that a clock ever said."""
+    """Everybody works until the time is over; what is under way then ends after every moment any clock ever said."""
     port = free_port()
     asker = Asker(day)
     people = [threading.Thread(target=_guarded(day, name, desk), name=name) for name, desk in desks(day, asker, port)]
