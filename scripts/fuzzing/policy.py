@@ -125,7 +125,7 @@ def _settings() -> Run:
 
 def _settings_files() -> Iterator[bytes]:
     yield from (path.read_bytes() for path in sorted((SHIPPED / "policies").glob("workspace*.toml")))
-    yield b'[store]\n[audit]\ntoken = "a"\n[tokens.a]\nhsm = 5\npin = "prompt"\n'  # the key that is wrong is one of ours
+    yield b'[store]\n[audit]\ntoken = "a"\n[tokens.a]\nhsm = 5\npin = "prompt"\n'  # a key that the file names
 
 
 def _hsm() -> Run:
