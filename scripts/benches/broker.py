@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,6 +33,7 @@ from smki.entity import DeviceType, EntityId, KeyUsage, RemotePartyRole
 from smki.gbcs.agreement import Agreement
 from smki.gbcs.protection import sign
 from smki.hsm.key import HsmPrivateKey
+from smki.hsm.token import Token
 from smki.meter_point import MeterPoint
 from smki.parties.broker.admission import CHUNK
 from smki.parties.broker.desk import BrokerDesk
@@ -242,6 +243,13 @@ def _put_past(store: Store, stored: int, suppliers: Sequence[EntityId]) -> None:
         )
 
 
+def _bare(agreeing: HsmPrivateKey) -> Callable[[bytes], bytes]:
+    """The module's calls for an agreement alone, without what stands around them."""
+    token = agreeing._token
+    assert isinstance(token, Token)
+    return token._do(lambda held: held._agreer(held._private(agreeing.key_id)))
+
+
 class _Arithmetic:
     """What is computed for every command, and the time it takes while the run goes on."""
 
@@ -252,8 +260,7 @@ class _Arithmetic:
         self._signed = [(key.sign(digest, self._by), digest) for digest in digests]
         self._octets = os.urandom(_COMMAND_OCTETS)
         self._point = self._key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-        # The module's calls alone, without what stands around them.
-        self._agree = agreeing and agreeing._token._do(lambda held: held._agreer(held._private(agreeing.key_id)))
+        self._agree = agreeing and _bare(agreeing)
         self.spent = self.clock = self.bound = 0.0
 
     def measure(self) -> None:
