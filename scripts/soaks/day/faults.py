@@ -6,6 +6,7 @@ import resource
 import signal
 import sqlite3
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -36,6 +37,7 @@ class Clock:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._lock = threading.Lock()
         self.ahead = 0
         """The furthest that it was ever set ahead."""
         self.set(0)
@@ -57,10 +59,11 @@ class Clock:
         }
 
     def set(self, seconds: int) -> None:
-        new = self._path.with_suffix(".new")
-        new.write_text(f"{seconds:+d}\n")
-        new.replace(self._path)
-        self.ahead = max(self.ahead, seconds)
+        with self._lock:
+            new = self._path.with_suffix(".new")
+            new.write_text(f"{seconds:+d}\n")
+            new.replace(self._path)
+            self.ahead = max(self.ahead, seconds)
 
 
 class Disk:
