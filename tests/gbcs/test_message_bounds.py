@@ -12,8 +12,8 @@ from smki.entity import EntityId
 from smki.errors import InvalidInput, Refused
 from smki.gbcs.agreement import agree
 from smki.gbcs.gcm import seal, unseal
-from smki.gbcs.header import Cra, Header, MessageCode
-from smki.gbcs.message import MAX_MESSAGE_OCTETS, Message, read_message
+from smki.gbcs.header import MAX_COUNTER, Cra, Header, MessageCode, Supplementary, read_header, read_length
+from smki.gbcs.message import MAC_OCTETS, MAX_MESSAGE_OCTETS, SIGNATURE_OCTETS, Message, read_message
 from smki.gbcs.protection import decrypt, encrypt, plain_signature_holds
 
 SUPPLIER, METER = EntityId.parse("90-B3-D5-1F-30-01-00-00"), EntityId.parse("00-DB-12-34-56-78-90-A0")
@@ -67,3 +67,134 @@ def test_tags_are_taken_from_12_octets_on() -> None:
 def test_what_has_no_form_of_protection_is_not_made() -> None:
     with pytest.raises(InvalidInput):
         Message(RESPONSE, b"", None, bytes(12))
+
+
+# Headers
+
+
+def _certificate(octets: int) -> bytes:
+    return b"\x30\x82" + (octets - 4).to_bytes(2) + bytes(octets - 4)
+
+
+def _supplementaries(cra: Cra) -> list[Supplementary | None]:
+    found: list[Supplementary | None] = [None, Supplementary(METER, 0), Supplementary(METER, MAX_COUNTER)]
+    if cra is Cra.ALERT:
+        found.append(Supplementary(METER))
+    if cra is Cra.RESPONSE:
+        found += [Supplementary(METER, 0, MAX_COUNTER), Supplementary(METER, MAX_COUNTER, 0)]
+    if cra is Cra.COMMAND:
+        found += [Supplementary(METER, 1, certificate=_certificate(260 + more)) for more in (0, 1)]
+    return found
+
+
+@pytest.mark.parametrize("cra", Cra)
+def test_every_form_of_header_is_read_as_written(cra: Cra) -> None:
+    dates = (b"", bytes(range(12))) if cra is Cra.RESPONSE else (b"",)
+    for extra in _supplementaries(cra):
+        for date in dates:
+            for content in (0, 0x7F, 0x80, 0xFF, 0x100):
+                header = Header(cra, MAX_COUNTER, METER, SUPPLIER, MessageCode(0xFFFF), extra, date)
+                octets = header.encode(content)
+                assert read_header(b"junk" + octets, 4, 4 + len(octets)) == (header, 4 + len(octets), content)
+
+
+@pytest.mark.parametrize(
+    ("cra", "extra"),
+    [
+        (Cra.ALERT, Supplementary(METER, originator_counter=1)),
+        (Cra.ALERT, Supplementary(METER, certificate=_certificate(300))),
+        (Cra.RESPONSE, Supplementary(METER, 1, certificate=_certificate(300))),
+        (Cra.RESPONSE, Supplementary(METER, 1, 2, certificate=_certificate(300))),
+        (Cra.COMMAND, Supplementary(METER)),
+        (Cra.COMMAND, Supplementary(METER, 1, 2)),
+        (Cra.RESPONSE, Supplementary(METER, 1, MAX_COUNTER + 1)),
+        (Cra.COMMAND, Supplementary(METER, 1, certificate=_certificate(260)[:-1])),
+        (Cra.COMMAND, Supplementary(METER, 1, certificate=_certificate(259))),
+        (Cra.COMMAND, Supplementary(METER, 1, certificate=b"\x31" + _certificate(300)[1:])),
+        (Cra.COMMAND, Supplementary(METER, 1, certificate=b"\x30\x81" + _certificate(300)[2:])),
+    ],
+)
+def test_other_information_that_no_message_has_is_refused(cra: Cra, extra: Supplementary) -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        Header(cra, 1, METER, SUPPLIER, MessageCode(0x62), extra)
+    assert refusal.value.code == "gbcs.form"
+
+
+def _form(octets: bytes) -> str:
+    with pytest.raises(InvalidInput) as refusal:
+        read_header(octets, 0, len(octets))
+    assert refusal.value.code == "gbcs.form"
+    return refusal.value.message
+
+
+def test_each_octet_that_is_the_same_in_every_header_is_looked_at() -> None:
+    octets = Header(Cra.COMMAND, 1, SUPPLIER, METER, MessageCode(0x62)).encode(0)
+    assert read_header(octets, 0, len(octets))
+    for place, said in ((0, "begin"), (1, "begin"), (2, "CRA"), (11, "begin"), (20, "begin"), (29, "date-time")):
+        changed = octets[:place] + bytes((octets[place] ^ 0x40,)) + octets[place + 1 :]
+        assert said in _form(changed), place
+
+
+def test_a_header_that_ends_too_early_is_none() -> None:
+    octets = Header(Cra.COMMAND, 1, SUPPLIER, METER, MessageCode(0x62)).encode(0)
+    for end in range(len(octets)):
+        _form(octets[:end])
+        with pytest.raises(InvalidInput):
+            read_header(octets, 0, end)
+    assert read_header(octets + b"more", 0, len(octets))[1] == len(octets)
+    with pytest.raises(InvalidInput):
+        read_header(bytes(40) + octets, 40, 40 + len(octets) - 1)
+
+
+@pytest.mark.parametrize("size", [1, 3, 9, 11, 17, 19, 25])
+def test_other_information_has_the_sizes_it_has(size: int) -> None:
+    octets = Header(Cra.RESPONSE, 1, METER, SUPPLIER, MessageCode(0x62)).encode(0)
+    _form(octets[:30] + bytes((size,)) + bytes(size) + b"\0")
+
+
+def test_lengths_have_their_shortest_form() -> None:
+    for octets, length in (("7f", 0x7F), ("8180", 0x80), ("81ff", 0xFF), ("820100", 0x100), ("82ffff", 0xFFFF)):
+        encoded = bytes.fromhex(octets)
+        assert read_length(b"junk" + encoded, 4) == (length, 4 + len(encoded))
+    for octets in ("", "80", "81", "817f", "8100", "82", "8201", "8200ff", "820080", "83000100", "83010000"):
+        with pytest.raises(InvalidInput) as refusal:
+            read_length(bytes.fromhex(octets), 0)
+        assert refusal.value.code == "gbcs.form"
+
+
+# What stands around them
+
+
+def _refused(octets: bytes) -> str:
+    with pytest.raises(InvalidInput) as refusal:
+        read_message(octets)
+    assert refusal.value.code == "gbcs.form"
+    return refusal.value.message
+
+
+def test_signature_and_mac_stand_where_they_belong() -> None:
+    plain = Message(Header(Cra.COMMAND, 1, SUPPLIER, METER, MessageCode(0x62)), b"payload")
+    assert read_message(plain.encode()) == plain
+    for wrong in (b"\x40" + bytes(63), b"\x40" + bytes(65), b"\x3f" + bytes(64), b"\x3f" + bytes(63), b"\0\0"):
+        assert "no signature" in _refused(plain.encode() + wrong)
+    response = Message(RESPONSE, b"payload")
+    assert "pre-command" in _refused(response.encode())
+    assert read_message(Message(RESPONSE, b"payload", bytes(SIGNATURE_OCTETS)).encode()).mac is None
+    whole = Message(RESPONSE, b"payload", b"", bytes(MAC_OCTETS)).encode()
+    assert read_message(whole).signature == b""
+    bare = whole[: -MAC_OCTETS - 1] + whole[-MAC_OCTETS:]  # without the null signature
+    length = whole[7]
+    assert whole[:8] == b"\xdd" + bytes(6) + bytes((length,))
+    assert "a MAC follows" in _refused(bare[:7] + bytes((length - 1,)) + bare[8:])
+
+
+def test_a_mac_header_announces_what_follows_it() -> None:
+    start, security = b"\xdd" + bytes(6), bytes.fromhex("1100000000")
+    whole = Message(RESPONSE, b"payload", b"", bytes(MAC_OCTETS)).encode()
+    assert "announced" in _refused(whole + b"\0")
+    assert "announced" in _refused(whole[:-1])
+    least = len(security) + MAC_OCTETS
+    assert "announced" in _refused(start + bytes((least - 1,)) + security + bytes(MAC_OCTETS - 1))
+    assert "announced" not in _refused(start + bytes((least,)) + security + bytes(MAC_OCTETS))
+    assert "fragment" in _refused(b"\xdd\x01" + whole[2:])
+    assert "security header" in _refused(whole[:8] + b"\x12" + whole[9:])
