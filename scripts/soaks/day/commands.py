@@ -39,7 +39,7 @@ def sign(day: Day, supplier: str) -> None:
         if out.exists():
             day.to_broker[supplier].put(out)
         day.rest(chance.uniform(0, 1))
-        while day.to_broker[supplier].qsize() > _WAITING and not day.over():
+        while max(day.to_broker[supplier].qsize(), day.to_meters.qsize()) > _WAITING and not day.over():
             day.rest(0.2)
 
 
