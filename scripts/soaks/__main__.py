@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from scripts.figures.machine import Measured
 
-_SHOWN = 20
+_SHOWN = 50
 
 
 def main() -> int:

@@ -135,11 +135,11 @@ def _announced(name: str) -> Iterator[Strategy]:
         yield replace(one, name=f"{one.name}, who announces", announcing=True)
 
 
-# Of 800, 400, 200, 100 and 48 a day: from 400 on a hundredth, whatever the chance; below, what chance leaves room for
+# Of 800, 400, 200, 100 and 48 a day: a hundredth, but for the unlucky; below, what chance leaves room for
 _PROMISED = {
     "giant": (0.01, 0.01),
-    "large": (0.01, 0.01),
-    "middle": (0.01, 0.015),
+    "large": (0.01, 0.0125),
+    "middle": (0.01, 0.02),
     "modest": (0.025, 0.06),
     "small": (0.07, 0.12),
 }

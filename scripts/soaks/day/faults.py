@@ -20,6 +20,8 @@ from tests.postgres import Server
 _BETWEEN = (1.0, 4.0)
 _LATE = 0.75
 """From this part of the day on the clock may be set ahead: lists and the broker wait afterwards for that time."""
+_WORK, _LONGEST = 5, 20.0
+"""So many commands come to their end between two faults, or so many seconds pass."""
 _DISK = 384 << 20
 
 
@@ -147,11 +149,18 @@ class Harm:
         kinds: list[Callable[[random.Random], None]] = []
         while not self.day.over():
             self.day.rest(chance.uniform(*_BETWEEN))
+            self._let_some_be_done()
             if self.day.over():
                 return
             if not kinds:
                 kinds = chance.sample(every, len(every))
             kinds.pop()(chance)
+
+    def _let_some_be_done(self) -> None:
+        """A slow machine has as many faults for its work as a quick one, and not so many that nothing is ever done."""
+        enough, until = self.day.hands.done.total() + _WORK, time.monotonic() + _LONGEST
+        while self.day.hands.done.total() < enough and time.monotonic() < until and not self.day.over():
+            self.day.rest(0.2)
 
     def _tell(self, kind: str, words: str) -> None:
         self.told.append(Fault(time.monotonic() - self._begin, kind, words))
