@@ -13,8 +13,10 @@ TRUSTED: dict[str, str] = {
     "smki.authority.contingency:open_contingency": _ISSUED,
     "smki.authority.estate.inventory:_write_chunk": _OWN,
     "smki.authority.estate.meter_points:_parties.<locals>.read": "reads by EntityId.parse, which is attacked",
+    "smki.authority.founding:_settings": "puts a line into settings that we ship",
     "smki.authority.officers:load_officer_key": "an officer's own file, refused if others could have touched it;"
     " opening it takes as long as its owner chose",
+    "smki.authority.publication:published": "hands our own folder's text to readers that are attacked",
     "smki.authority.publication.folder:_read": "reads a list by read_list, which is attacked",
     "smki.authority.publication.making:_read_back": _OWN,
     "smki.authority.publication.site:_put": "compares octets, and parses none",
@@ -22,6 +24,7 @@ TRUSTED: dict[str, str] = {
     "smki.cli.own_keys:read": _CALLS,
     "smki.cli.recovering:load": _CALLS,
     "smki.cli.render:show": "cuts what is printed into lines",
+    "smki.hsm.module:_mend": "copies a token's own file, and parses none",
     "smki.parties.announcing:_as_made": _TABLES,
     "smki.parties.broker.officers:once_officers": _TABLES,
     "smki.parties.broker.parties:Parties._read": _ISSUED,
