@@ -42,16 +42,22 @@ class Explained:
 
     file: str
     function: str
-    change: str
+    was: str
+    becomes: str
     why: str
 
     def means(self, mutant: Mutant) -> bool:
-        return (self.file, self.function, self.change) == (mutant.file, mutant.function, mutant.change)
+        mine = (self.file, self.function, self.was, self.becomes)
+        return mine == (mutant.file, mutant.function, mutant.was, mutant.becomes)
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.function}: {self.was} -> {self.becomes}"
 
 
 def explained(path: Path) -> list[Explained]:
+    """Several changes of one line may have one reason."""
     rows = tomllib.loads(path.read_text(encoding="utf-8")).get("survivor", []) if path.exists() else []
-    return [Explained(**row) for row in rows]
+    return [Explained(**{**row, "becomes": one}) for row in rows for one in row["becomes"]]
 
 
 def stale(rows: Iterable[Explained], mutants: Sequence[Mutant], results: Results) -> Iterator[str]:
@@ -59,9 +65,9 @@ def stale(rows: Iterable[Explained], mutants: Sequence[Mutant], results: Results
     for row in rows:
         meant = [results.of(mutant) for mutant in mutants if row.means(mutant)]
         if not meant:
-            yield f"{row.file}: {row.function}: {row.change}: explained, and no such mutant"
+            yield f"{row}: explained, and no such mutant"
         elif all(one in {Outcome.KILLED, Outcome.TIMEOUT} for one in meant):
-            yield f"{row.file}: {row.function}: {row.change}: explained, and a test kills it"
+            yield f"{row}: explained, and a test kills it"
 
 
 SURVIVED = frozenset({Outcome.SURVIVED, Outcome.UNCOVERED})

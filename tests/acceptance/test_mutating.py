@@ -49,7 +49,8 @@ _EXPLAINED = """\
 [[survivor]]
 file = "tiny/room.py"
 function = "{}"
-change = "return 7 -> return {}"
+was = "return 7"
+becomes = ["return {}"]
 why = "nobody calls it"
 """
 

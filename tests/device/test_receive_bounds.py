@@ -6,19 +6,19 @@ from datetime import timedelta
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from smki.device import verdict as rules
 from smki.device.cells import Cell, CellName, CellUse
 from smki.device.modes import BROKER_CELL, ROOT_CELL
 from smki.device.verdict import ACCEPTED, Step, Verdict
-from smki.entity import RemotePartyRole
+from smki.entity import KeyUsage, RemotePartyRole
 from smki.errors import InvalidInput
 from smki.gbcs.header import Cra
 from smki.pki.keyid import KeyIdentifier
 from smki.pki.name import authority_name
-from tests.device.desk import NOW, Desk, command, paying, with_mac
+from tests.device.desk import NOW, Desk, command, own, paying, with_mac
 from tests.parties.people import arming
 
 SUPPLIER = RemotePartyRole.SUPPLIER
@@ -85,6 +85,26 @@ def test_a_cell_takes_keys_on_p256_with_identifiers_of_8_octets() -> None:
         with pytest.raises(InvalidInput, match=said) as refusal:
             Cell.of(_root(key, octets), ROOT_CELL)
         assert refusal.value.code == "cell.key"
+
+
+def test_a_cell_takes_no_other_kind_of_key() -> None:
+    signer = ec.derive_private_key(7, ec.SECP256R1())
+    name = authority_name(RemotePartyRole.ROOT, "ZA")
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name)
+    made = made.public_key(ed25519.Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key())
+    made = made.serial_number(5).not_valid_before(NOW).not_valid_after(NOW + timedelta(days=1))
+    with pytest.raises(InvalidInput, match="P-256"):
+        Cell.of(made.sign(signer, hashes.SHA256()).public_bytes(Encoding.DER), ROOT_CELL)
+
+
+def test_a_device_is_no_party_whatever_its_key_is_for() -> None:
+    for usage, use in (
+        (KeyUsage.DIGITAL_SIGNATURE, CellUse.DIGITAL_SIGNATURE),
+        (KeyUsage.KEY_AGREEMENT, CellUse.TOP_UP),
+    ):
+        with pytest.raises(InvalidInput) as refusal:
+            Cell.of(own()[usage], CellName(SUPPLIER, use))
+        assert refusal.value.code == "cell.usage"
 
 
 def test_cells_are_named_by_role_and_use() -> None:
