@@ -44,3 +44,6 @@ TRUSTED: dict[str, str] = {
     "smki.store.revocations:Revocations.ground": _TABLES,
     "smki.store.store:Store.ceremony": _TABLES,
 }
+
+FOUNDING = {"smki.authority.founding:_settings", "smki.authority.publication:published", "smki.hsm.module:_mend"}
+"""Those that whoever makes the targets' workspaces comes through; who is handed them, does not."""
