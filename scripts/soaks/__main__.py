@@ -20,7 +20,7 @@ def main() -> int:
     parser.add_argument("what", nargs="?", default="day", choices=["day", "estate", "traffic"])
     parser.add_argument("--minutes", type=float, default=5, help="day: so long everybody works")
     parser.add_argument("--engine", choices=["postgresql", "sqlite"], default="postgresql", help="day: of all stores")
-    parser.add_argument("--homes", type=int, default=240, help="day: so many meters take commands")
+    parser.add_argument("--homes", type=int, default=160, help="day: so many meters take commands")
     parser.add_argument("--json", action="store_true", help="day: print the figures for programs")
     parser.add_argument(
         "--figures", action="store_true", help="day, traffic: write docs/figures, and what tells of them"

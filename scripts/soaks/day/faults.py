@@ -157,7 +157,7 @@ class Harm:
             kinds.pop()(chance)
 
     def _let_some_be_done(self) -> None:
-        """A slow machine has as many faults for its work as a quick one, and not so many that nothing is ever done."""
+        """A slow machine has as many faults for its work as a quick one: never so many that nothing is done."""
         enough, until = self.day.hands.done.total() + _WORK, time.monotonic() + _LONGEST
         while self.day.hands.done.total() < enough and time.monotonic() < until and not self.day.over():
             self.day.rest(0.2)
