@@ -131,7 +131,11 @@ def _policies(world: World) -> None:
     _edit(world.authority, "issuance.toml", 'approve_roles = ["accessControlBroker"', 'approve_roles = [] # ["')
     revocation = (world.authority / "policies" / "revocation.toml").read_text()
     before, after = revocation.split("[kinds.device]")
-    _write(world.authority, "revocation.toml", f"{before}[kinds.device]{after.replace('false', 'true', 1)}")
+    _write(
+        world.authority,
+        "revocation.toml",
+        f"{before}[kinds.device]{after.replace('false', 'true', 1).replace('= 100', '= 1000', 1)}",
+    )
     for supplier in SUPPLIERS:
         _edit(world.at(supplier), "signing.toml", "count = 100\n", "count = 10_000\n")
     _edit(world.authority, "ocsp.toml", "hierarchies = [", 'hierarchies = ["device", ')
