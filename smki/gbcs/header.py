@@ -173,6 +173,8 @@ def read_header(data: bytes, start: int, end: int) -> tuple[Header, int, int]:
     if content < _SHORT_LENGTH:  # as most are
         return header, after + 1, content
     content, at = read_length(data, after)
+    if at > end:
+        raise _wrong(f"it ends at octet {end}, before its payload")
     return header, at, content
 
 

@@ -6,6 +6,7 @@ from itertools import count
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from smki.entity import EntityId
@@ -14,7 +15,7 @@ from smki.gbcs.agreement import agree
 from smki.gbcs.gcm import seal, unseal
 from smki.gbcs.header import MAX_COUNTER, Cra, Header, MessageCode, Supplementary, read_header, read_length
 from smki.gbcs.message import MAC_OCTETS, MAX_MESSAGE_OCTETS, SIGNATURE_OCTETS, Message, read_message
-from smki.gbcs.protection import decrypt, encrypt, plain_signature_holds
+from smki.gbcs.protection import decrypt, encrypt, encryption_info, plain_signature_holds, sign, signature_holds
 
 SUPPLIER, METER = EntityId.parse("90-B3-D5-1F-30-01-00-00"), EntityId.parse("00-DB-12-34-56-78-90-A0")
 KEY, OTHER = ec.derive_private_key(4711, ec.SECP256R1()), ec.derive_private_key(4712, ec.SECP256R1())
@@ -53,7 +54,33 @@ def test_nothing_can_be_encrypted_and_comes_back() -> None:
         assert decrypt(block, RESPONSE, secret) == b""
         with pytest.raises(Refused) as refusal:
             decrypt(block[:-1], RESPONSE, secret)
-    assert "no encrypted part" in refusal.value.message
+    assert (refusal.value.code, "no encrypted part" in refusal.value.message) == ("gbcs.decrypt", True)
+
+
+def test_an_encrypted_part_is_its_header_what_gcm_makes_and_12_octets_of_tag() -> None:
+    """GBCS 8.4: authenticated over the security control alone."""
+    with agree(KEY, OTHER.public_key()) as secret:
+        info = encryption_info(RESPONSE)
+        sealed = AESGCM(secret.message_key(info)).encrypt(info.iv, b"text", b"\x31")
+        assert encrypt(b"text", RESPONSE, secret) == bytes.fromhex("3100000000") + sealed[:-4]
+        with pytest.raises(Refused) as refusal:
+            decrypt(bytes.fromhex("3100000000") + sealed[:-5] + b"\0", RESPONSE, secret)
+    assert refusal.value.code == "gbcs.decrypt"
+
+
+class _Token:
+    """A key that signs digests, and says nothing else of itself."""
+
+    def sign_digest(self, digest: bytes) -> bytes:
+        r, s = decode_dss_signature(KEY.sign(digest, ec.ECDSA(Prehashed(SHA256()))))
+        return r.to_bytes(32) + s.to_bytes(32)
+
+
+def test_a_token_signs_as_a_key_in_memory_does() -> None:
+    command = Message(Header(Cra.COMMAND, 1, SUPPLIER, METER, MessageCode(0x62)), b"payload")
+    for key in (KEY, _Token()):
+        assert signature_holds(sign(command, key), KEY.public_key())
+    assert not signature_holds(command, KEY.public_key())
 
 
 def test_tags_are_taken_from_12_octets_on() -> None:
@@ -109,6 +136,8 @@ def test_every_form_of_header_is_read_as_written(cra: Cra) -> None:
         (Cra.COMMAND, Supplementary(METER, 1, 2)),
         (Cra.RESPONSE, Supplementary(METER, 1, MAX_COUNTER + 1)),
         (Cra.COMMAND, Supplementary(METER, 1, certificate=_certificate(260)[:-1])),
+        (Cra.COMMAND, Supplementary(METER, 1, certificate=_certificate(300)[:-1])),
+        (Cra.COMMAND, Supplementary(METER, 1, certificate=_certificate(300) + b"\0")),
         (Cra.COMMAND, Supplementary(METER, 1, certificate=_certificate(259))),
         (Cra.COMMAND, Supplementary(METER, 1, certificate=b"\x31" + _certificate(300)[1:])),
         (Cra.COMMAND, Supplementary(METER, 1, certificate=b"\x30\x81" + _certificate(300)[2:])),
@@ -135,15 +164,21 @@ def test_each_octet_that_is_the_same_in_every_header_is_looked_at() -> None:
         assert said in _form(changed), place
 
 
-def test_a_header_that_ends_too_early_is_none() -> None:
-    octets = Header(Cra.COMMAND, 1, SUPPLIER, METER, MessageCode(0x62)).encode(0)
-    for end in range(len(octets)):
-        _form(octets[:end])
-        with pytest.raises(InvalidInput):
-            read_header(octets, 0, end)
-    assert read_header(octets + b"more", 0, len(octets))[1] == len(octets)
-    with pytest.raises(InvalidInput):
-        read_header(bytes(40) + octets, 40, 40 + len(octets) - 1)
+def test_a_header_that_ends_too_early_is_none_whatever_stands_behind_it() -> None:
+    for extra in (None, Supplementary(SUPPLIER, 1), Supplementary(SUPPLIER, 1, 2)):
+        for date in (b"", bytes(range(12))):
+            octets = Header(Cra.RESPONSE, 1, METER, SUPPLIER, MessageCode(0x62), extra, date).encode(0)
+            for end in range(len(octets)):
+                _form(octets[:end])
+                with pytest.raises(InvalidInput):
+                    read_header(octets, 0, end)
+            assert read_header(octets + b"more", 0, len(octets))[1] == len(octets)
+
+
+def test_a_payload_has_its_length_in_one_form() -> None:
+    octets = Header(Cra.COMMAND, 1, SUPPLIER, METER, MessageCode(0x62)).encode(128)
+    assert octets.endswith(b"\x81\x80")
+    assert "no length" in _form(octets[:-2] + b"\x80" + bytes(128))
 
 
 @pytest.mark.parametrize("size", [1, 3, 9, 11, 17, 19, 25])
