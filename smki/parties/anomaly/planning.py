@@ -1,6 +1,6 @@
 """Which windows guard the commands of one key, with which numbers: worked out once an hour, not for each command."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -26,6 +26,7 @@ from smki.parties.anomaly.habit import HabitQuery
 from smki.parties.anomaly.limits import Campaign, Limit, Limits
 from smki.parties.anomaly.scope import Scope, Spells, Window
 from smki.parties.anomaly.seen import OUTSIDE_AREAS, Seen, is_at
+from smki.parties.anomaly.sequence import senseless
 from smki.parties.anomaly.surge import surge_of
 
 _HOUR = 3600
@@ -140,7 +141,22 @@ class Planner:
             "start": rule.start,
             "days": days,
         }
-        return self._beside(scope, (window, most, partial(_too_quick, rule, window, most, facts, is_new)))
+        guard = self._beside(scope, (window, most, partial(_too_quick, rule, window, most, facts, is_new)))
+        return guard if rule.of == "each" else self._above(rule, guard)
+
+    def _above(self, rule: RateRule, guard: Guard) -> Guard:
+        """Too many of all together hold whoever is above its own habit: nobody else waits for a thief."""
+        own = self._scope("each", rule.window, rule.codes, rule)
+        days, usual, _ = self.counts.habit(HabitQuery(own, self.second, self.detectors.habit, self.limits.campaigns))
+        if days < self.detectors.habit.learning:
+            return guard
+        (window, most, explain), theirs = guard, self.counts.window(own)
+        expected = int(usual * min(1.0, own.seconds / _HOUR))
+
+        def explained(seen: Seen, second: int) -> Finding | None:
+            return explain(seen, second) if theirs.at(second) >= expected else None
+
+        return window, most, explained
 
     def _mixed(self, rule: MixRule, scope: Scope, seen: Seen, second: int) -> Finding | None:
         whole = Scope(rule.window, seen.originator, None, frozenset({seen.role}))
@@ -262,7 +278,7 @@ class Planner:
     def _sequences(self, rules: Iterable[Rule]) -> Iterator[Look]:
         for rule in rules:
             if isinstance(rule, SequenceRule):
-                yield partial(_senseless, rule, self.counts)
+                yield partial(senseless, rule, self.counts)
 
 
 def span(one: Campaign) -> tuple[int, int]:
@@ -333,37 +349,3 @@ def _out_of_range(
             message = f"{found!r} is {number:g}; allowed: {said}"
             return finding(name, "value", seen, message, {"value": number, **bounds}, holds=holds)
     return None
-
-
-def _matched(rule: SequenceRule, sent: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The last that fits each step, if those that came last do; a step that is repeated is one step still."""
-    known = (rule.codes or frozenset()).union(*rule.steps)
-    left = [step for step in sent if step[0] in known]
-    found: list[tuple[int, int]] = []
-    for place in range(len(rule.steps) - 1, -1, -1):
-        wanted, earlier = rule.steps[place], rule.steps[place - 1] if place else frozenset()
-        if not left or left[-1][0] not in wanted:
-            return []
-        found.insert(0, left.pop())
-        while left and left[-1][0] in wanted - earlier:
-            left.pop()
-    return found
-
-
-def _senseless(rule: SequenceRule, counts: Counts, seen: Seen) -> Finding | None:
-    steps = _matched(rule, counts.steps(seen))
-    if not steps:
-        return None
-    first, within = steps[0][1], int(rule.within.total_seconds())
-    took = int(seen.at.timestamp()) - first
-    if took > within:
-        return None
-    before = ", ".join(f"0x{code:04X} at {time_of(second)}" for code, second in steps)
-    return finding(
-        rule.name,
-        "sequence",
-        seen,
-        f"{seen.target} was sent {before}; this would follow within {length_of(within)}",
-        {"seconds": took, "within": within, "since": first},
-        holds=rule.holds,
-    )

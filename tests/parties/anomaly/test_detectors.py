@@ -91,6 +91,18 @@ def test_a_rate_is_against_the_users_own_habit() -> None:
     )
 
 
+def test_too_many_of_all_hold_only_those_above_their_own_habit() -> None:
+    everybody = only(replace(RATE, of="all", factor=1.0, spread=0.0, least=20))
+    habits = [*weeks(10), *weeks(10, user=1)]
+    thief = offs(40, user=1)
+    found = sent(thief, everybody, counts=Counts.load(habits))
+    assert [bool(told) for told in found] == [place >= 20 for place in range(40)]
+    beside = [*thief, *offs(15, begin=60), *offs(3, begin=90, user=2)]
+    found = sent(beside, everybody, counts=Counts.load(habits))
+    assert [bool(told) for told in found[40:55]] == [place >= 10 for place in range(15)]
+    assert all(found[55:]), "who has no habit is above it"
+
+
 def test_a_short_rate_expects_its_share_of_an_hour() -> None:
     quick = replace(RATE, window=timedelta(minutes=6))
     found = sent(offs(30), only(quick), counts=Counts.load(weeks(40)))
