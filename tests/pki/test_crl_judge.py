@@ -107,3 +107,30 @@ def test_pem_and_der_are_the_same_list() -> None:
     with pytest.raises(InvalidInput) as refusal:
         der_of(pem[:60])
     assert refusal.value.code == "crl.form"
+
+
+def test_who_does_not_say_what_its_key_is_for_signs_no_list() -> None:
+    silent = x509.CertificateBuilder().subject_name(ISSUING.name).issuer_name(ROOT.name).serial_number(5)
+    silent = silent.public_key(ISSUING.key.public_key()).not_valid_before(AT - DAY).not_valid_after(AT + DAY)
+    read = PathCertificate.read(silent.sign(ROOT.key, hashes.SHA256()).public_bytes(Encoding.DER))
+    assert read.value(x509.KeyUsage) is None
+    assert judge_list(_list(), [read], AT).signer is None
+    assert judge_list(_list(), [read, *AUTHORITIES], AT).signer == AUTHORITIES[1]
+
+
+def test_a_list_that_names_its_key_otherwise_is_described() -> None:
+    builder = x509.CertificateRevocationListBuilder().issuer_name(ISSUING.name).last_update(AT).next_update(AT + DAY)
+    above = x509.AuthorityKeyIdentifier(None, [x509.DirectoryName(ROOT.name)], 5)
+    der = builder.add_extension(above, False).sign(ISSUING.key, hashes.SHA256()).public_bytes(Encoding.DER)
+    assert describe_list(PathCrl.read(der), 1).key_identifier == ""
+
+
+def test_an_entry_that_cannot_be_read_is_an_entry_all_the_same() -> None:
+    twice = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.99"), b"\x0a\x01\x01")
+    entry = x509.RevokedCertificateBuilder().serial_number(5).revocation_date(AT)
+    entry = entry.add_extension(x509.CRLReason(x509.ReasonFlags.key_compromise), False).add_extension(twice, False)
+    builder = x509.CertificateRevocationListBuilder().issuer_name(ISSUING.name).last_update(AT).next_update(AT + DAY)
+    builder = builder.add_revoked_certificate(entry.build())
+    der = builder.sign(ISSUING.key, hashes.SHA256()).public_bytes(Encoding.DER)
+    told = describe_list(PathCrl.read(der.replace(b"\x55\x1d\x63", b"\x55\x1d\x15")), 1)
+    assert (told.entries, told.reasons) == (1, {"unreadable": 1})

@@ -114,3 +114,15 @@ def test_the_first_entries_are_kept_to_be_read_and_the_digest_is_of_all() -> Non
     octets = b"".join(encode_entries(entries, tally))
     assert (tally.count, tally.first) == (len(entries), entries[:READ_IN_FULL])
     assert tally.octets.digest() == hashlib.sha256(octets).digest()
+
+
+def test_what_a_list_says_of_its_issuer_and_number_is_not_critical() -> None:
+    above = x509.AuthorityKeyIdentifier(IDENTIFIER.octets, None, None)
+    assert DRAFT.extensions() == ((above, False), (x509.CRLNumber(7), False))
+
+
+def test_times_are_written_in_full_from_2050_on() -> None:
+    turn = int(datetime(2050, 1, 1, tzinfo=UTC).timestamp())
+    for at, written in ((turn - 1, b"\x17\x0d491231235959Z"), (turn, b"\x18\x0f20500101000000Z")):
+        octets = b"".join(encode_entries([(b"\x42" * 16, at, 1, None)], Tally()))
+        assert written in octets

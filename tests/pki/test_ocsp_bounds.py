@@ -9,6 +9,7 @@ from smki.pki.ocsp import MAX_REQUEST_OCTETS, IssuerId, cert_id, plain_request, 
 ISSUER = IssuerId("sha1", bytes(20), bytes(20))
 ONE = cert_id(ISSUER, 5)
 SOMETHING = bytes.fromhex("06092b0601050507300104")
+NONCE = bytes.fromhex("06092b0601050507300102")
 NAME = tlv(0xA4, tlv(SEQUENCE, b""))
 """A directory name, and an empty one."""
 
@@ -61,3 +62,23 @@ def test_serial_numbers_have_at_most_20_octets() -> None:
     largest = (1 << 159) - 1
     assert read_query(plain_request(cert_id(ISSUER, largest)), 1).asked[0].serial == largest
     assert "20 octets" in _refusal(plain_request(cert_id(ISSUER, largest + 1)))
+
+
+def test_a_nonce_stands_once_and_may_be_critical() -> None:
+    nonce = _extension(NONCE, tlv(OCTET_STRING, b"n" * 32), critical=True)
+    assert read_query(_request(after=tlv(0xA2, tlv(SEQUENCE, nonce))), 1).nonce == b"n" * 32
+    assert "2 nonces" in _refusal(_request(after=tlv(0xA2, tlv(SEQUENCE, 2 * nonce))))
+
+
+def test_an_issuer_named_by_an_unknown_digest_is_nobody_here() -> None:
+    sha1, sha384 = bytes.fromhex("06052b0e03021a"), bytes.fromhex("0609608648016503040202")
+    assert ONE.count(sha1) == 1
+    algorithm = tlv(SEQUENCE, sha384 + b"\x05\x00")
+    rest = ONE[ONE.index(sha1) + len(sha1) + 2 :]
+    (asked,) = read_query(plain_request(tlv(SEQUENCE, algorithm + rest)), 1).asked
+    assert (asked.issuer, asked.serial) == (None, 5)
+
+
+def test_a_certificate_is_named_by_a_sequence() -> None:
+    for tag in (b"\x31", b"\x3f\x30"):
+        assert _refusal(plain_request(tag + ONE[1:]))
