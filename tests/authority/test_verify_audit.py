@@ -56,6 +56,17 @@ def test_a_whole_log_is_believed(sealed: House, tmp_path: Path) -> None:
     assert verify(tmp_path / "entry.proof", sealed.home)[0] == 0
 
 
+def test_a_log_that_grows_while_it_is_exported_is_believed(sealed: House, tmp_path: Path) -> None:
+    """No checkpoint in it signs what was done after its last entry."""
+    lines = export_log(sealed.workspace.store)
+    begun = [next(lines), next(lines)]
+    with act(sealed.workspace, "test", number=6):
+        pass
+    seal(sealed.workspace)
+    (tmp_path / "log").write_text("\n".join([*begun, *lines]) + "\n", encoding="utf-8")
+    assert verify(tmp_path / "log", sealed.home)[0] == 0
+
+
 def test_a_false_proof_is_not(sealed: House, tmp_path: Path) -> None:
     proof = prove_entry(sealed.workspace.store, 3)
     for change in (
