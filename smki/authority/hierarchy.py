@@ -15,7 +15,7 @@ _DAYS_A_YEAR = 365.2425
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Branch:
     """One authority, as the tree shows it."""
 
     name: str
@@ -74,10 +74,10 @@ class Description:
     certificate: tuple[tuple[str, str], ...]
 
 
-def standings(workspace: Workspace) -> tuple[Standing, ...]:
+def branches(workspace: Workspace) -> tuple[Branch, ...]:
     """Every authority, in the order they were made."""
     present = _presence(workspace)
-    return tuple(_standing(record, workspace.clock(), present) for record in workspace.store.authorities())
+    return tuple(_branch(record, workspace.clock(), present) for record in workspace.store.authorities())
 
 
 def _presence(workspace: Workspace) -> dict[str, bool | None]:
@@ -91,10 +91,10 @@ def _presence(workspace: Workspace) -> dict[str, bool | None]:
     return found
 
 
-def _standing(record: AuthorityRecord, now: datetime, present: dict[str, bool | None]) -> Standing:
+def _branch(record: AuthorityRecord, now: datetime, present: dict[str, bool | None]) -> Branch:
     # A key's last 65 octets are its point; reading it with pyca would cost a cold command its import.
     point = record.public_key[-65:] if record.public_key is not None else b""
-    return Standing(
+    return Branch(
         name=record.name,
         hierarchy=record.hierarchy,
         tier=record.tier,
@@ -141,7 +141,7 @@ def describe_authority(workspace: Workspace, name: str) -> Description:
     from smki.pki.describe import describe
 
     record = named(workspace, name)
-    standing = next(item for item in standings(workspace) if item.name == name)
+    standing = next(item for item in branches(workspace) if item.name == name)
     return Description(
         tuple((key.replace("_", " "), _text(value)) for key, value in standing.as_json().items()),
         describe(certificate_of(workspace, record).der),

@@ -12,7 +12,7 @@ from smki.cli.session import Session, pass_session
 if TYPE_CHECKING:
     from rich.tree import Tree
 
-    from smki.authority.hierarchy import Description, Standing
+    from smki.authority.hierarchy import Branch, Description
 
 _name = click.argument("name")
 
@@ -27,14 +27,14 @@ def command() -> None:
 @pass_session
 def tree(session: Session, as_json: bool) -> None:
     """Show every authority under the root that signed it: role, key, validity left, token and its presence."""
-    from smki.authority.hierarchy import standings
+    from smki.authority.hierarchy import branches
 
-    found = standings(session.workspace)
+    found = branches(session.workspace)
     data = {"authorities": [standing.as_json() for standing in found]}
     emit(data, as_json, lambda: _show_tree(found))
 
 
-def _show_tree(found: "tuple[Standing, ...]") -> None:
+def _show_tree(found: "tuple[Branch, ...]") -> None:
     from rich.tree import Tree
 
     if not found:
@@ -47,7 +47,7 @@ def _show_tree(found: "tuple[Standing, ...]") -> None:
         show(trunk)
 
 
-def _grow(branch: "Tree", issuer: str | None, members: "list[Standing]") -> None:
+def _grow(branch: "Tree", issuer: str | None, members: "list[Branch]") -> None:
     for standing in members:
         if standing.issuer == issuer:
             _grow(branch.add(standing.sentence()), standing.name, members)

@@ -12,7 +12,7 @@ from smki.words import counted, utc
 
 if TYPE_CHECKING:
     from smki.authority.publication.act import Run
-    from smki.authority.publication.schedule import Standing
+    from smki.authority.publication.schedule import Lists
     from smki.pki.crl_judge import Description, ListVerdict
 
 SOME, NONE = 1, 3
@@ -83,11 +83,11 @@ def schedule(session: Session, names: tuple[str, ...], as_json: bool) -> int:
     from smki.authority.publication.schedule import schedule as standings_of
 
     found = standings_of(session.workspace, names)
-    emit({"lists": [_standing_json(one) for one in found]}, as_json, lambda: _show_schedule(found))
+    emit({"lists": [_lists_json(one) for one in found]}, as_json, lambda: _show_schedule(found))
     return SOME if any(one.alarms for one in found if not one.has_ended) else 0
 
 
-def _standing_json(one: "Standing") -> dict[str, Any]:
+def _lists_json(one: "Lists") -> dict[str, Any]:
     from smki.authority.publication.act import as_json
 
     return {
@@ -100,7 +100,7 @@ def _standing_json(one: "Standing") -> dict[str, Any]:
     }
 
 
-def _show_schedule(found: "tuple[Standing, ...]") -> None:
+def _show_schedule(found: "tuple[Lists, ...]") -> None:
     from smki.authority.publication.schedule import words
 
     rows = []
@@ -212,7 +212,7 @@ def _authorities(session: Session, paths: tuple[Path, ...]) -> "list[Any]":
 
     from smki.authority.hierarchy import certificate_of
     from smki.authority.safe_files import read_bounded
-    from smki.errors import InvalidInput
+    from smki.errors import Refused
     from smki.pki.holder import load_certificate
     from smki.pki.path import PathCertificate
 
@@ -220,7 +220,7 @@ def _authorities(session: Session, paths: tuple[Path, ...]) -> "list[Any]":
         read = (load_certificate(read_bounded(path, 1 << 16, "certificate"), str(path)) for path in paths)
         return [PathCertificate.read(one.public_bytes(Encoding.DER)) for one in read]
     if not session.has_workspace or session.workspace.kind != "authority":
-        raise InvalidInput("crl.signer", "no authority is known here", "name its certificate with --against")
+        raise Refused("crl.signer", "no authority is known here", "name its certificate with --against")
     active = (one for one in session.workspace.store.authorities() if one.serial is not None)
     return [PathCertificate.read(certificate_of(session.workspace, one).der) for one in active]
 

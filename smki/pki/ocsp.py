@@ -234,11 +234,11 @@ class Responder:
         return cls(tlv(_BY_KEY, tlv(OCTET_STRING, digest)), tlv(0xA0, tlv(SEQUENCE, certificate)))
 
 
-Standing = Revoked | bool
+CertStatus = Revoked | bool
 """Revoked; good (True); or never issued by us (False)."""
 
 
-def single(cert_id: bytes, standing: Standing, this_update: datetime, next_update: datetime) -> bytes:
+def single(cert_id: bytes, standing: CertStatus, this_update: datetime, next_update: datetime) -> bytes:
     """What is said of one certificate (RFC 6960 4.2.1)."""
     if isinstance(standing, Revoked):
         # Unspecified is said by saying nothing, as in a list (RFC 5280 5.3.1).

@@ -19,7 +19,7 @@ from smki.authority.ceremony.check import check_ceremony
 from smki.authority.ceremony.file import read_ceremony
 from smki.authority.contingency import open_contingency, rehearse
 from smki.authority.founding import found
-from smki.authority.hierarchy import certificate_of, export_certificates, named, standings
+from smki.authority.hierarchy import branches, certificate_of, export_certificates, named
 from smki.authority.officers import approvals_path, make_officer_key_in, officer_key_in
 from smki.authority.workspace import SHIPPED, Person, Workspace
 from smki.errors import SmkiError
@@ -103,7 +103,7 @@ def test_a_second_issuing_authority_takes_over_and_the_first_still_signs(house: 
     for start in "12":
         house.hold(house.shipped(start))
     house.hold(house.write("second.toml", "2", name="oca-issuing-2", subject="Z2"))
-    issuing = {s.name: s.issuing for s in standings(house.workspace) if s.tier == "issuing"}
+    issuing = {s.name: s.issuing for s in branches(house.workspace) if s.tier == "issuing"}
     assert issuing == {"oca-issuing-1": False, "oca-issuing-2": True}
     first = named(house.workspace, "oca-issuing-1")
     certificate = x509.load_der_x509_certificate(certificate_of(house.workspace, first).der)
@@ -282,7 +282,7 @@ def test_the_whole_way_on_postgresql(tmp_path: Path) -> None:
         house.hold(house.shipped(start))
     verdict = verify_log(house.workspace.store)
     assert (verdict.faults, verdict.sealed) == ((), verdict.entries)
-    assert [s.state for s in standings(house.workspace)] == ["active", "active"]
+    assert [s.state for s in branches(house.workspace)] == ["active", "active"]
     house.workspace.close()
 
 

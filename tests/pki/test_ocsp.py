@@ -16,11 +16,11 @@ from smki.authority.hierarchy import pem
 from smki.errors import InvalidInput
 from smki.pki.der import OCTET_STRING, SEQUENCE, tlv
 from smki.pki.ocsp import (
+    CertStatus,
     Failure,
     IssuerId,
     Responder,
     Revoked,
-    Standing,
     assemble,
     cert_id,
     issuer_ids,
@@ -148,7 +148,7 @@ def test_a_damaged_request_is_read_or_refused(place: int, noise: bytes) -> None:
 )
 @pytest.mark.parametrize("issuer", [SHA1, SHA256], ids=lambda issuer: issuer.algorithm)
 def test_an_answer_is_pycas_octet_for_octet(
-    issuer: IssuerId, standing: Standing, status: ocsp.OCSPCertStatus, nonce: bytes | None
+    issuer: IssuerId, standing: CertStatus, status: ocsp.OCSPCertStatus, nonce: bytes | None
 ) -> None:
     revoked = standing if isinstance(standing, Revoked) else None
     reason = None

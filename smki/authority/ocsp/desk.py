@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from smki.authority.ceremony.plan import key_of, subject_of
 from smki.authority.ocsp.kept import Answer
 from smki.authority.ocsp.policy import OcspPolicy
-from smki.authority.ocsp.register import standings
+from smki.authority.ocsp.register import statuses
 from smki.authority.ocsp.responders import Appointed, State, appointed, public_key_of
 from smki.authority.publication.site import refuse_behind
 from smki.authority.workspace import Workspace
@@ -222,13 +222,13 @@ class Desk:
         end = min(now + self.policy.valid, counter.appointed.certificate.not_after)
         store = self._workspace.store
         seen = store.revocations.last_number(number)  # before the register is read: see Kept.put
-        said = iter(standings(store, number, [item.serial for query in queries for item in query.asked]))
+        said = iter(statuses(store, number, [item.serial for query in queries for item in query.asked]))
         drafts = []
         for query in queries:
             told = [(item, next(said)) for item in query.asked]
-            singles = [single(item.cert_id, standing, now, end) for item, standing in told]
+            singles = [single(item.cert_id, status, now, end) for item, status in told]
             # That a number is unknown may change at any moment, without a word: only the rest is kept.
-            plain = query.plain if all(standing is not False for _, standing in told) else None
+            plain = query.plain if all(status is not False for _, status in told) else None
             drafts.append((to_be_signed(responder, now, singles, query.nonce), query, plain))
         signatures = _signatures(counter.key, [hashlib.sha256(octets).digest() for octets, _, _ in drafts])
         return [

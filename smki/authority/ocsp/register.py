@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from smki.errors import InvalidInput
-from smki.pki.ocsp import Revoked, Standing
+from smki.pki.ocsp import CertStatus, Revoked
 from smki.pki.serial import SERIAL_OCTETS, Serial
 from smki.store.store import Store
 
 
-def standings(store: Store, issuer: int, numbers: Sequence[int]) -> list[Standing]:
+def statuses(store: Store, issuer: int, numbers: Sequence[int]) -> list[CertStatus]:
     """Of each serial number of an issuer.
 
     A number that was burnt is nobody's, and not good: unknown, unless it was revoked. Revocations are read last: what
@@ -20,13 +20,13 @@ def standings(store: Store, issuer: int, numbers: Sequence[int]) -> list[Standin
     issued = store.responders.issued(issuer, wanted)
     revoked = store.revocations.many(issuer, wanted)
 
-    def standing(serial: Serial | None) -> Standing:
+    def status(serial: Serial | None) -> CertStatus:
         if serial is None:
             return False
         record = revoked.get(serial)
         return serial in issued if record is None else Revoked(record.at, record.reason)
 
-    return [standing(serial) for serial in serials]
+    return [status(serial) for serial in serials]
 
 
 def _serial(number: int) -> Serial | None:

@@ -16,7 +16,7 @@ from typing import Any
 from smki.authority.log import act, acts, seal
 from smki.authority.publication.folder import bring_up, held
 from smki.authority.publication.making import made
-from smki.authority.publication.schedule import Standing, publishers, standing_of
+from smki.authority.publication.schedule import Lists, lists_of, publishers
 from smki.authority.publication.site import is_behind, refresh_site, refuse_behind
 from smki.authority.workspace import Workspace
 from smki.errors import IntegrityFailure, Refused, SmkiError
@@ -109,7 +109,7 @@ def _fault(error: SmkiError | OSError) -> Fault:
     if isinstance(error, OSError):  # of a folder that is not as we made it
         where = "" if error.filename is None else f"{error.filename}: "
         return Fault("file.read", f"{where}{error.strerror or error}", "mend the folder, or its permissions")
-    return Fault(error.code, error.message, error.remedy)
+    return Fault.of(error)
 
 
 def _one(workspace: Workspace, authority: AuthorityRecord, even_if_not_due: bool) -> Outcome:
@@ -122,10 +122,10 @@ def _one(workspace: Workspace, authority: AuthorityRecord, even_if_not_due: bool
             written = bring_up(workspace, authority)
         except IntegrityFailure as error:  # of the list before: no reason to make no other
             damage = error
-        standing = standing_of(workspace, authority)
-        if not standing.has_ended and (even_if_not_due or standing.is_due):
+        lists = lists_of(workspace, authority)
+        if not lists.has_ended and (even_if_not_due or lists.is_due):
             try:
-                record = _make(workspace, standing, delta=not even_if_not_due and standing.due.delta)
+                record = _make(workspace, lists, delta=not even_if_not_due and lists.due.delta)
             except _Overtaken:
                 overtaken = True
             written += bring_up(workspace, authority)
@@ -136,11 +136,11 @@ def _one(workspace: Workspace, authority: AuthorityRecord, even_if_not_due: bool
     return Outcome(authority, record, tuple(dict.fromkeys(written)), overtaken)
 
 
-def _make(workspace: Workspace, standing: Standing, *, delta: bool) -> CrlRecord:
-    reserved = _reserve(workspace, standing, delta=delta)
-    with made(workspace, standing.authority, reserved, standing.complete) as found:
+def _make(workspace: Workspace, lists: Lists, *, delta: bool) -> CrlRecord:
+    reserved = _reserve(workspace, lists, delta=delta)
+    with made(workspace, lists.authority, reserved, lists.complete) as found:
         record = found.record
-        with act(workspace, "crl.made", authority=standing.authority.name, **_facts(record)) as tx:
+        with act(workspace, "crl.made", authority=lists.authority.name, **_facts(record)) as tx:
             _refuse_older(tx, record)
             tx.put_crl(record, found.pieces())
     return record
@@ -156,23 +156,23 @@ def _facts(record: CrlRecord) -> dict[str, Any]:
     return words | {"sha256": record.sha256.hex(), "covers": record.covers}
 
 
-def _reserve(workspace: Workspace, standing: Standing, *, delta: bool) -> CrlRecord:
+def _reserve(workspace: Workspace, lists: Lists, *, delta: bool) -> CrlRecord:
     """Set the next number aside: above every number on record, and every number in the folder."""
-    authority, rule = standing.authority, standing.rule
+    authority, rule = lists.authority, lists.rule
     there = held(workspace, authority)
     entries: list[dict[str, Any]] = []
     with acts(workspace, "crl.number-reserved", entries) as tx:
         last = tx.last_crl_number(authority.number)
         number = 1 + max([last, *(one.number for one in there)])
-        seen = 0 if standing.newest is None else standing.newest.number
+        seen = 0 if lists.newest is None else lists.newest.number
         _refuse_overtaken(tx, authority.number, seen)
-        _refuse_clock(tx, authority.number, standing.now, tuple(one.this_update for one in there))
+        _refuse_clock(tx, authority.number, lists.now, tuple(one.this_update for one in there))
         record = CrlRecord(
             issuer=authority.number,
             number=number,
-            base=standing.complete.number if delta and standing.complete is not None else None,
-            this_update=standing.now,
-            next_update=standing.now + (rule.delta_valid if delta else rule.valid),
+            base=lists.complete.number if delta and lists.complete is not None else None,
+            this_update=lists.now,
+            next_update=lists.now + (rule.delta_valid if delta else rule.valid),
             covers=workspace.store.revocations.last_number(authority.number),
             scope=rule.scope,
         )

@@ -29,7 +29,7 @@ class Alarm:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Lists:
     """An authority and its lists, at one moment."""
 
     authority: AuthorityRecord
@@ -109,10 +109,10 @@ def words(length: timedelta) -> str:
     return " ".join(told[:2]) or "0s"
 
 
-def standing_of(workspace: Workspace, authority: AuthorityRecord) -> Standing:
+def lists_of(workspace: Workspace, authority: AuthorityRecord) -> Lists:
     found = current(workspace, authority)
     newest = found[-1] if found else None
-    return Standing(
+    return Lists(
         authority=authority,
         rule=workspace.policies.publication.rule(authority),
         complete=next((one for one in found if not one.is_delta), None),
@@ -133,6 +133,6 @@ def publishers(workspace: Workspace, names: tuple[str, ...] = ()) -> tuple[Autho
     return tuple(active[name] for name in dict.fromkeys(names or active))
 
 
-def schedule(workspace: Workspace, names: tuple[str, ...] = ()) -> tuple[Standing, ...]:
+def schedule(workspace: Workspace, names: tuple[str, ...] = ()) -> tuple[Lists, ...]:
     """Every list there is or is to be."""
-    return tuple(standing_of(workspace, authority) for authority in publishers(workspace, names))
+    return tuple(lists_of(workspace, authority) for authority in publishers(workspace, names))

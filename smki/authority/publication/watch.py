@@ -41,15 +41,15 @@ class Watch:
         try:
             well = self._look(now)
         except SmkiError as error:
-            self._failed(_STORE, Fault(error.code, error.message, error.remedy), now)
+            self._failed(_STORE, Fault.of(error), now)
             return False
         self._recovered(_STORE)
         return well
 
     def _look(self, now: datetime) -> bool:
-        standings = schedule(self.workspace)
-        names = tuple(one.authority.name for one in standings if not self._waits(one.authority.name, now))
-        well = len(names) == len(standings)
+        every = schedule(self.workspace)
+        names = tuple(one.authority.name for one in every if not self._waits(one.authority.name, now))
+        well = len(names) == len(every)
         if names:
             begun = time.monotonic()
             run = publish_lists(self.workspace, names, enough=self.is_ended)
@@ -60,10 +60,10 @@ class Watch:
             well = well and not run.faults
         if self.is_ended():  # lists that were left to whoever comes next are no alarm
             return well
-        for standing in schedule(self.workspace):
-            for alarm in () if standing.has_ended else standing.alarms:
+        for lists in schedule(self.workspace):
+            for alarm in () if lists.has_ended else lists.alarms:
                 well = False
-                self._cry(standing.authority.name, alarm.code, alarm.message, alarm.code, now)
+                self._cry(lists.authority.name, alarm.code, alarm.message, alarm.code, now)
         return well
 
     def _told_outcome(self, outcome: Outcome, seconds: float, now: datetime) -> None:

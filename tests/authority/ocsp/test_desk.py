@@ -18,7 +18,7 @@ from smki.authority.log import act, seal
 from smki.authority.ocsp.appointing import appoint
 from smki.authority.ocsp.desk import Desk
 from smki.authority.ocsp.kept import Answer
-from smki.authority.ocsp.register import standings
+from smki.authority.ocsp.register import statuses
 from smki.authority.ocsp.responders import appointed
 from smki.authority.revocation.act import revoke
 from smki.authority.revocation.plan import plan
@@ -125,7 +125,7 @@ def test_the_register_knows_good_revoked_burnt_and_foreign(answering: House) -> 
     with store.act(_act("test.burn")) as tx:
         tx.burn_serials(oca.number, [burnt])
     numbers = [found["good"].number, found["revoked"].number, found["officer"].number, burnt.number, -5, 1 << 140, 0]
-    good, revoked, *others = standings(store, oca.number, numbers)
+    good, revoked, *others = statuses(store, oca.number, numbers)
     assert good is True
     assert isinstance(revoked, Revoked)
     assert revoked.reason is Reason.KEY_COMPROMISE
@@ -148,7 +148,7 @@ def test_a_revoked_burnt_number_is_revoked(answering: House) -> None:
         tx.burn_serials(oca.number, [burnt])
     world = World(Issuing(answering))
     world.revoke(burnt)
-    (found,) = standings(store, oca.number, [burnt.number])
+    (found,) = statuses(store, oca.number, [burnt.number])
     assert isinstance(found, Revoked)
 
 

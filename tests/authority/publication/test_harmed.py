@@ -66,7 +66,7 @@ def test_the_number_of_a_list_behind_a_link_counts(desk: Desk) -> None:
     """Somebody moved the folder's lists away and left links: none is replaced by an older, and no number is free."""
     desk.made()
     to_link(desk.file())
-    (there,) = held(desk.house.workspace, desk.standing().authority)
+    (there,) = held(desk.house.workspace, desk.lists().authority)
     assert there.number == 1
 
 

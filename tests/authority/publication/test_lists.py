@@ -13,7 +13,7 @@ from smki.authority.policies import load_policies
 from smki.authority.publication.act import Outcome, Run, publish_lists
 from smki.authority.publication.folder import bring_up, held
 from smki.authority.publication.lists import published_lists
-from smki.authority.publication.schedule import Standing, schedule
+from smki.authority.publication.schedule import Lists, schedule
 from smki.authority.workspace import SHIPPED
 from smki.errors import SmkiError
 from smki.pki.crl_reading import entries_of
@@ -56,7 +56,7 @@ class Desk:
     def revoke(self, *numbers: Serial, not_after: datetime | None = None) -> None:
         revoke_serials(self.house, NAME, *numbers, at=self.now, not_after=not_after)
 
-    def standing(self) -> Standing:
+    def lists(self) -> Lists:
         (found,) = schedule(self.house.workspace, (NAME,))
         return found
 
@@ -104,37 +104,37 @@ def test_a_revocation_is_on_a_list_at_the_next_look(desk: Desk) -> None:
     desk.made()
     desk.now += timedelta(minutes=5)
     desk.revoke(*serials(1))
-    due = desk.standing().due
+    due = desk.lists().due
     assert (due.at, due.latest, due.why) == (desk.now, desk.now + HOUR, "a revocation")
     record = desk.made()
     assert (record.number, record.entries, record.covers) == (2, 1, 1)
     assert desk.listed() == [serials(1)[0].octets]
-    assert desk.standing().due.why == "every 12h"
+    assert desk.lists().due.why == "every 12h"
 
 
 def test_a_list_is_made_again_when_the_policy_says_other_contents(desk: Desk) -> None:
     desk.made()
     desk.policy('contains = "all"', 'contains = "end-entities"')
-    assert desk.standing().due.why == "it is to contain end-entities"
+    assert desk.lists().due.why == "it is to contain end-entities"
     desk.now += timedelta(seconds=1)
     assert desk.made().scope is Scope.END_ENTITIES
 
 
 def test_alarms_before_a_list_lapses_and_after(desk: Desk) -> None:
-    assert [alarm.code for alarm in desk.standing().alarms] == ["crl.missing"]
+    assert [alarm.code for alarm in desk.lists().alarms] == ["crl.missing"]
     desk.made()
-    assert desk.standing().alarms == ()
+    assert desk.lists().alarms == ()
     desk.now += 25 * HOUR
-    assert {alarm.code for alarm in desk.standing().alarms} == {"crl.lapsing", "crl.late"}
+    assert {alarm.code for alarm in desk.lists().alarms} == {"crl.lapsing", "crl.late"}
     desk.now += 24 * HOUR
-    assert {alarm.code for alarm in desk.standing().alarms} == {"crl.lapsed", "crl.late"}
+    assert {alarm.code for alarm in desk.lists().alarms} == {"crl.lapsed", "crl.late"}
     desk.now = NOW - HOUR
-    assert {alarm.code for alarm in desk.standing().alarms} == {"crl.clock"}
+    assert {alarm.code for alarm in desk.lists().alarms} == {"crl.clock"}
 
 
 def test_an_authority_that_ended_publishes_no_more(desk: Desk) -> None:
     desk.now = datetime(2060, 1, 1, tzinfo=UTC)
-    assert desk.standing().has_ended
+    assert desk.lists().has_ended
     assert desk.one(everything=True).record is None
 
 
@@ -288,7 +288,7 @@ def test_a_delta_has_what_came_since_its_base(desk: Desk) -> None:
     assert desk.listed("-delta.crl") == [serial.octets for serial in serials(10, 2)]
     assert len(desk.listed()) == 3, "the complete list stays as it was"
     desk.now += HOUR
-    assert (desk.made().number, desk.standing().due.delta) == (3, True)
+    assert (desk.made().number, desk.lists().due.delta) == (3, True)
     desk.now += 11 * HOUR
     complete = desk.made()
     assert (complete.number, complete.base, complete.entries) == (4, None, 5)

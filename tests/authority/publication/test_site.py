@@ -16,7 +16,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from smki.authority.hierarchy import named, standings
+from smki.authority.hierarchy import branches, named
 from smki.authority.log import act
 from smki.authority.publication.act import publish_lists
 from smki.authority.publication.site import refresh_site
@@ -37,7 +37,7 @@ def openssl(*arguments: str | Path) -> str:
 
 
 def test_ceremonies_publish_what_they_made(standing: House) -> None:
-    names = [item.name for item in standings(standing.workspace)]
+    names = [item.name for item in branches(standing.workspace)]
     assert len(names) == 6
     ca = {path.name for path in (folder_of(standing) / "ca").iterdir()}
     assert ca == {f"{name}.{ending}" for name in names for ending in ("pem", "cer")}
