@@ -37,6 +37,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Begin with what takes longest. Each worker begins with its part of the list, so each part has some in front."""
+    for item in items:
+        if _seconds(item) or _is_property(item):
+            item.add_marker(pytest.mark.no_cover)
     slow = sorted((item for item in items if _seconds(item)), key=_seconds, reverse=True)
     rest = [item for item in items if not _seconds(item)]
     left, items[:] = len(items), []
@@ -63,6 +66,11 @@ def _seconds(item: pytest.Item) -> float:
     """How long a test takes, as its mark says, if it has one."""
     mark = item.get_closest_marker("slow")
     return 0 if mark is None else float(mark.args[0])
+
+
+def _is_property(item: pytest.Item) -> bool:
+    """Whether it runs many examples: they run the lines that one runs, in twice the time where lines are counted."""
+    return getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
 
 
 def _is_worker(config: pytest.Config) -> bool:
