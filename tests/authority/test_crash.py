@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -65,9 +66,9 @@ def workers(parent: int) -> list[int]:
         return []
     found = []
     for child in children:
-        with_name = Path(f"/proc/{child}/cmdline")
-        if with_name.exists() and b"smki.authority.issuance" in with_name.read_bytes():
-            found.append(int(child))
+        with suppress(OSError):  # it may end while it is looked at
+            if b"smki.authority.issuance" in Path(f"/proc/{child}/cmdline").read_bytes():
+                found.append(int(child))
     return found
 
 
@@ -215,8 +216,9 @@ def killed_and_run_again(home: Path, prefork: Prefork, kills: int) -> None:
                 time.sleep(0.002)
             time.sleep(dice.uniform(0, 0.25))
             if child.poll() is None:
-                kills -= 1
-                os.kill(dice.choice([child.pid, *workers(child.pid)]), signal.SIGKILL)
+                with suppress(ProcessLookupError):  # whoever ended of itself in this moment was not killed
+                    os.kill(dice.choice([child.pid, *workers(child.pid)]), signal.SIGKILL)
+                    kills -= 1
             code = child.wait()
             if out.exists():  # the results appear whole, or not at all
                 results.append(out)
