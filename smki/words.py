@@ -12,4 +12,5 @@ def counted(count: int, one: str, several: str = "") -> str:
 
 
 def utc(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime(MOMENT)
+    naive = moment.astimezone(UTC).replace(tzinfo=None)
+    return f"{naive.isoformat(timespec='seconds')}Z"  # strftime writes the year 5 as one digit

@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from smki.authority.safe_files import read_private, write_new
 from smki.errors import InvalidInput, Refused
 from smki.pki.public_key import read_spki, spki_of
+from smki.words import utc
 
 if TYPE_CHECKING:
     from smki.hsm.token import Token
@@ -107,7 +108,7 @@ def read_officer(name: str, encoded: str) -> Officer:
 
 def approve(name: str, key: ec.EllipticCurvePrivateKey, sha256: bytes, workspace: bytes, at: datetime) -> Approval:
     """Sign one ceremony file's digest as the officer called `name`."""
-    when = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    when = utc(at)
     unsigned = Approval(name, sha256, workspace, when, b"")
     signature = key.sign(unsigned.statement(), ec.ECDSA(hashes.SHA256()))
     return Approval(name, sha256, workspace, when, signature)

@@ -30,6 +30,7 @@ from smki.entity import DeviceType, EntityId, KeyUsage, RemotePartyRole
 from smki.errors import IntegrityFailure, InvalidInput, Refused
 from smki.gbcs.agreement import Agreement
 from smki.gbcs.use_case import UseCases
+from smki.words import utc
 
 FORM = "smki-device-state/1"
 MAX_STATE_OCTETS = 1 << 24
@@ -117,7 +118,7 @@ class DeviceState:
     """Its side of the home network: whom it is joined with."""
 
     def logged(self, at: datetime, code: str, text: str) -> "DeviceState":
-        line = LogLine(at.strftime("%Y-%m-%dT%H:%M:%SZ"), code, text)
+        line = LogLine(utc(at), code, text)
         return replace(self, log=(*self.log, line)[-LOG_KEPT:])
 
 

@@ -18,6 +18,7 @@ from smki.pki.lint import read_certificate
 from smki.pki.name import entity_of
 from smki.pki.usages import usages_in
 from smki.pki.validity import NEVER
+from smki.words import utc
 
 
 @lru_cache(maxsize=32)  # of some 700 octets each: a run puts the same four certificates onto every device
@@ -48,7 +49,7 @@ def _device(value: x509.SubjectAlternativeName) -> EntityId | None:
 
 
 def _moment(moment: datetime) -> str:
-    return "without end" if moment == NEVER else moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return "without end" if moment == NEVER else utc(moment)
 
 
 def _name(name: x509.Name) -> str:

@@ -21,6 +21,7 @@ from smki.errors import InvalidInput
 from smki.gbcs.header import MessageCode
 from smki.gbcs.use_case import UseCases
 from smki.store.admission_records import Decision, QuarantineRecord
+from smki.words import utc
 
 MAX_OCTETS = 1 << 26
 MAX_REASON = 1000
@@ -48,7 +49,7 @@ class Confirmation:
 
     def content(self) -> bytes:
         """What is signed."""
-        values = (self.workspace, self.decision, self.officer, _written(self.made_at), self.reason)
+        values = (self.workspace, self.decision, self.officer, utc(self.made_at), self.reason)
         lines = [_FIRST_LINE, *(f"{name} {value}" for name, value in zip(_FIELDS, values, strict=True))]
         lines += [f"{digest.hex()} {words}" for digest, words in self.items]
         return "".join(f"{line}\n" for line in lines).encode()
@@ -110,13 +111,9 @@ def _moment(text: str) -> datetime:
         found = datetime.strptime(text, _MOMENT).replace(tzinfo=UTC)
     except ValueError:
         found = None
-    if found is None or _written(found) != text:
+    if found is None or utc(found) != text:
         raise _form(f"{text[:30]!r} is no time")
     return found
-
-
-def _written(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds").removesuffix("+00:00") + "Z"
 
 
 def _form(reason: str) -> InvalidInput:

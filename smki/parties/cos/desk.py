@@ -12,11 +12,11 @@ from smki.errors import Refused
 from smki.parties.cos.cancelling import Cancellation
 from smki.parties.cos.commands import PIECE, Commands, Done, Doubts, Wanted
 from smki.parties.cos.judgement import Judgement, Verdict
-from smki.parties.cos.request import utc
 from smki.parties.cos.thresholds import Gate, Run
 from smki.parties.keys import Certified
 from smki.parties.supplier import SigningDesk
 from smki.store.supplier_changes import SupplierChangeRecord
+from smki.words import utc
 
 
 class CosDesk:

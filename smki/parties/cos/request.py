@@ -22,6 +22,7 @@ from smki.errors import InvalidInput
 from smki.meter_point import MeterPoint
 from smki.pki.signed_data import SignedData, read_signed_data
 from smki.pki.verdict import Fault
+from smki.words import utc
 
 FORM = "smki change of supplier 1"
 MAX_FILE_OCTETS = 1 << 26  # half a million homes of some 120 octets each
@@ -320,7 +321,3 @@ def write_cancel(supplier: EntityId, made: datetime, request: bytes, references:
 
 def _lines(head: dict[str, Any], lines: Iterable[dict[str, Any]]) -> bytes:
     return b"".join(msgspec.json.encode(item) + b"\n" for item in (head, *lines))
-
-
-def utc(at: datetime) -> str:
-    return f"{at.replace(tzinfo=None).isoformat(timespec='seconds')}Z"  # strftime writes the year 5 as one digit

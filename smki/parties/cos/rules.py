@@ -12,10 +12,11 @@ from smki.device.cells import CellName, CellUse
 from smki.device.modes import SUPPLIER_CELLS
 from smki.device.update import MAX_COUNTER, Floors
 from smki.entity import EntityId, RemotePartyRole
-from smki.parties.cos.request import Asked, Cancelling, Home, utc
+from smki.parties.cos.request import Asked, Cancelling, Home
 from smki.pki.holder import Holder
 from smki.pki.verdict import Fault
 from smki.store.estate_records import DeviceRecord, DeviceStatus, Registered
+from smki.words import utc
 
 SKEW = timedelta(minutes=5)  # how far two clocks may differ
 # A floor above every counter to come would leave the home with nobody who can command it. A token takes up 2**32

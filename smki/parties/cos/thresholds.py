@@ -15,10 +15,10 @@ from smki.authority.workspace import Workspace
 from smki.device.update import CANCELLED
 from smki.entity import EntityId
 from smki.parties.cos.commands import CODE, Done, Wanted
-from smki.parties.cos.request import utc
 from smki.parties.supplier import fault_of
 from smki.pki.verdict import Fault
 from smki.store.records import HoldRecord
+from smki.words import utc
 
 
 @dataclass(frozen=True, slots=True)
