@@ -32,7 +32,7 @@ def _parsers() -> dict[str, Callable[[str], object]]:
     from smki.authority.certificates import _day, _days
     from smki.authority.estate import devices_intake, meter_points
     from smki.authority.revocation import request
-    from smki.authority.signing import read_window
+    from smki.authority.stretch import read_stretch
     from smki.cli import bundle, cos, credentials, drafting, outcomes, render
     from smki.device.cells import CellName
     from smki.entity import DeviceType, RemotePartyRole
@@ -59,7 +59,7 @@ def _parsers() -> dict[str, Callable[[str], object]]:
         "device status": DeviceStatus.parse,
         "source of a PIN": PinSource.parse,
         "use case": policies().use_cases.find,
-        "window": lambda text: read_window(text, "option"),
+        "window": lambda text: read_stretch(text, "option"),
         "OID": lambda text: parse_oid(text, "option"),
         "shape": lambda text: parse_shape(text, "option"),
         "content of a cell": devices_intake.cell_content,

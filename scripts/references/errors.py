@@ -59,9 +59,8 @@ def page() -> str:
 
 
 def _of_code(code: str, places: list[Told]) -> Iterator[str]:
-    statuses = sorted({one.status for one in places if one.status is not None})
-    how = [f"exit {' or '.join(map(str, statuses))}"] if statuses else []
-    how += ["told"] if any(one.status is None for one in places) else []
+    ends = sorted({f"exit {one.status}" for one in places if one.status is not None})
+    how = [*ends, *(["told"] if any(one.status is None for one in places) else [])]
     modules = ", ".join(f"`{name}`" for name in sorted({one.module for one in places}))
     yield from (f"### {code}", "", f"{', '.join(how).capitalize()}. {modules}", "")
     rows = dict.fromkeys((one.message or VARIES, one.remedy) for one in places)

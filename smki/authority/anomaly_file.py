@@ -45,9 +45,9 @@ from smki.authority.anomaly_tables import (
     ValueTable,
     WaitingTable,
 )
-from smki.authority.signing import read_window
+from smki.authority.stretch import read_stretch
 from smki.entity import RemotePartyRole
-from smki.errors import InvalidInput, Refused
+from smki.errors import Refused
 from smki.gbcs.use_case import UseCases
 from smki.settings import Table, at, parsed
 
@@ -76,7 +76,7 @@ class AnomalyFile(Table, frozen=True):
             or len(set(names)) != len(names)
             or not all(name and name.isprintable() for name in names)
         ):
-            raise InvalidInput(
+            raise Refused(
                 "policy.anomaly",
                 f"{_FILE}: {len(names)} detectors, {len(set(names))} names",
                 "name each, once, to be read",
@@ -131,7 +131,7 @@ def _rule(table: DetectorTable, use_cases: UseCases) -> Rule:
         case CountTable() | AreaTable():
             _bounded(f"{table.name}: count", table.count, 0, MOST)
             if codes is None and isinstance(table, AreaTable):
-                raise InvalidInput("policy.anomaly", f"{_FILE}: {table.name}: every use case", "name use cases")
+                raise Refused("policy.anomaly", f"{_FILE}: {table.name}: every use case", "name use cases")
             kind = CountRule if isinstance(table, CountTable) else AreaRule
             return kind(*common, table.of, table.count, _window(table.window))
         case RateTable() | SurgeTable() | MixTable():
@@ -158,7 +158,7 @@ def _refuse_unsigned(codes: frozenset[int] | None, use_cases: UseCases, where: s
     """What its user does not sign, nobody can announce: all of it would be held."""
     signed = {int(row.code) for row in use_cases.all if row.is_signed}
     if codes is None or not codes <= signed:
-        raise InvalidInput(
+        raise Refused(
             "policy.anomaly", f"{_FILE}: {where}: use cases that no user signs", 'name signed ones, or "critical"'
         )
 
@@ -190,7 +190,7 @@ def _surge(table: SurgeTable, common: _Common) -> SurgeRule:
         or windows[-1] > LONGEST_SURGE
         or any(window % timedelta(seconds=table.spell) for window in windows)
     ):
-        raise InvalidInput(
+        raise Refused(
             "policy.anomaly",
             f"{_FILE}: {table.name}: no such windows",
             f"give 1 to {MOST_WINDOWS}, each once, of an hour at most, each a whole number of spells",
@@ -203,23 +203,23 @@ def _surge(table: SurgeTable, common: _Common) -> SurgeRule:
 
 def _value(table: ValueTable, common: _Common) -> ValueRule:
     if table.least is None and table.most is None:
-        raise InvalidInput("policy.anomaly", f"{_FILE}: {table.name}: it bounds nothing", "give `least` or `most`")
+        raise Refused("policy.anomaly", f"{_FILE}: {table.name}: it bounds nothing", "give `least` or `most`")
     for key, bound in (("least", table.least), ("most", table.most)):
         if bound is not None and not isfinite(bound):  # what is compared with no number holds nothing
-            raise InvalidInput("policy.anomaly", f"{_FILE}: {table.name}: {key} = {bound}", "give a number")
+            raise Refused("policy.anomaly", f"{_FILE}: {table.name}: {key} = {bound}", "give a number")
     if not table.path or not table.path.isprintable():
-        raise InvalidInput("policy.anomaly", f"{_FILE}: {table.name}: path is none", "name a value of the payload")
+        raise Refused("policy.anomaly", f"{_FILE}: {table.name}: path is none", "name a value of the payload")
     if table.least is not None and table.most is not None and table.most < table.least:
-        raise InvalidInput("policy.anomaly", f"{_FILE}: {table.name}: nothing lies between", "swap the two")
+        raise Refused("policy.anomaly", f"{_FILE}: {table.name}: nothing lies between", "swap the two")
     if common[1] is None:
-        raise InvalidInput("policy.anomaly", f"{_FILE}: {table.name}: a value of every use case", "name use cases")
+        raise Refused("policy.anomaly", f"{_FILE}: {table.name}: a value of every use case", "name use cases")
     return ValueRule(*common, table.path, table.least, table.most)
 
 
 def _sequence(table: SequenceTable, use_cases: UseCases, common: _Common) -> SequenceRule:
     steps = [_codes(step, use_cases, table.name, "after") for step in table.after]
     if common[1] is None or not all(steps) or not 1 <= len(steps) <= MOST_STEPS:
-        raise InvalidInput(
+        raise Refused(
             "policy.anomaly",
             f"{_FILE}: {table.name}: no sequence",
             f"name the use cases of each step, of {MOST_STEPS} before the last at most",
@@ -232,7 +232,7 @@ def _codes(words: Iterable[str], use_cases: UseCases, where: str, key: str = "us
     found: set[int] = set()
     words = tuple(words)
     if not words:
-        raise InvalidInput("policy.anomaly", f"{_FILE}: {where}: no use case", 'name some, or "*"')
+        raise Refused("policy.anomaly", f"{_FILE}: {where}: no use case", 'name some, or "*"')
     for word in words:
         if word == _CRITICAL:
             found |= {int(row.code) for row in use_cases.all if row.critical}
@@ -244,10 +244,7 @@ def _codes(words: Iterable[str], use_cases: UseCases, where: str, key: str = "us
 
 
 def _window(text: str, key: str = "window") -> timedelta:
-    found = read_window(text, at(_FILE, key))
-    if found > LONGEST_WINDOW:
-        raise Refused("policy.anomaly", f"{_FILE}: {key} = {text!r}", f"give {LONGEST_WINDOW.days}d at most")
-    return found
+    return read_stretch(text, at(_FILE, key), most=LONGEST_WINDOW)
 
 
 def _bounded(what: str, number: float, least: float, most: float) -> None:

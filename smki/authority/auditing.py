@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from smki.errors import InvalidInput, SmkiError
+from smki.errors import IntegrityFailure, InvalidInput, SmkiError
 from smki.store import merkle
 from smki.store.entry import canonical
 from smki.store.note import read_checkpoint, verifier_key
@@ -35,7 +35,7 @@ def verify_log(store: Store, published: str | None = None) -> Verdict:
     for note in [*(note for _, note in notes), *([published] if published else [])]:
         try:
             if spki is None:
-                raise InvalidInput("audit.no-key", "no audit key is on record", "run `smki init`")
+                raise IntegrityFailure("audit.no-key", "no audit key is on record", "run `smki init`")
             checkpoint = read_checkpoint(note, spki)
         except SmkiError as error:
             faults.append(f"a checkpoint is not good: {error.message}")

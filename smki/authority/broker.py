@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
-from smki.authority.signing import MOST_MESSAGES, read_window
+from smki.authority.signing import MOST_MESSAGES
+from smki.authority.stretch import read_stretch
 from smki.entity import EntityId, EntityRange, RemotePartyRole
-from smki.errors import InvalidInput, Refused
+from smki.errors import Refused
 from smki.gbcs.use_case import UseCase, UseCases
 from smki.meter_point import Fuel
 from smki.settings import Table, at, parsed
@@ -137,14 +138,14 @@ class BrokerPolicy:
         named = {f"states.{status.value}": names for status, names in self.states.items()}
         named |= {"speaking.own_name": self.own_name, "speaking.sensitive": self.sensitive}
         for key, name in sorted((key, name) for key, names in named.items() for name in names - known):
-            raise InvalidInput(
+            raise Refused(
                 "policy.broker",
                 f"{at(_FILE, key)}: no use case is called {name[:30]!r}",
                 "see `smki usecase list`",
             )
         missing = {user for row in use_cases.all for user in row.users} - {one.name for one in self.user_roles}
         if missing:
-            raise InvalidInput(
+            raise Refused(
                 "policy.broker", f"{_FILE}: no user_roles.{min(missing)}", "say who has it: enrolled = [] is nobody"
             )
 
@@ -184,15 +185,17 @@ class BrokerFile(Table, frozen=True):
             raise Refused("policy.broker", f"{_FILE}: no execution.paths", "restore the shipped ones")
         return BrokerPolicy(
             largest_batch=self.largest_batch,
-            furthest=_within("furthest", self.furthest, _FURTHEST),
-            repeat_for=_within("repeat_for", self.repeat_for, _LONGEST_REPEAT),
+            furthest=read_stretch(self.furthest, at(_FILE, "furthest"), most=_FURTHEST),
+            repeat_for=read_stretch(self.repeat_for, at(_FILE, "repeat_for"), most=_LONGEST_REPEAT),
             user_roles=tuple(_user_role(name, table) for name, table in self.user_roles.items()),
             states=_states(self.states),
             own_name=frozenset(self.speaking.own_name),
             sensitive=frozenset(self.speaking.sensitive),
             execution_paths=frozenset(self.execution.paths),
-            confirmed_for=_within("confirmed_for", self.quarantine.confirmed_for, _LONGEST_CONFIRMATION),
-            announced_for=_within("announcements.kept", self.announcements.kept, _LONGEST_KEPT),
+            confirmed_for=read_stretch(
+                self.quarantine.confirmed_for, at(_FILE, "confirmed_for"), most=_LONGEST_CONFIRMATION
+            ),
+            announced_for=read_stretch(self.announcements.kept, at(_FILE, "announcements.kept"), most=_LONGEST_KEPT),
             officers=tuple(_officer(table) for table in self.officer),
         )
 
@@ -221,12 +224,12 @@ def _officer(table: _OfficerTable) -> ForeignOfficer:
     try:
         certificate = base64.b64decode(table.certificate, validate=True)
     except ValueError:  # also of what is not ASCII
-        raise InvalidInput(
+        raise Refused(
             "policy.broker", f"{_FILE}: the certificate of {table.name[:40]!r} is not base64", "copy the PEM's lines"
         ) from None
     ids = tuple(parsed(EntityRange.parse, text, at(_FILE, "officer.ids")) for text in table.ids)
     if not (ids and table.name.isprintable() and table.name and table.organisation.isprintable()):
-        raise InvalidInput("policy.broker", f"{_FILE}: officer: ids, name or organisation is none", "name both")
+        raise Refused("policy.broker", f"{_FILE}: officer: ids, name or organisation is none", "name both")
     return ForeignOfficer(table.name, table.organisation, ids, certificate)
 
 
@@ -239,11 +242,4 @@ def _states(table: Mapping[str, Iterable[str]]) -> dict[DeviceStatus, frozenset[
                 "policy.broker", f"{_FILE}: states.{word!r}", "leave it out: it gets nothing, or stands twice"
             )
         found[status] = frozenset(names)
-    return found
-
-
-def _within(key: str, text: str, most: timedelta) -> timedelta:
-    found = read_window(text, at(_FILE, key))
-    if found > most:
-        raise Refused("policy.broker", f"{_FILE}: {key} = {text!r}", f"give {most.days}d at most")
     return found

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from smki.authority.signing import read_window
+from smki.authority.stretch import read_stretch
 from smki.entity import EntityId
-from smki.errors import InvalidInput, Refused
+from smki.errors import Refused
 from smki.settings import Table, at, parsed
 
 _FILE = "cos.toml"
@@ -77,8 +77,8 @@ class CosFile(Table, frozen=True):
                 )
         return CosPolicy(
             largest_request=self.largest_request,
-            oldest=_within("oldest", self.oldest, _LONGEST_AGE),
-            furthest=_within("furthest", self.furthest, _FURTHEST),
+            oldest=read_stretch(self.oldest, at(_FILE, "oldest"), most=_LONGEST_AGE),
+            furthest=read_stretch(self.furthest, at(_FILE, "furthest"), most=_FURTHEST),
             thresholds=thresholds,
         )
 
@@ -87,19 +87,12 @@ def _holds(table: _ThresholdTable, of: str, most: int) -> bool:
     return (
         table.of == of
         and table.count <= most
-        and read_window(table.window, at(_FILE, "threshold.window")) >= _LEAST_WINDOW
+        and read_stretch(table.window, at(_FILE, "threshold.window")) >= _LEAST_WINDOW
     )
 
 
 def _threshold(table: _ThresholdTable) -> CosThreshold:
     if not 0 <= table.count <= MOST_HOMES:
-        raise InvalidInput("policy.cos", f"{_FILE}: count = {table.count}", f"give 0 to {MOST_HOMES}")
+        raise Refused("policy.cos", f"{_FILE}: count = {table.count}", f"give 0 to {MOST_HOMES}")
     one = None if table.of in _MOST else parsed(EntityId.parse, table.of, at(_FILE, "threshold.of"))
-    return CosThreshold(one, table.of == _ALL, table.count, read_window(table.window, at(_FILE, "threshold.window")))
-
-
-def _within(key: str, text: str, most: timedelta) -> timedelta:
-    found = read_window(text, at(_FILE, key))
-    if found > most:
-        raise Refused("policy.cos", f"{_FILE}: {key} = {text!r}", f"give {most.days}d at most")
-    return found
+    return CosThreshold(one, table.of == _ALL, table.count, read_stretch(table.window, at(_FILE, "threshold.window")))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from smki.device.cells import CellName
 from smki.device.modes import MODES_BY_WORD, RULES, SUPPLIER_CELLS, ModeRule
 from smki.entity import RemotePartyRole
-from smki.errors import InvalidInput, Refused
+from smki.errors import Refused
 from smki.gbcs.header import Cra
 from smki.gbcs.message import Protection
 from smki.gbcs.payload.credentials import Mode
@@ -98,7 +98,7 @@ class CredentialsFile(Table, frozen=True):
 def _mode(word: str, table: _ModeTable) -> ModePolicy:
     mode = MODES_BY_WORD.get(word)
     if mode is None:
-        raise InvalidInput(
+        raise Refused(
             "policy.credentials",
             f"{_FILE}: {word[:40]!r} is no mode",
             f"use some of: {', '.join(MODES_BY_WORD)}",
@@ -166,7 +166,7 @@ def _sets(written: list[list[str]]) -> tuple[tuple[CellName, ...], ...]:
     sets = tuple(tuple(parsed(CellName.parse, word, at(_FILE, "sets")) for word in words) for words in written)
     names = [name for cells in sets for name in cells]
     if len(set(names)) != len(names):
-        raise InvalidInput("policy.credentials", f"{_FILE}: a cell is in `sets` twice", "name each cell once")
+        raise Refused("policy.credentials", f"{_FILE}: a cell is in `sets` twice", "name each cell once")
     if not any(set(SUPPLIER_CELLS) <= set(cells) for cells in sets):
         raise Refused(
             "policy.credentials",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from smki.device.cells import CellName, CellUse
 from smki.entity import DeviceType, RemotePartyRole
-from smki.errors import InvalidInput, Refused
+from smki.errors import Refused
 from smki.settings import Table, at, parsed
 
 _ALWAYS = (
@@ -36,7 +36,7 @@ class DevicesFile(Table, frozen=True):
 def _cells(device: str, words: list[str]) -> tuple[CellName, ...]:
     names = tuple(parsed(CellName.parse, word, at("devices.toml", f"devices.{device}.cells")) for word in words)
     if len(set(names)) != len(names):
-        raise InvalidInput("policy.cells", f"devices.toml: {device} has a cell twice", "name each cell once")
+        raise Refused("policy.cells", f"devices.toml: {device} has a cell twice", "name each cell once")
     for name in _ALWAYS:
         if name not in names:
             raise Refused("policy.cells", f"devices.toml: {device} lacks cell `{name}`", "every device has it")

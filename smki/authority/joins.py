@@ -6,7 +6,7 @@ from typing import Literal
 
 from smki.device.join_rules import MAX_CAPACITY, JoinRules, Method, Pair
 from smki.entity import DeviceType
-from smki.errors import InvalidInput
+from smki.errors import Refused
 from smki.settings import Table, at, parsed
 
 _FILE = "joins.toml"
@@ -92,7 +92,7 @@ class JoinsFile(Table, frozen=True):
                 parsed(DeviceType.parse, row.second, at(_FILE, "pair.second")),
             )
             if one in known:
-                raise InvalidInput("policy.joins", f"{_FILE}: {one} stands there twice", "say it once")
+                raise Refused("policy.joins", f"{_FILE}: {one} stands there twice", "say it once")
             known[one] = row.known
         kinds = (
             DeviceType.ESME,
@@ -105,7 +105,7 @@ class JoinsFile(Table, frozen=True):
         capacity = {kind: int(getattr(self.capacity, kind.name)) for kind in kinds}
         for kind, size in capacity.items():
             if not 0 <= size <= MAX_CAPACITY:
-                raise InvalidInput(
+                raise Refused(
                     "policy.joins", f"{_FILE}: key `capacity.{kind.name}` = {size}", f"give 0 to {MAX_CAPACITY}"
                 )
         rules = JoinRules(

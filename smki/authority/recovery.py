@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from smki.entity import EntityId
-from smki.errors import InvalidInput, Refused
+from smki.errors import Refused
 from smki.settings import Table, at, parsed
 
 LEAST_FOR_RECOVERY, LEAST_FOR_CONTINGENCY = 2, 3
@@ -72,14 +72,14 @@ class RecoveryFile(Table, frozen=True):
     def checked(self) -> RecoveryPolicy:
         contingency, hours = self.contingency, self.approval.hours
         if not 0 <= contingency.first_counter < MAX_COUNTER:
-            raise InvalidInput(
+            raise Refused(
                 "policy.recovery", f"{_FILE}: first_counter = {contingency.first_counter}", "give a smaller one"
             )
         if not 1 <= hours <= MOST_HOURS:
             raise Refused("policy.recovery", f"{_FILE}: hours = {hours}", f"give 1 to {MOST_HOURS}")
         originator = parsed(EntityId.parse, contingency.originator, at(_FILE, "contingency.originator"))
         if originator.is_reserved:
-            raise InvalidInput("policy.recovery", f"{_FILE}: originator {originator} is nobody's", "give another")
+            raise Refused("policy.recovery", f"{_FILE}: originator {originator} is nobody's", "give another")
         return RecoveryPolicy(
             recovery=_custody("recovery", self.recovery.custodians, self.recovery.approvals, LEAST_FOR_RECOVERY),
             contingency=_custody("contingency", contingency.custodians, contingency.approvals, LEAST_FOR_CONTINGENCY),
@@ -93,7 +93,7 @@ def _custody(table: str, names: list[str], approvals: int, least: int) -> Custod
     """Nobody named yet is a state a file may be in; too few named is a mistake."""
     custodians = frozenset(names)
     if len(custodians) != len(names):
-        raise InvalidInput("policy.custodians", f"{_FILE}: [{table}] names a custodian twice", "name each once")
+        raise Refused("policy.custodians", f"{_FILE}: [{table}] names a custodian twice", "name each once")
     if not least <= approvals <= MOST_CUSTODIANS or (custodians and approvals > len(custodians)):
         raise Refused(
             "policy.custodians",

@@ -63,7 +63,7 @@ def _check(enrolment: Enrolment) -> None:
         words = ", ".join(sorted(role.word for role in forbidden))
         raise Refused("org.role", f"{words} is an authority's role", "enrol authorities by a ceremony")
     if Kind.ORGANISATION in enrolment.kinds and not enrolment.roles:
-        raise InvalidInput("org.role", "an organisation that subscribes for itself has a role", "give --role")
+        raise Refused("org.role", "an organisation that subscribes for itself has a role", "give --role")
     if not enrolment.kinds:
         raise InvalidInput("org.kind", "it may subscribe to nothing", "give --may device, --may organisation")
     if len(enrolment.ranges) > MAX_RANGES or enrolment.volume > MAX_VOLUME:

@@ -1,15 +1,13 @@
 """How many commands a user signs in a while before a second person looks (signing.toml)."""
 
-import re
 from dataclasses import dataclass
 from datetime import timedelta
 
-from smki.errors import InvalidInput, Refused
+from smki.authority.stretch import read_stretch
+from smki.errors import Refused
 from smki.settings import Table, at
 
 MOST_MESSAGES = 1_000_000  # in one run: they are held in memory to be judged as one
-_WINDOW = re.compile(r"([1-9][0-9]{0,3})([mhd])")
-_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 _EVERY = "*"
 # Whatever a file says, this many homes are the most that one key darkens before a second person looks.
 _SUPPLY_OFF = (("0x0050", "ECS43"), ("0x0081", "GCS32"))
@@ -49,7 +47,7 @@ class SigningPolicy:
     def check_names(self, known: frozenset[str]) -> None:
         """A threshold for a use case that nobody knows would guard nothing."""
         for name in {item for one in self.thresholds for item in one.use_cases} - known - {_EVERY}:
-            raise InvalidInput(
+            raise Refused(
                 "policy.threshold",
                 f"{at('signing.toml', 'threshold.use_cases')}: no use case is called {name[:30]!r}",
                 "see `smki usecase list`",
@@ -93,16 +91,6 @@ class SigningFile(Table, frozen=True):
 
 def _threshold(table: _ThresholdTable) -> Threshold:
     if not 0 <= table.count <= _MOST_COUNT:
-        raise InvalidInput("policy.threshold", f"signing.toml: count = {table.count}", f"give 0 to {_MOST_COUNT}")
-    window = read_window(table.window, at("signing.toml", "threshold.window"))
+        raise Refused("policy.threshold", f"signing.toml: count = {table.count}", f"give 0 to {_MOST_COUNT}")
+    window = read_stretch(table.window, at("signing.toml", "threshold.window"))
     return Threshold(tuple(table.use_cases), table.count, window)
-
-
-def read_window(text: str, source: str) -> timedelta:
-    """A stretch of time as policy files write it."""
-    match = _WINDOW.fullmatch(text)
-    if match is None:
-        raise InvalidInput(
-            "policy.threshold", f"{source}: {text[:20]!r} is no stretch of time", "write one such as 30m, 24h or 7d"
-        )
-    return int(match[1]) * _UNITS[match[2]]

@@ -8,7 +8,7 @@ from functools import cached_property
 from cryptography import x509
 
 from smki.entity import DeviceType
-from smki.errors import InvalidInput, Refused
+from smki.errors import Refused
 from smki.gbcs.payload.joins import JoinMethod, NamedDevice
 from smki.pki.holder import load_certificate
 
@@ -89,15 +89,15 @@ class JoinRules:
         for pair in sorted(self.pairs - LIMIT, key=str):
             raise Refused("policy.joins", f"joins.toml: {pair}", "no file joins these: take the row out")
         if not all(0 <= size <= MAX_CAPACITY for size in self.capacity.values()):
-            raise InvalidInput("policy.joins", "joins.toml: a capacity out of range", f"give 0 to {MAX_CAPACITY}")
+            raise Refused("policy.joins", "joins.toml: a capacity out of range", f"give 0 to {MAX_CAPACITY}")
         if not {self.not_listed, self.full} <= REFUSALS:
-            raise InvalidInput(
+            raise Refused(
                 "policy.joins",
                 "joins.toml: whitelist.not_listed or whitelist.full is no result of access",
                 f"give one of {sorted(REFUSALS)}",
             )
         if not 0 <= self.removed <= MAX_REMOVED or len(self.issuers) > MAX_ISSUERS:
-            raise InvalidInput("policy.joins", "joins.toml: removed.kept", f"give 0 to {MAX_REMOVED}")
+            raise Refused("policy.joins", "joins.toml: removed.kept", f"give 0 to {MAX_REMOVED}")
 
     def permits(self, method: JoinMethod, own: DeviceType, other: DeviceType) -> bool:
         """Whether a device of one kind may play this part with one of another."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from smki.entity import EntityId
-from smki.errors import InvalidInput, Refused
+from smki.errors import InvalidInput
 from smki.gbcs.agreement import KeyInfo, Purpose, SharedSecret
 from smki.gbcs.gcm import authenticate
 from smki.gbcs.header import MAX_COUNTER
@@ -154,7 +154,7 @@ def read_top_up(utrn: Utrn, originator: EntityId, target: EntityId, highest: int
         received -= COUNTER_MASK + 1
     number = highest - place + received
     if not 0 <= number <= MAX_COUNTER >> 32:
-        raise Refused("topup.number", "the token's number is out of reach of those used so far", "ask for another")
+        raise InvalidInput("topup.number", "its number is out of reach of those used so far", "ask for another")
     return TopUp(originator, target, number, utrn.value_class, utrn.value)
 
 

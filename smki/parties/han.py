@@ -238,7 +238,7 @@ def agreement_certificate(workspace: Workspace, device: EntityId, given: Sequenc
     if not known:
         refuse_revoked(workspace, device, usage)
     if len(known) != 1:
-        raise InvalidInput(
+        raise Refused(
             "han.certificate",
             f"{len(known)} key agreement certificates of {device} are known",
             "give the one it uses: --certificates FILE; one that was issued is in use once it is commissioned",

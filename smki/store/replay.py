@@ -8,7 +8,7 @@ import hashlib
 from pathlib import Path
 from typing import BinaryIO
 
-from smki.errors import IntegrityFailure, InvalidInput, Refused
+from smki.errors import IntegrityFailure, Refused, Unavailable
 from smki.store.backup.form import kept_tables
 from smki.store.engine import Engine
 from smki.store.journal import DIGITS, Log, refuse_loose
@@ -21,7 +21,7 @@ _VALUES = (int, str, bytes, type(None))  # msgspec takes no union of text and oc
 def replay(folder: Path, log: Log, engine: Engine) -> int:
     """Do again, in the caller's transaction, every act since the store's last entry; gives how many there were."""
     if not folder.is_dir():
-        raise InvalidInput("journal.missing", f"there is no journal {folder}", "name the folder it was kept in")
+        raise Unavailable("journal.missing", f"there is no journal {folder}", "name the folder it was kept in")
     refuse_loose(folder)
     count, size = 0, log.audit_size()
     while (path := folder / f"{size:0{DIGITS}}").exists():

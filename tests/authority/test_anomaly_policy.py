@@ -112,6 +112,7 @@ def test_a_file_that_guards_too_little_or_is_not_understood_is_refused(case: str
         read(FORBIDDEN[case])
     assert refused.value.code in {
         "policy.anomaly",
+        "policy.stretch",
         "settings.value",
         "settings.unknown-key",
         "policy.value",

@@ -53,3 +53,11 @@ def test_a_code_that_a_command_tells_stands_on_the_page(tmp_path: Path, capsys: 
 def test_a_family_has_one_heading() -> None:
     headings = re.findall(r"^##+ (.+)$", (DOCS / "reference" / "errors.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert [name for name, count in Counter(headings).items() if count > 1] == []
+
+
+def test_a_code_ends_with_one_exit_status() -> None:
+    statuses: dict[str, set[int]] = {}
+    for one in all_codes():
+        if one.status is not None:
+            statuses.setdefault(one.code, set()).add(one.status)
+    assert {code: found for code, found in statuses.items() if len(found) > 1} == {}

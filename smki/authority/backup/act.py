@@ -190,7 +190,7 @@ def _checkpoint_faults(store: Store) -> Iterator[str]:
     for _, note in store.checkpoints():
         try:
             if store.audit_key is None:
-                raise InvalidInput("audit.no-key", "there are checkpoints and no audit key", "use another copy")
+                raise IntegrityFailure("audit.no-key", "there are checkpoints and no audit key", "use another copy")
             store.refuse_fork(read_checkpoint(note, store.audit_key))
         except SmkiError as error:
             yield error.message

@@ -103,5 +103,5 @@ def prove(
     return tuple(differences)
 
 
-def _unknown(entity: EntityId) -> Refused:
-    return Refused("inventory.unknown", f"{entity} is not in the inventory", "add it with `smki inventory add`")
+def _unknown(entity: EntityId) -> InvalidInput:
+    return InvalidInput("inventory.unknown", f"{entity} is not in the inventory", "add it with `smki inventory add`")

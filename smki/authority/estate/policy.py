@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from smki.errors import InvalidInput, Refused
+from smki.errors import Refused
 from smki.settings import Table, at, parsed
 from smki.store.estate_records import DeviceStatus
 
@@ -62,7 +62,7 @@ class InventoryFile(Table, frozen=True):
         for word, others in self.transitions.items():
             status = parsed(DeviceStatus.parse, word, at("inventory.toml", "transitions"))
             if status in table:
-                raise InvalidInput("policy.transitions", f"inventory.toml: {word} stands twice", "join its lines")
+                raise Refused("policy.transitions", f"inventory.toml: {word} stands twice", "join its lines")
             table[status] = frozenset(
                 parsed(DeviceStatus.parse, other, at("inventory.toml", f"transitions.{word}")) for other in others
             )

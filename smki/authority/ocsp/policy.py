@@ -1,6 +1,5 @@
 """Who answers, for how long an answer holds, and how much one asks for at most (ocsp.toml)."""
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,14 +7,14 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from smki.authority.stretch import read_stretch
 from smki.errors import InvalidInput, Refused
 from smki.pki.kind import Kind
 from smki.pki.profile import Profile
-from smki.settings import Table
+from smki.settings import Table, at
 
 _FILE = "ocsp.toml"
-_STRETCH = re.compile(r"([1-9][0-9]{0,4})([smhd])")
-_UNITS = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+_SECOND = timedelta(seconds=1)
 # Ceilings: no file lets a stolen responder's key, or an answer given once, serve longer.
 MOST_DAYS = 365
 MOST_VALID = timedelta(days=7)
@@ -130,7 +129,7 @@ class OcspFile(Table, frozen=True):
                 f"{_FILE}: ahead = {self.answers.ahead}, kept = {self.answers.kept}",
                 "keep two answers for each certificate signed ahead: one by SHA-1, one by SHA-256",
             )
-        valid = _within("answers.valid", self.answers.valid, MOST_VALID, LEAST_VALID)
+        valid = read_stretch(self.answers.valid, at(_FILE, "answers.valid"), least=LEAST_VALID, most=MOST_VALID)
         limits = self.limits
         return OcspPolicy(
             hierarchies=frozenset(self.hierarchies),
@@ -138,8 +137,8 @@ class OcspFile(Table, frozen=True):
             life=timedelta(days=self.responder.days),
             renew=timedelta(days=self.responder.renew),
             valid=valid,
-            refresh=_within("answers.refresh", self.answers.refresh, valid - timedelta(seconds=1)),
-            http_cache=_within("answers.http_cache", self.answers.http_cache, min(valid, MOST_CACHED)),
+            refresh=_brief("answers.refresh", self.answers.refresh, valid - _SECOND),
+            http_cache=_brief("answers.http_cache", self.answers.http_cache, min(valid, MOST_CACHED)),
             ahead=self.answers.ahead,
             kept=self.answers.kept,
             limits=Limits(
@@ -147,19 +146,11 @@ class OcspFile(Table, frozen=True):
                 certificates=limits.certificates,
                 connections=limits.connections,
                 waiting=limits.waiting,
-                patience=_within("limits.patience", limits.patience, MOST_PATIENCE),
-                idle=_within("limits.idle", limits.idle, MOST_IDLE),
+                patience=_brief("limits.patience", limits.patience, MOST_PATIENCE),
+                idle=_brief("limits.idle", limits.idle, MOST_IDLE),
             ),
         )
 
 
-def _within(key: str, text: str, most: timedelta, least: timedelta = timedelta(seconds=1)) -> timedelta:
-    match = _STRETCH.fullmatch(text)
-    if match is None:
-        raise InvalidInput(
-            "policy.ocsp", f"{_FILE}: {key} = {text[:20]!r}", "write a time such as 5s, 30m, 12h or 7d"
-        )
-    found = int(match[1]) * _UNITS[match[2]]
-    if not least <= found <= most:
-        raise Refused("policy.ocsp", f"{_FILE}: {key} = {text!r}", f"give from {least} to {most}")
-    return found
+def _brief(key: str, text: str, most: timedelta) -> timedelta:
+    return read_stretch(text, at(_FILE, key), least=_SECOND, most=most)

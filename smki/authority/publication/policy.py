@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from smki.authority.signing import read_window
-from smki.errors import InvalidInput, Refused
+from smki.authority.stretch import read_stretch
+from smki.errors import Refused
 from smki.pki.scope import Scope
 from smki.settings import Table, at
 from smki.store.records import AuthorityRecord
@@ -80,7 +80,7 @@ def checked(file: PublicationFile, hierarchies: Iterable[str]) -> PublicationPol
     """As values; no hierarchy is without."""
     for name in hierarchies:
         if name not in file:
-            raise InvalidInput(
+            raise Refused(
                 "policy.publication",
                 f"{_FILE}: nothing is said of hierarchy {name}",
                 f"add [{name}.root] and [{name}.issuing]",
@@ -88,9 +88,7 @@ def checked(file: PublicationFile, hierarchies: Iterable[str]) -> PublicationPol
     rules = {}
     for name, tiers in file.items():
         if name not in set(hierarchies):
-            raise InvalidInput(
-                "policy.publication", f"{_FILE}: there is no hierarchy {name[:40]!r}", "see hierarchy.toml"
-            )
+            raise Refused("policy.publication", f"{_FILE}: there is no hierarchy {name[:40]!r}", "see hierarchy.toml")
         rules[name, "root"] = _rule(tiers.root, name, "root")
         rules[name, "issuing"] = _rule(tiers.issuing, name, "issuing")
     return PublicationPolicy(rules)
@@ -98,7 +96,7 @@ def checked(file: PublicationFile, hierarchies: Iterable[str]) -> PublicationPol
 
 def _rule(table: _RuleTable, hierarchy: str, tier: str) -> ListRule:
     def read(key: str, text: str) -> timedelta:
-        return read_window(text, at(_FILE, f"{hierarchy}.{tier}.{key}"))
+        return read_stretch(text, at(_FILE, f"{hierarchy}.{tier}.{key}"))
 
     rule = ListRule(
         every=read("every", table.every),

@@ -73,7 +73,7 @@ def verify_published(folder: Path, log: str, spki: bytes, at: datetime) -> Judge
     try:
         manifest = read_manifest(read_plain(folder / MANIFEST, MAX_MANIFEST_OCTETS, MANIFEST), spki)
     except InvalidInput as error:
-        return Judgement(None, 0, (), (Fault(error.code, error.message, error.remedy),))
+        return Judgement(None, 0, (), (Fault.of(error),))
     judge = _Judge(folder, manifest, spki, at)
     if manifest.workspace != log:
         judge.cry("manifest.log", f"the manifest is of {manifest.workspace}, and the key is of {log}")
@@ -140,7 +140,7 @@ class _Judge:
             octets = read_plain(self._folder / _CHECKPOINT, MAX_NOTE_OCTETS, "checkpoint")
             checkpoint = read_checkpoint(octets.decode(errors="replace"), self._spki)
         except InvalidInput as error:
-            self.faults.append(Fault(error.code, error.message, error.remedy))
+            self.faults.append(Fault.of(error))
             return
         known = self._manifest.checkpoint
         if checkpoint.origin != known.origin or checkpoint.size < known.size:

@@ -9,9 +9,9 @@ from typing import Literal
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from smki.authority.signing import read_window
+from smki.authority.stretch import read_stretch
 from smki.entity import RemotePartyRole
-from smki.errors import InvalidInput, Refused
+from smki.errors import Refused
 from smki.pki.kind import Kind
 from smki.pki.public_key import read_spki
 from smki.pki.reason import Reason
@@ -141,19 +141,18 @@ class RevocationFile(Table, frozen=True):
             raise _refused(f"largest_request = {self.largest_request}", f"give 1 to {MOST_CERTIFICATES}")
         if set(self.kinds) != {kind.value for kind in _KINDS}:
             wanted = ", ".join(kind.value for kind in _KINDS)
-            raise InvalidInput(
-                "policy.revocation", f"{_FILE}: `kinds` is not exactly {wanted}", "give each one table"
-            )
+            raise Refused("policy.revocation", f"{_FILE}: `kinds` is not exactly {wanted}", "give each one table")
         return RevocationPolicy(
             largest_request=self.largest_request,
-            oldest_request=_within("oldest_request", self.oldest_request, _LONGEST_AGE),
+            oldest_request=read_stretch(self.oldest_request, at(_FILE, "oldest_request"), most=_LONGEST_AGE),
             reasons=self._reasons(),
             policy_authority={
                 name: _key(name, text) for name, text in self.requesters.policy_authority.names.items()
             },
             kinds={kind: _rule(kind, self.kinds[kind.value]) for kind in _KINDS},
             standing=StandingPolicy(
-                self.standing.unknown, _within("standing.oldest_list", self.standing.oldest_list, _OLDEST_LIST)
+                self.standing.unknown,
+                read_stretch(self.standing.oldest_list, at(_FILE, "standing.oldest_list"), most=_OLDEST_LIST),
             ),
         )
 
@@ -216,19 +215,12 @@ def _key(name: str, text: str) -> ec.EllipticCurvePublicKey | None:
     except ValueError:  # also of what is not ASCII
         key = None
     if key is None:
-        raise InvalidInput(
+        raise Refused(
             "policy.revocation",
             f"{at(_FILE, 'requesters.policy-authority.names')}: the key of {name[:40]!r} is no P-256 key",
             "give what `smki officer key` prints",
         )
     return key
-
-
-def _within(key: str, text: str, most: timedelta) -> timedelta:
-    found = read_window(text, at(_FILE, key))
-    if found > most:
-        raise _refused(f"{key} = {text!r}", f"give {most.days}d at most")
-    return found
 
 
 def _refused(what: str, remedy: str) -> Refused:

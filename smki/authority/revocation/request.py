@@ -21,7 +21,7 @@ from typing import IO
 
 from smki.authority.revocation.policy import Requester
 from smki.authority.safe_files import read_bounded
-from smki.errors import InvalidInput
+from smki.errors import InvalidInput, Refused
 from smki.pki.reason import Reason
 from smki.pki.serial import Serial
 from smki.pki.signed_data import SignedData, read_signed_data
@@ -93,7 +93,7 @@ def serials_in(source: IO[bytes], most: int) -> tuple[Serial, ...]:
         if text:
             found[Serial.parse(text)] = None
         if len(found) > most:
-            raise InvalidInput("revoke.count", f"more than {most} certificates", "ask in parts")
+            raise Refused("revoke.count", f"more than {most} certificates", "ask in parts")
     return tuple(found)
 
 
@@ -179,7 +179,7 @@ def _moment(text: str) -> datetime:
 
 def _name(text: str) -> str:
     if not 1 <= len(text) <= _MAX_NAME or not text.isprintable():
-        raise InvalidInput("revoke.requester", f"{text[:40]!r} is no name", "name who asks for it")
+        raise _form(f"{text[:40]!r} is no name: name who asks for it")
     return text
 
 

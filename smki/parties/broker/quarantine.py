@@ -148,7 +148,7 @@ def _items(workspace: Workspace, said: Confirmation) -> tuple[QuarantineRecord, 
         raise Refused("quarantine.workspace", "it was drafted for another workspace", "draft it here")
     known = workspace.store.quarantine.known(said.digests)
     if len(known) != len(said.items):
-        raise Refused("quarantine.unknown", f"{len(said.items) - len(known)} of its commands are not held here", _SEE)
+        raise InvalidInput("quarantine.unknown", f"{len(said.items) - len(known)} of its commands are not here", _SEE)
     records = tuple(known[digest] for digest in said.digests)
     if items_of(records, workspace.policies.use_cases) != said.items:
         raise Refused("quarantine.words", "it calls a command something else than it is", "draft it again, sign that")

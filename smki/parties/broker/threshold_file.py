@@ -13,7 +13,7 @@ from math import isfinite
 from typing import Literal
 
 from smki.authority.anomaly import MOST_SUPPLY_OFF, SUPPLY_OFF
-from smki.authority.signing import read_window
+from smki.authority.stretch import read_stretch
 from smki.entity import EntityId, RemotePartyRole
 from smki.errors import InvalidInput, Refused
 from smki.gbcs.use_case import UseCases
@@ -200,7 +200,7 @@ def _limit(table: _LimitTable, kind: Kind, use_cases: UseCases) -> Limit:
     if table.warn is not None and not 0 <= table.warn < table.count:
         raise _form(f"{table.name}: it warns at {table.warn}, and holds at {table.count}")
     roles = None if table.roles is None else frozenset(RemotePartyRole.parse(word) for word in table.roles)
-    return Limit(table.name, codes, table.count, read_window(table.window, _FILE), table.warn, roles, table.of)
+    return Limit(table.name, codes, table.count, read_stretch(table.window, _FILE), table.warn, roles, table.of)
 
 
 def _value(table: _ValueTable, use_cases: UseCases) -> ValueLimit:
