@@ -8,7 +8,7 @@ import click
 
 from smki.cli.render import emit, json_option, moment_of, table
 from smki.cli.session import Session, pass_session
-from smki.words import utc
+from smki.words import counted, utc
 
 if TYPE_CHECKING:
     from smki.entity import EntityId
@@ -59,7 +59,8 @@ def announce(
     }
 
     def human() -> None:
-        click.echo(f"{record.originator}: announcement {record.number} of {record.items} commands, wrote {out}")
+        what = counted(record.items, "command")
+        click.echo(f"{record.originator}: announcement {record.number} of {what}, wrote {out}")
         if left:
             click.echo(f"{left} more wait: announce again", err=True)
 

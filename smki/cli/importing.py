@@ -50,7 +50,7 @@ def tell(report: "Report", as_json: bool) -> None:
     if report.wrong_count:
         raise InvalidInput(
             "intake.wrong-lines",
-            f"{report.wrong_count} lines are wrong: nothing was taken",
+            f"{counted(report.wrong_count, 'line')} wrong: nothing was taken",
             "mend them, import again",
         )
 

@@ -94,7 +94,7 @@ class ChangeRules:
             try:
                 read.append(self._replacements.read(place))
             except SmkiError as error:
-                faults.append(Fault(error.code, error.message, error.remedy))
+                faults.append(Fault.of(error))
         return read, faults
 
     def _authority(self, mode: ModePolicy, kind: DeviceType | None) -> CellName | None:

@@ -65,7 +65,7 @@ def _draft(rules: ChangeRules, request: UpdateRequest, known: DeviceRecord | Non
     try:
         message = _said(request, judged).command(change.originator, request.device)
     except SmkiError as error:
-        return Unfit(request, (Fault(error.code, error.message, error.remedy),))
+        return Unfit(request, (Fault.of(error),))
     faults = device_faults(message.header, known)
     if faults:
         return Unfit(request, faults)

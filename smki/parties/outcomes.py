@@ -94,7 +94,7 @@ class OutcomeDesk:
             message = read_message(given.octets)
             answer = read_answer(message)
         except InvalidInput as error:
-            return Told(given.reference, None, faults=(Fault(error.code, error.message, error.remedy),))
+            return Told(given.reference, None, faults=(Fault.of(error),))
         faults = tuple(self._unproven(message))
         if faults:
             return Told(given.reference, None, answer.device, faults=faults)

@@ -59,7 +59,7 @@ def take_read_backs(
             read = _read(workspace, read_answer(message), at, one.octets)
             yield ReadBack(one.reference, device, _record(workspace, device, read))
         except SmkiError as error:
-            yield ReadBack(one.reference, device, fault=Fault(error.code, error.message, error.remedy))
+            yield ReadBack(one.reference, device, fault=Fault.of(error))
 
 
 def _refuse_unproven(workspace: Workspace, ring: KeyRing, message: Message) -> None:

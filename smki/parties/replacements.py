@@ -80,7 +80,7 @@ class Replacements:
         try:
             refuse_unless_in_use(self._workspace, Certified(certificate, who), usage, or_pending=True)
         except SmkiError as error:
-            faults = (Fault(error.code, error.message, error.remedy),)
+            faults = (Fault.of(error),)
         return Replacement(place, certificate, cell, who.role, certificate.not_valid_after_utc, faults)
 
     def _of_root(self, place: Place) -> list[Fault]:

@@ -105,7 +105,7 @@ def judge(
     try:
         message = read_message(given.octets)
     except InvalidInput as error:
-        return Unfit(given.reference, (Fault(error.code, error.message, error.remedy),))
+        return Unfit(given.reference, (Fault.of(error),))
     reading = read(message, vocabulary)
     digest = digest_to_sign(message)
     faults = (

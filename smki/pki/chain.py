@@ -59,7 +59,7 @@ def verify_chain(
     try:
         target = PathCertificate.read(leaf)
     except InvalidInput as error:
-        return InvalidPath((Fault(error.code, error.message, error.remedy),))
+        return InvalidPath((Fault.of(error),))
     unfit = [*profile_faults(target, kind, usage), *(f for crl in crls or () for f in crl_faults(crl))]
     options = Options(
         initial_policies=policies,

@@ -62,7 +62,7 @@ class MacDesk:
         try:
             message = read_message(given.octets)
         except InvalidInput as error:
-            return Outcome(given.reference, "refused", faults=(Fault(error.code, error.message, error.remedy),))
+            return Outcome(given.reference, "refused", faults=(Fault.of(error),))
         faults = tuple(self._faults(message))
         if faults:
             return Outcome(given.reference, "refused", faults=faults)

@@ -23,7 +23,7 @@ def verify_path(
     try:
         return validate(anchor, path, at, options, work, status)
     except Refused as error:
-        return InvalidPath((Fault(error.code, error.message, error.remedy),))
+        return InvalidPath((Fault.of(error),))
 
 
 def find_path(
