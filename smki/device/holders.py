@@ -31,51 +31,59 @@ def party(cells: Cells, role: RemotePartyRole) -> EntityId:
 def heard(state: DeviceState, role: RemotePartyRole, originator: EntityId, counter: int) -> DeviceState:
     """A counter is used up: in the role that was spoken in, and in every other of the same party."""
     roles = [role, *(other for other in state.counters if party(state.cells, other) == originator)]
-    highest = {one: max(counter, state.counters.get(one, 0)) for one in roles}
+    highest = {one: max(counter, state.counters.get(one, counter)) for one in roles}
     return replace(state, counters={**state.counters, **highest})
 
 
 def with_cells(state: DeviceState, cells: Cells, floors: Mapping[RemotePartyRole, Floors]) -> DeviceState:
     """The state with other cells. What was put off under a key that goes is void; counters of who goes are kept."""
     past, counters = dict(state.past), dict(state.counters)
-    tokens, token_floor = state.tokens, state.token_floor
-    for role in sorted({name.role for name in cells} | set(floors)):
+    for role in sorted({name.role for name in (*state.cells, *cells)} | set(floors)):
         before, now = party(state.cells, role), party(cells, role)
-        last = Floors(state.counters.get(role, 0), max((*tokens, token_floor)) if role is _TOKENS_OF else None)
-        asked = floors.get(role)
-        if before == now:
-            if asked is not None:
-                counters[role] = max(last.counter, asked.counter)
-                token_floor = max(token_floor, asked.top_up or 0) if role is _TOKENS_OF else token_floor
-            continue
-        known = _known(state, role, now)
-        past.pop(Past(role, now), None)
-        past.pop(Past(role, before), None)
-        past[Past(role, before)] = last
-        start = last if asked is None else asked
-        counters[role] = max(start.counter, known.counter)
-        if role is _TOKENS_OF:
-            asked_top_up = last.top_up if start.top_up is None else start.top_up
-            tokens, token_floor = (), max(asked_top_up or 0, known.top_up or 0)
+        last, asked = _last(state, role), floors.get(role)
+        if before != now:
+            past.pop(Past(role, now), None)
+            past[Past(role, before)] = last
+            known = [one.counter for one in _heard_from(state, now)]
+            counters[role] = max([last.counter if asked is None else asked.counter, *known])
+        elif asked is not None:
+            counters[role] = max(last.counter, asked.counter)
+    tokens, token_floor = _tokens(state, party(cells, _TOKENS_OF), floors.get(_TOKENS_OF))
     return replace(
         state,
         cells=cells,
         counters=counters,
         past=dict(list(past.items())[-PAST_KEPT:]),
         pending=tuple(one for one in state.pending if _authority(one, cells) == _authority(one, state.cells)),
-        tokens=tuple(one for one in tokens if one > token_floor),
+        tokens=tokens,
         token_floor=token_floor,
     )
 
 
-def _known(state: DeviceState, role: RemotePartyRole, entity: EntityId) -> Floors:
-    """The highest that was heard from someone, in whatever role."""
+def _tokens(state: DeviceState, supplier: EntityId, asked: Floors | None) -> tuple[tuple[int, ...], int]:
+    """The tokens that are remembered, and the number up to which all are used up, of whoever is the supplier now."""
+    wanted = None if asked is None else asked.top_up
+    if supplier == party(state.cells, _TOKENS_OF):
+        floor = state.token_floor if wanted is None else max(state.token_floor, wanted)
+        return tuple(one for one in state.tokens if one > floor), floor
+    known = [one.top_up for one in _heard_from(state, supplier) if one.top_up is not None]
+    return (), max([_last_token(state) if wanted is None else wanted, *known])
+
+
+def _heard_from(state: DeviceState, entity: EntityId) -> list[Floors]:
+    """What was last heard from someone, in each role that they have or had. The root and empty roles are nobody's."""
     if entity == NOBODY:
-        return Floors(0, 0)
-    counters = [floors.counter for one, floors in state.past.items() if one.entity == entity]
-    counters += [last for other, last in state.counters.items() if party(state.cells, other) == entity]
-    before = state.past.get(Past(role, entity), Floors(0, 0))
-    return Floors(max(counters, default=0), before.top_up)
+        return []
+    past = [floors for one, floors in state.past.items() if one.entity == entity]
+    return past + [_last(state, role) for role in state.counters if party(state.cells, role) == entity]
+
+
+def _last(state: DeviceState, role: RemotePartyRole) -> Floors:
+    return Floors(state.counters.get(role, 0), _last_token(state) if role is _TOKENS_OF else None)
+
+
+def _last_token(state: DeviceState) -> int:
+    return max((*state.tokens, state.token_floor))
 
 
 def _authority(waiting: Pending, cells: Cells) -> Cell | None:
@@ -99,8 +107,8 @@ def apply_bundle(state: DeviceState, bundle: Bundle, keys: DeviceKeys) -> Device
             f"the bundle has version {bundle.version}, and the device has {state.bundle}",
             "export a new one",
         )
-    top_up = bundle.top_up_floor
-    floors = {role: Floors(one, top_up if role is _TOKENS_OF else None) for role, one in bundle.counters.items()}
+    # Of top-ups, only the supplier's floor is asked for.
+    floors = {role: Floors(one, bundle.top_up_floor) for role, one in bundle.counters.items()}
     keys.secrets.forget()
     after = with_cells(state, bundle.cells, floors)
     same = bundle.own[KeyUsage.KEY_AGREEMENT] == state.own.get(KeyUsage.KEY_AGREEMENT)

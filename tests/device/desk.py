@@ -13,7 +13,7 @@ from smki.device.cells import Cell, CellName, CellUse
 from smki.device.receive import Received, receive
 from smki.device.state import DeviceKeys, DeviceState
 from smki.entity import DeviceType, EntityId, KeyUsage, RemotePartyRole
-from smki.gbcs.agreement import agree
+from smki.gbcs.agreement import SharedSecret, agree
 from smki.gbcs.header import Cra, Header, MessageCode
 from smki.gbcs.message import Message
 from smki.gbcs.protection import add_mac, sign
@@ -118,14 +118,19 @@ def unsigned(counter: int = 1000, code: MessageCode = READ) -> Message:
     return with_mac(arming(counter, code=code))
 
 
+def token_command(top_up: TopUp, secret: SharedSecret) -> Message:
+    """A prepayment token, before the broker's MAC."""
+    digits = make_utrn(top_up, secret).digits.encode()
+    payload = bytes.fromhex("d920000000000103007300001328 00ff010109 14".replace(" ", "")) + digits
+    return Message(Header(Cra.COMMAND, top_up.counter, top_up.originator, top_up.target, TOP_UP_COMMAND), payload)
+
+
 def paying(number: int, *, value: int = 10, mine: ec.EllipticCurvePrivateKey | None = None) -> Message:
     """A prepayment token, as the supplier sends it (CS01a)."""
     top_up = TopUp(SUPPLIER, METER, number, ValueClass.POUNDS, value)
     supplier = mine or key(CellName(RemotePartyRole.SUPPLIER, CellUse.TOP_UP))
     with agree(supplier, keys().agreement.public_key()) as secret:
-        digits = make_utrn(top_up, secret).digits.encode()
-    payload = bytes.fromhex("d920000000000103007300001328 00ff010109 14".replace(" ", "")) + digits
-    return with_mac(Message(Header(Cra.COMMAND, top_up.counter, SUPPLIER, METER, TOP_UP_COMMAND), payload))
+        return with_mac(token_command(top_up, secret))
 
 
 def changed(message: Message, **changes: object) -> Message:

@@ -21,6 +21,7 @@ from smki.gbcs.agreement import agree
 from smki.gbcs.message import Message
 from smki.gbcs.payload.credentials import Mode
 from smki.gbcs.protection import add_mac, sign
+from smki.gbcs.top_up import TopUp, ValueClass
 from smki.pki.contingency import wrap
 from smki.pki.keyid import KeyIdentifier
 from smki.pki.name import authority_name, organisation_name
@@ -28,7 +29,7 @@ from smki.pki.serial import Serial
 from smki.pki.template import Fields, compile_template, draft
 from smki.pki.template import sign as sign_certificate
 from smki.pki.usages import key_usage
-from tests.device.desk import policies
+from tests.device.desk import policies, token_command
 from tests.parties.people import METER, arming, certificate
 from tests.pki.hierarchy import POLICIES, PROFILES, Made, draft_for, make, validity_for
 
@@ -226,6 +227,12 @@ class Home:
     def command(self, one: Party, counter: int) -> Received:
         """A critical command of a supplier's."""
         message = sign(arming(counter, originator=one.entity), one.key(CellUse.DIGITAL_SIGNATURE))
+        return self.send(self.protect(message))
+
+    def pay(self, one: Party, number: int) -> Received:
+        """A prepayment token of a supplier's."""
+        with agree(one.key(CellUse.TOP_UP), self.keys.agreement.public_key()) as secret:
+            message = token_command(TopUp(one.entity, METER, number, ValueClass.POUNDS, 10), secret)
         return self.send(self.protect(message))
 
     def holder(self, name: CellName) -> EntityId:
