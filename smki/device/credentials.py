@@ -176,7 +176,7 @@ def _floors(
     """Which counters change: the authority's own, and those of roles whose certificates were replaced."""
     own = CONTINGENCY_ROLE if rule.authorising is None else rule.authorising.role
     floors: dict[RemotePartyRole, Floors] = {}
-    if update.own_floor is not None and (own in replaced or own not in rule.targets or len(rule.targets) > 1):
+    if update.own_floor is not None and (own in replaced or rule.targets != {own}):
         floors[own] = Floors(update.own_floor, update.own_top_up_floor)
     return floors | {role: one for role, one in update.other_floors or () if role in replaced}
 

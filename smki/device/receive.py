@@ -167,8 +167,8 @@ def _check_counter(state: DeviceState, message: Message, use_case: UseCase, role
         if is_used(state, number):
             raise Failed(rules.TOKEN_REPLAY, f"token number {number} was used, or is older than all that are kept")
         return
-    last = state.counters.get(role, -1)
-    if counter <= last:
+    last = state.counters.get(role)
+    if last is not None and counter <= last:
         raise Failed(rules.REPLAY, f"counter {counter} is not above {last}, the last of {role.word}")
 
 

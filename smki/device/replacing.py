@@ -30,7 +30,6 @@ from smki.pki.path import (
     ValidPath,
     find_path,
 )
-from smki.pki.public_key import read_point
 from smki.pki.usages import usages_in
 
 _HANDED_OVER_LATER = {RemotePartyRole.SUPPLIER, RemotePartyRole.NETWORK_OPERATOR}
@@ -134,25 +133,23 @@ def _root(cells: Cells, put: Put, case: _Case) -> Judged:
         new, cell = PathCertificate.read(put.certificate), Cell.of(put.certificate, name)
     except InvalidInput:
         return Judged(put, name, StatusCode.BAD_CERTIFICATE)
-    if not _is_sound_root(new, case):
+    if not _is_sound_root(new, cell, case):
         return Judged(put, name, StatusCode.BAD_CERTIFICATE)
     if case.rule.mode is Mode.ANY_BY_CONTINGENCY or _follows(cells[name], new, case):
         return Judged(put, name, StatusCode.SUCCESS, cell)
     return Judged(put, name, StatusCode.NO_TRUST_ANCHOR)
 
 
-def _is_sound_root(root: PathCertificate, case: _Case) -> bool:
+def _is_sound_root(root: PathCertificate, cell: Cell, case: _Case) -> bool:
     """It signs itself, is an authority for certificates, and is valid now."""
     valid = case.disapply_time or root.not_before <= case.at <= root.not_after
     if not (valid and root.is_self_issued and _is_root(root)):
         return False
-    key = read_point(root.point)
     try:
-        if key is not None:
-            key.verify(root.signature, root.signed, ec.ECDSA(hashes.SHA256()))
+        cell.public_key.verify(root.signature, root.signed, ec.ECDSA(hashes.SHA256()))
     except InvalidSignature:
         return False
-    return key is not None
+    return True
 
 
 def _follows(held: Cell, new: PathCertificate, case: _Case) -> bool:
@@ -166,7 +163,7 @@ def _follows(held: Cell, new: PathCertificate, case: _Case) -> bool:
             link = PathCertificate.read(der)
         except InvalidInput:
             continue
-        names_it = (link.subject, link.point) == (new.subject, new.point) and link.issuer == anchor.name
+        names_it = (link.subject, link.point) == (new.subject, new.point)
         if names_it and _is_root(link) and isinstance(find_path(link, [anchor], [], case.at, options), ValidPath):
             return True
     return False
@@ -187,9 +184,6 @@ def _one_supplier(cells: Cells, judged: tuple[Judged, ...]) -> tuple[Judged, ...
     """Cells of two suppliers would share a home between them: then none of the supplier's is replaced."""
     new = {one.name: one.cell for one in judged if one.name in SUPPLIER_CELLS and one.cell is not None}
     after = {name: new.get(name, cells[name]) for name in SUPPLIER_CELLS if name in cells}
-    if not new or len({cell.entity for cell in after.values()}) == 1:
+    if len({cell.entity for cell in after.values()}) == 1:
         return judged
-    return tuple(
-        replace(one, status=StatusCode.OTHER, cell=None) if one.cell is not None and one.name in new else one
-        for one in judged
-    )
+    return tuple(replace(one, status=StatusCode.OTHER, cell=None) if one.name in new else one for one in judged)

@@ -160,8 +160,6 @@ def read_header(data: bytes, start: int, end: int) -> tuple[Header, int, int]:
     length = data[at] if at < end else _NO_LENGTH
     length, at = (length, at + 1) if length < _SHORT_LENGTH else read_length(data, at)
     after = at + length
-    if after > end:
-        raise _wrong(f"it ends at octet {end}, and {after} are announced")
     code = _code(data[at : at + _CODE])
     parties = EntityId(originator), EntityId(target)
     if dated or length != _CODE:
@@ -194,7 +192,7 @@ def _code(octets: bytes) -> MessageCode:
 
 def _supplementary(other: bytes) -> Supplementary:
     size = len(other)
-    if size not in {_PARTY, _COUNTER, _ORIGINATOR_COUNTER} and size <= _ORIGINATOR_COUNTER:
+    if size < _ORIGINATOR_COUNTER and size not in {_PARTY, _COUNTER}:
         raise _wrong(f"its other-information has {size} octets")
     party = EntityId(other[_CODE:_PARTY])
     if size == _PARTY:

@@ -49,9 +49,7 @@ def sign(message: Message, key: ec.EllipticCurvePrivateKey | DigestSigner) -> Me
 
 def signature_holds(message: Message, public_key: ec.EllipticCurvePublicKey) -> bool:
     """Whether a message's signature is its originator's."""
-    return bool(message.signature) and plain_signature_holds(
-        public_key, message.signature or b"", digest_to_sign(message)
-    )
+    return plain_signature_holds(public_key, message.signature or b"", digest_to_sign(message))
 
 
 def plain_signature_holds(public_key: ec.EllipticCurvePublicKey, signature: bytes, digest: bytes) -> bool:

@@ -29,6 +29,13 @@ def test_who_was_never_heard_may_begin_with_nought() -> None:
     desk.state = replace(desk.state, counters={})
     assert desk.receive(command(0)).verdict.accepted
     assert desk.receive(command(0)).verdict.code == rules.REPLAY.code
+    assert desk.receive(command(1)).verdict.accepted
+
+
+def test_what_is_refused_for_its_protection_is_told_what_it_lacks() -> None:
+    found = Desk().receive(arming(1000)).verdict
+    assert (found.code, found.step) == (rules.PROTECTION.code, Step.PROTECTION)
+    assert found.message.endswith("demands signature+mac, and it carries none")
 
 
 def test_commands_numbered_above_all_tokens_stop_no_token() -> None:

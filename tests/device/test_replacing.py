@@ -192,6 +192,15 @@ def test_certificates_of_parties_hang_from_the_root_cell_and_from_no_other() -> 
     assert {one.status for one in judge(strange, what, AT)} == {NO_ANCHOR}
 
 
+def test_no_partys_certificate_goes_into_a_cell_for_issuing() -> None:
+    """A device may have come with one; whom a party issues to would be believed."""
+    issues = CellName(ROLE.SUPPLIER, CellUse.KEY_CERT_SIGN)
+    held = {**cells(), issues: cells()[ROOT_CELL]}
+    for use in (CellUse.DIGITAL_SIGNATURE, CellUse.KEY_AGREEMENT):
+        what = update(Mode.SUPPLIER_BY_SUPPLIER, 1, [Put.into(issues, NORTH.certificate(use))])
+        assert [one.status for one in judge(held, what, AT)] == [BAD]
+
+
 # The supplier's cells together
 
 

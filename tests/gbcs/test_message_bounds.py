@@ -14,7 +14,7 @@ from smki.errors import InvalidInput, Refused
 from smki.gbcs.agreement import agree
 from smki.gbcs.gcm import seal, unseal
 from smki.gbcs.header import MAX_COUNTER, Cra, Header, MessageCode, Supplementary, read_header, read_length
-from smki.gbcs.message import MAC_OCTETS, MAX_MESSAGE_OCTETS, SIGNATURE_OCTETS, Message, read_message
+from smki.gbcs.message import MAC_OCTETS, SIGNATURE_OCTETS, Message, read_message
 from smki.gbcs.protection import decrypt, encrypt, encryption_info, plain_signature_holds, sign, signature_holds
 
 SUPPLIER, METER = EntityId.parse("90-B3-D5-1F-30-01-00-00"), EntityId.parse("00-DB-12-34-56-78-90-A0")
@@ -41,11 +41,14 @@ def test_a_signature_has_64_octets_however_its_numbers_would_be_written() -> Non
 
 
 def test_a_message_of_the_largest_size_is_not_too_large() -> None:
-    with pytest.raises(InvalidInput) as refusal:
-        read_message(bytes(MAX_MESSAGE_OCTETS))
-    assert "most there can be" not in refusal.value.message
+    """65,792 octets: what two octets of length announce, and what can stand around it."""
+    extra = Supplementary(METER, 1, certificate=_certificate(300))
+    header = Header(Cra.COMMAND, 1, SUPPLIER, METER, MessageCode(0x62), extra)
+    largest = Message(header, bytes(65_438))
+    assert len(largest.encode()) == 65_792
+    assert read_message(largest.encode()) == largest
     with pytest.raises(InvalidInput, match="most there can be"):
-        read_message(bytes(MAX_MESSAGE_OCTETS + 1))
+        read_message(Message(header, bytes(65_439)).encode())
 
 
 def test_nothing_can_be_encrypted_and_comes_back() -> None:
@@ -91,9 +94,37 @@ def test_tags_are_taken_from_12_octets_on() -> None:
         unseal(key, iv, ciphertext, tag[:11], b"header")
 
 
-def test_what_has_no_form_of_protection_is_not_made() -> None:
+@pytest.mark.parametrize(
+    ("signature", "mac"),
+    [
+        (None, bytes(MAC_OCTETS)),
+        (bytes(SIGNATURE_OCTETS - 1), None),
+        (bytes(SIGNATURE_OCTETS + 1), bytes(MAC_OCTETS)),
+        (b"", bytes(MAC_OCTETS - 1)),
+        (b"", b""),
+        (bytes(SIGNATURE_OCTETS), bytes(MAC_OCTETS + 1)),
+    ],
+)
+def test_what_has_no_form_of_protection_is_not_made(signature: bytes | None, mac: bytes | None) -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        Message(RESPONSE, b"", signature, mac)
+    assert refusal.value.code == "gbcs.form"
+
+
+def test_a_pre_command_takes_a_whole_signature_or_none_and_no_mac_before_it() -> None:
+    """Whatever a token, or another's library, hands back."""
+    plain = Message(Header(Cra.COMMAND, 1, SUPPLIER, METER, MessageCode(0x62)), b"payload")
+    for octets in (b"", bytes(SIGNATURE_OCTETS - 1), bytes(SIGNATURE_OCTETS + 1)):
+        with pytest.raises(InvalidInput):
+            plain.signed(octets)
     with pytest.raises(InvalidInput):
-        Message(RESPONSE, b"", None, bytes(12))
+        plain.with_mac(bytes(MAC_OCTETS))
+    assert plain.signed(bytes(SIGNATURE_OCTETS)).with_mac(bytes(MAC_OCTETS)).mac == bytes(MAC_OCTETS)
+
+
+def test_what_a_message_says_is_in_no_text_that_is_made_of_it() -> None:
+    """One command of the contingency carries a secret (GBCS 13.3)."""
+    assert "hush" not in repr(Message(RESPONSE, b"hush"))
 
 
 # Headers
@@ -172,6 +203,8 @@ def test_a_header_that_ends_too_early_is_none_whatever_stands_behind_it() -> Non
                 _form(octets[:end])
                 with pytest.raises(InvalidInput):
                     read_header(octets, 0, end)
+                with pytest.raises(InvalidInput):
+                    read_header(bytes(40) + octets[:end], 40, 40 + end)
             assert read_header(octets + b"more", 0, len(octets))[1] == len(octets)
 
 
