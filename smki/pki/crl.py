@@ -6,12 +6,11 @@ builds of the same entries, which is proven before the first use. What is fixed 
 """
 
 import hashlib
-from calendar import timegm
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache, lru_cache
-from itertools import islice
+from itertools import islice, product
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -25,7 +24,7 @@ from smki.pki.reason import Reason
 from smki.pki.scope import Scope
 from smki.pki.signature import ECDSA_WITH_SHA256
 from smki.pki.template import Issuer
-from smki.pki.validity import FIRST_GENERALIZED_YEAR, TimeForm
+from smki.pki.validity import TimeForm
 
 Entry = tuple[bytes, int, int, int | None]
 """Serial number, time of revocation, reason code, time of compromise: plain, because there may be a million."""
@@ -35,7 +34,6 @@ _BATCH = 1024
 _TIMES = 4096  # of revocation, each encoded once
 _TAGS = {TimeForm.UTC: 0x17, TimeForm.GENERALIZED: 0x18}
 _EXTENSIONS_TAG = b"\xa0"
-_FIRST_GENERALIZED = timegm((FIRST_GENERALIZED_YEAR, 1, 1, 0, 0, 0))
 FLAGS = {reason: x509.ReasonFlags[reason.name.lower()] for reason in Reason}
 # The octets count, and nobody is to believe the signature: whoever knows the key 1 can make it.
 _THROWAWAY = ec.derive_private_key(1, ec.SECP256R1())
@@ -82,8 +80,7 @@ class Tally:
     def add(self, rows: list[Entry], encoded: bytes) -> None:
         self.count += len(rows)
         self.octets.update(encoded)
-        if len(self.first) < READ_IN_FULL:
-            self.first += rows[: READ_IN_FULL - len(self.first)]
+        self.first += rows[: READ_IN_FULL - len(self.first)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +96,8 @@ def encode_entries(rows: Iterable[Entry], tally: Tally) -> Iterator[bytes]:
     while batch := list(islice(stream, _BATCH)):
         parts: list[bytes] = []
         for serial, at, reason, compromised in batch:
-            late = at >= _FIRST_GENERALIZED
-            pieces = forms[reason, late, compromised is not None].pieces
-            time = _generalized(at) if late else _utc(at)
+            time = _time(at)
+            pieces = forms[reason, len(time), compromised is not None].pieces
             if compromised is None:
                 parts += (pieces[0], serial, pieces[1], time, pieces[2])
             else:
@@ -112,8 +108,10 @@ def encode_entries(rows: Iterable[Entry], tally: Tally) -> Iterator[bytes]:
 
 
 @lru_cache(maxsize=_TIMES)
-def _utc(seconds: int) -> bytes:
-    return TimeForm.UTC.encode(datetime.fromtimestamp(seconds, UTC))
+def _time(seconds: int) -> bytes:
+    """Of revocation: its form says its length (RFC 5280 5.1.2.6)."""
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return TimeForm.of(moment).encode(moment)
 
 
 @lru_cache(maxsize=_TIMES)
@@ -123,11 +121,9 @@ def _generalized(seconds: int) -> bytes:
 
 def _specimen_entries() -> Iterator[Entry]:
     """One of each form."""
-    for reason in Reason:
-        for time in _SPECIMEN_TIMES:
-            for compromised in (None, int(_SPECIMEN_COMPROMISE.timestamp())):
-                serial = bytes((0x41, reason.value, time.year % 100, compromised is not None)) + b"smki list en"
-                yield serial, int(time.timestamp()), reason.value, compromised
+    compromises = None, int(_SPECIMEN_COMPROMISE.timestamp())
+    for number, (reason, time, compromised) in enumerate(product(Reason, _SPECIMEN_TIMES, compromises)):
+        yield b"specimen entry " + bytes((number,)), int(time.timestamp()), reason.value, compromised
 
 
 def _revoked(entry: Entry) -> x509.RevokedCertificate:
@@ -145,10 +141,10 @@ def _revoked(entry: Entry) -> x509.RevokedCertificate:
 
 
 @cache
-def _forms() -> dict[tuple[int, bool, bool], _Form]:
-    """Cut out of specimens."""
+def _forms() -> dict[tuple[int, int, bool], _Form]:
+    """Cut out of specimens; by reason, the length of the time, and whether there is a time of compromise."""
     name = x509.Name([])
-    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    moment, _ = _SPECIMEN_TIMES
     builder = x509.CertificateRevocationListBuilder().issuer_name(name).last_update(moment).next_update(moment)
     found = {}
     for entry in _specimen_entries():
@@ -156,16 +152,16 @@ def _forms() -> dict[tuple[int, bool, bool], _Form]:
         made = builder.add_revoked_certificate(_revoked(entry)).sign(_THROWAWAY, hashes.SHA256())
         octets = made.tbs_certlist_bytes
         start = octets.index(serial) - len(b"\x30\x00\x02\x10")
-        whole = octets[start : start + 2 + octets[start + 1]]  # no entry has more than 127 octets
-        late = at >= _FIRST_GENERALIZED
-        holes = [serial, _generalized(at) if late else _utc(at)]
+        whole = octets[start:]  # nothing stands behind the entries of a list without extensions
+        time = _time(at)
+        holes = [serial, time]
         holes += [] if compromised is None else [_generalized(compromised)]
         pieces = []
         for hole in holes:
             piece, found_hole, whole = whole.partition(hole)
             assert found_hole, "a specimen has all that was put into it"
             pieces.append(piece)
-        found[reason, late, compromised is not None] = _Form((*pieces, whole))
+        found[reason, len(time), compromised is not None] = _Form((*pieces, whole))
     return found
 
 
@@ -198,13 +194,14 @@ def compile_frame(draft: CrlDraft) -> Frame:
     empty, full = _build(draft, ()), _build(draft, tuple(_specimen_entries()))
     end = tlv(_TAGS[TimeForm.of(draft.next_update)], TimeForm.of(draft.next_update).encode(draft.next_update))
     content = _content(empty.tbs_certlist_bytes)
-    head, found, tail = content.partition(end + _EXTENSIONS_TAG)
+    head, _, tail = content.partition(end + _EXTENSIONS_TAG)
     specimens = (empty.public_bytes(Encoding.DER), full.public_bytes(Encoding.DER))
     frame = Frame(draft, head + end, _EXTENSIONS_TAG + tail, specimens)
     entries = b"".join(encode_entries(_specimen_entries(), Tally()))
-    same = found and frame.before(0) + frame.after == empty.tbs_certlist_bytes
-    if not same or frame.before(len(entries)) + entries + frame.after != full.tbs_certlist_bytes:
-        raise IntegrityFailure("crl.proof", "a list that was put together differs from the builder's", "report this")
+    for octets, built in ((b"", empty), (entries, full)):
+        if frame.before(len(octets)) + octets + frame.after != built.tbs_certlist_bytes:
+            message = "a list that was put together differs from the builder's"
+            raise IntegrityFailure("crl.proof", message, "report this")
     return frame
 
 

@@ -23,7 +23,6 @@ from smki.pki.serial import SERIAL_OCTETS
 from smki.pki.signature import OF_DIGEST, holds
 
 _LONG = 0x80
-_MOST_LENGTH_OCTETS = 4
 _CODES = {flag: reason.value for reason, flag in FLAGS.items()}
 
 
@@ -49,7 +48,8 @@ def read_list(der: bytes, key: ec.EllipticCurvePublicKey) -> ReadList:
         if not _is_signed(der, crl, key):
             raise _unread("its signature does not hold")
         number = crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
-        bases = [one.value.crl_number for one in crl.extensions if isinstance(one.value, x509.DeltaCRLIndicator)]
+        bases = (one.value.crl_number for one in crl.extensions if isinstance(one.value, x509.DeltaCRLIndicator))
+        base = next(bases, None)
         next_update = crl.next_update_utc
     except InvalidInput:
         raise
@@ -57,7 +57,7 @@ def read_list(der: bytes, key: ec.EllipticCurvePublicKey) -> ReadList:
         raise _unread(f"it cannot be read: {type(error).__name__}") from None
     if next_update is None:
         raise _unread("it has no end")
-    return ReadList(number, bases[0] if bases else None, crl.last_update_utc, next_update, crl)
+    return ReadList(number, base, crl.last_update_utc, next_update, crl)
 
 
 def check_list(der: bytes, frame: Frame, tally: Tally, octets: int, key: ec.EllipticCurvePublicKey) -> None:
@@ -105,13 +105,9 @@ def _octet_faults(der: bytes, frame: Frame, wanted: Tally, octets: int) -> Itera
     start, end = _signed(der)
     before, after = frame.before(octets), frame.after
     view = memoryview(der)[start:end]
-    same = len(view) == len(before) + octets + len(after) and view[: len(before)] == before
-    entries = view[len(before) : len(view) - len(after)]
-    if (
-        not same
-        or view[len(before) + octets :] != after
-        or hashlib.sha256(entries).digest() != wanted.octets.digest()
-    ):
+    first, last = len(before), len(before) + octets
+    same = view[:first] == before and view[last:] == after
+    if not same or hashlib.sha256(view[first:last]).digest() != wanted.octets.digest():
         yield "its octets are others"
 
 
@@ -149,10 +145,7 @@ def _element(der: bytes, at: int) -> tuple[int, int]:
     first = der[at + 1]
     if first < _LONG:
         return at + 2, at + 2 + first
-    octets = first - _LONG
-    if octets > _MOST_LENGTH_OCTETS:
-        raise _unread("it is larger than any list")
-    start = at + 2 + octets
+    start = at + 2 + first - _LONG
     return start, start + int.from_bytes(der[at + 2 : start])
 
 

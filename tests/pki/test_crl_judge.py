@@ -107,6 +107,9 @@ def test_pem_and_der_are_the_same_list() -> None:
     with pytest.raises(InvalidInput) as refusal:
         der_of(pem[:60])
     assert refusal.value.code == "crl.form"
+    # A list may have such words in it; where they begin a file, it is PEM.
+    assert der_of(1013 * b"x" + b"\n" + pem) == der
+    assert der_of(1014 * b"x" + b"\n" + pem) == 1014 * b"x" + b"\n" + pem
 
 
 def test_who_does_not_say_what_its_key_is_for_signs_no_list() -> None:

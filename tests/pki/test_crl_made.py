@@ -1,6 +1,7 @@
 """What is read back of a list that was made: each thing it says that was not meant is seen, alone."""
 
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,6 +10,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.name import _ASN1Type
+from cryptography.x509.oid import NameOID
 
 from smki.entity import RemotePartyRole
 from smki.errors import IntegrityFailure, InvalidInput
@@ -51,11 +54,11 @@ def _faults(der: bytes, draft: CrlDraft = DRAFT) -> str:
         check_list(der, compile_frame(draft), tally, octets, KEY.public_key())
     except IntegrityFailure as failure:
         return failure.message.partition("meant: ")[2]
-    return ""
+    return "none"
 
 
 def test_the_list_that_was_meant_has_no_fault() -> None:
-    assert _faults(_signed(_content(DRAFT, [ENTRY]))) == ""
+    assert _faults(_signed(_content(DRAFT, [ENTRY]))) == "none"
 
 
 @pytest.mark.parametrize(
@@ -114,6 +117,20 @@ def test_the_first_entries_are_kept_to_be_read_and_the_digest_is_of_all() -> Non
     octets = b"".join(encode_entries(entries, tally))
     assert (tally.count, tally.first) == (len(entries), entries[:READ_IN_FULL])
     assert tally.octets.digest() == hashlib.sha256(octets).digest()
+
+
+def test_an_issuer_has_as_long_a_name_as_it_likes() -> None:
+    units = [x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, f"{n:02}" + 60 * "u") for n in range(8)]
+    draft = replace(DRAFT, issuer=Issuer(x509.Name(units), IDENTIFIER))
+    assert read_list(_signed(_content(draft, [ENTRY])), KEY.public_key()).number == 7
+
+
+def test_no_list_is_put_together_where_it_would_differ_from_the_builders() -> None:
+    """A name in which the end of the list's head seems to stand."""
+    hostile = x509.NameAttribute(NameOID.X500_UNIQUE_IDENTIFIER, b"\x17\x0d261123120000Z\xa0", _ASN1Type.BitString)
+    with pytest.raises(IntegrityFailure) as failure:
+        compile_frame(replace(DRAFT, issuer=Issuer(x509.Name([hostile]), IDENTIFIER)))
+    assert failure.value.code == "crl.proof"
 
 
 def test_what_a_list_says_of_its_issuer_and_number_is_not_critical() -> None:

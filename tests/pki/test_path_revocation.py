@@ -44,6 +44,8 @@ def test_a_crl_counts_only_while_in_force_and_from_its_issuer() -> None:
 def test_the_newest_crl_speaks() -> None:
     older = ISSUING.revoke(start=AT - 2 * DAY)
     assert status(ROOT_CRL, older, LISTED) == status(ROOT_CRL, LISTED, older) == {"path.revoked"}
+    lifted = ISSUING.revoke(7, start=AT - 2 * DAY)
+    assert status(ROOT_CRL, lifted, CLEAN) == status(ROOT_CRL, CLEAN, lifted) == set()
 
 
 def test_an_authority_that_may_not_sign_crls_signs_none() -> None:

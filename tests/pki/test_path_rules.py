@@ -189,6 +189,14 @@ def test_where_crls_lie_is_known_only_to_who_asks_for_them() -> None:
     assert "path.critical-extension" not in judged(path, Options(crls=()))
 
 
+def test_a_refusal_stays_short_whatever_a_certificate_has() -> None:
+    many = [(x509.UnrecognizedExtension(x509.ObjectIdentifier(f"1.2.3.{n}"), b"\x05\x00"), True) for n in range(1, 5)]
+    verdict = verify_path(ROOT.anchor, [GOOD[0], ISSUING.certify(LEAF, *many)], AT, PLAIN)
+    assert isinstance(verdict, InvalidPath)
+    (fault,) = verdict.faults
+    assert "1.2.3.1, 1.2.3.2, 1.2.3.3 (" in fault.message
+
+
 def test_any_purpose_is_enough_for_an_authority_and_for_no_target() -> None:
     wanted = ExtendedKeyUsageOID.OCSP_SIGNING
     options = Options(extended_key_usage=wanted)

@@ -35,7 +35,7 @@ class PolicyGraph:
     @property
     def width(self) -> int:
         """Nodes at the last level: what the next one costs."""
-        return len(self._levels[-1]) if self._levels else 0
+        return sum(len(level) for level in self._levels[-1:])
 
     def clear(self) -> None:
         """6.1.3(e)."""

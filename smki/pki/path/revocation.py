@@ -1,6 +1,7 @@
 """Revocation of one certificate of a path, step by step, under the letters of RFC 5280 section 6.3.3."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
@@ -23,6 +24,26 @@ ALL_REASONS: _Reasons = frozenset(x509.ReasonFlags) - {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Delta:
+    """A delta CRL with its numbers: one without says of no other that it builds on it."""
+
+    number: int
+    base: int
+    crl: PathCrl
+
+    def extends(self, crl: PathCrl) -> bool:
+        """RFC 5280 5.2.4: of the same issuer, scope and key, and built on this CRL or an older one."""
+        if crl.number is None:
+            return False
+        same = (self.crl.issuer, self.crl.scope, self.crl.authority_key_identifier) == (
+            crl.issuer,
+            crl.scope,
+            crl.authority_key_identifier,
+        )
+        return same and self.base <= crl.number < self.number
+
+
 class Revocation:
     """The CRLs of one verdict."""
 
@@ -31,7 +52,7 @@ class Revocation:
         # The newest first: once it has spoken, an older one still in force is not asked (6.3.3(e)).
         newest_first = sorted(crls, key=lambda crl: crl.this_update, reverse=True)
         self._complete = [crl for crl in newest_first if not crl.is_delta]
-        self._deltas = [crl for crl in crls if crl.is_delta]
+        self._deltas = _deltas(crls)
         self._signers = (*options.crl_signers, *bag)
         self._at = at.replace(microsecond=0)
         self._options = options
@@ -56,8 +77,6 @@ class Revocation:
         notes: list[Fault] = []
         for point in _points(certificate):
             for crl in self._complete:
-                if seen == ALL_REASONS:
-                    return
                 if not _is_by(crl, point, certificate):  # (b)(1)
                     continue
                 self._work.step()
@@ -93,18 +112,17 @@ class Revocation:
         return None
 
     def _reason(self, crl: PathCrl, key: bytes, certificate: PathCertificate) -> x509.ReasonFlags | None:
-        """(h) to (k): a fresh delta knows better than the CRL it builds on."""
-        newest = None
-        for delta in self._deltas:
-            fits = _extends(delta, crl) and self._unusable(delta) is None
-            if fits and self._work.is_signed(key, delta.signature, delta.signed):  # (h)
-                newest = delta if newest is None or (delta.number or 0) > (newest.number or 0) else newest
+        """(h) to (k): the newest delta knows better than the CRL it builds on."""
+        newest = next((delta.crl for delta in self._deltas if self._builds_on(crl, delta, key)), None)
         reason = None if newest is None else newest.reason(certificate.issuer, certificate.serial)  # (i)
         if reason is None:
-            reason = crl.reason(certificate.issuer, certificate.serial)  # (j)
-        elif reason is x509.ReasonFlags.remove_from_crl:  # (k)
-            reason = None
-        return reason
+            return crl.reason(certificate.issuer, certificate.serial)  # (j)
+        return None if reason is x509.ReasonFlags.remove_from_crl else reason  # (k)
+
+    def _builds_on(self, crl: PathCrl, delta: _Delta, key: bytes) -> bool:
+        """(c), and (h): in force itself, and signed with the key of the CRL."""
+        fits = delta.extends(crl) and self._unusable(delta.crl) is None
+        return fits and self._work.is_signed(key, delta.crl.signature, delta.crl.signed)
 
     def _signing_key(
         self,
@@ -139,6 +157,12 @@ class Revocation:
 
         bag = tuple(certificate for certificate in (*above, *self._signers) if certificate.is_authority)
         return isinstance(search(signer, (anchor,), bag, self._work, judge), ValidPath)
+
+
+def _deltas(crls: Iterable[PathCrl]) -> list[_Delta]:
+    """The newest first."""
+    numbered = [_Delta(crl.number, crl.base, crl) for crl in crls if crl.number is not None and crl.base is not None]
+    return sorted(numbered, key=lambda delta: delta.number, reverse=True)
 
 
 def _points(certificate: PathCertificate) -> tuple[x509.DistributionPoint | None, ...]:
@@ -208,15 +232,3 @@ def _covered(crl: PathCrl, point: x509.DistributionPoint | None) -> _Reasons:
     published = crl.scope.only_some_reasons if crl.scope is not None else None
     wanted = point.reasons if point is not None else None
     return (published or ALL_REASONS) & (wanted or ALL_REASONS) & ALL_REASONS
-
-
-def _extends(delta: PathCrl, crl: PathCrl) -> bool:
-    """(c), and RFC 5280 5.2.4: of the same issuer, scope and key, and built on this CRL or an older one."""
-    if crl.number is None or delta.number is None or delta.base is None:
-        return False
-    same = (delta.issuer, delta.scope, delta.authority_key_identifier) == (
-        crl.issuer,
-        crl.scope,
-        crl.authority_key_identifier,
-    )
-    return same and delta.base <= crl.number < delta.number

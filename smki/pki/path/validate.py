@@ -40,7 +40,10 @@ class RevocationCheck(Protocol):
 
 @dataclass(slots=True)
 class _State:
-    """The state variables of 6.1.2; the comments are its letters."""
+    """The state variables of 6.1.2; the comments are its letters.
+
+    Counters may fall below nought, which is no other than nought: nothing is left.
+    """
 
     issuer: DistinguishedName  # (j)
     point: bytes  # (g), and with P-256 alone (h) and (i)
@@ -81,7 +84,7 @@ def validate(
         faults += _wrap_up(certificate, state, options) if final else _prepare(certificate, state, options)
         above = certificate
     policies = state.graph.intersection(state.initial_policies)
-    if state.explicit_policy == 0 and not policies:
+    if state.explicit_policy <= 0 and not policies:
         faults.append(broken("policy", "no policy is both required and valid for the whole path (RFC 5280 6.1.5(g))"))
     return InvalidPath(tuple(dict.fromkeys(faults))) if faults else ValidPath(anchor, tuple(path), policies)
 
@@ -137,7 +140,7 @@ def _process(
         any_allowed = state.inhibit_any > 0 or (not final and certificate.is_self_issued)
         state.graph.add(certificate.policies, any_allowed=any_allowed)
         work.compare(state.graph.width + len(certificate.mappings))
-    if state.explicit_policy == 0 and state.graph.is_null:  # (f)
+    if state.explicit_policy <= 0 and state.graph.is_null:  # (f)
         yield broken("policy", f"a policy is required, and none is valid down to {certificate} (RFC 5280 6.1.3(f))")
 
 
@@ -145,13 +148,12 @@ def _prepare(certificate: PathCertificate, state: _State, options: Options) -> I
     """6.1.4: from certificate i to certificate i+1."""
     if any(ANY_POLICY in pair for pair in certificate.mappings):  # (a)
         yield broken("policy", f"{certificate} maps anyPolicy (RFC 5280 6.1.4(a))")
-    if certificate.mappings:  # (b)
-        state.graph.map(certificate.mappings, allowed=state.policy_mapping > 0)
+    state.graph.map(certificate.mappings, allowed=state.policy_mapping > 0)  # (b)
     state.issuer, state.point = certificate.subject, certificate.point  # (c) to (f)
     if not certificate.is_self_issued:  # (h)
-        state.explicit_policy = max(0, state.explicit_policy - 1)
-        state.policy_mapping = max(0, state.policy_mapping - 1)
-        state.inhibit_any = max(0, state.inhibit_any - 1)
+        state.explicit_policy -= 1
+        state.policy_mapping -= 1
+        state.inhibit_any -= 1
     _take_constraints(certificate, state)  # (g), (i), (j)
     constraints = certificate.value(x509.BasicConstraints)
     if constraints is None or not constraints.ca:  # (k)
@@ -171,16 +173,14 @@ def _prepare(certificate: PathCertificate, state: _State, options: Options) -> I
 
 def _wrap_up(certificate: PathCertificate, state: _State, options: Options) -> Iterator[Fault]:
     """6.1.5, but for (g)."""
-    state.explicit_policy = max(0, state.explicit_policy - 1)  # (a)
-    constraints = certificate.value(x509.PolicyConstraints)
-    if constraints is not None and constraints.require_explicit_policy == 0:  # (b)
-        state.explicit_policy = 0
+    state.explicit_policy -= 1  # (a)
+    _take_constraints(certificate, state)  # (b); nobody is below whom the others concern
     yield from _check_critical(certificate, options, "RFC 5280 6.1.5(f)")
     yield from _check_purpose(certificate, options, final=True)
 
 
 def _take_constraints(certificate: PathCertificate, state: _State) -> None:
-    """6.1.4(g), (i) and (j); of an anchor, RFC 5937 3.2."""
+    """6.1.4(g), (i) and (j); of a target, 6.1.5(b); of an anchor, RFC 5937 3.2."""
     if certificate.permitted:
         state.permitted.append(certificate.permitted)
     state.excluded.extend(certificate.excluded)
