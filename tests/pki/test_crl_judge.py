@@ -67,8 +67,10 @@ def test_a_list_is_good_from_its_first_to_its_last_second() -> None:
 
 def test_what_lint_finds_is_a_fault_with_its_words() -> None:
     found = judge_list(_list(number=None), AUTHORITIES, AT)
-    assert found.faults
-    assert all(fault.code.startswith("crl.lint.") and fault.message for fault in found.faults)
+    ours, pkilints = found.faults
+    assert (ours.code, "has no number" in ours.message) == ("crl.lint.path.crl-number", True)
+    # pkilint says of some rules no more than their names.
+    assert (pkilints.code, pkilints.message) == ("crl.lint.pkix.crl_number_missing", "pkix.crl_number_missing")
 
 
 def test_what_is_no_list_has_one_fault() -> None:
