@@ -15,10 +15,10 @@ from smki.authority.hierarchy import certificate_of, pem
 from smki.authority.issuance.order import Order, order
 from smki.authority.log import act, seal
 from smki.authority.registration import named
-from smki.authority.safe_files import read_bounded, write_new
+from smki.authority.safe_files import new_folder, read_bounded, write_new
 from smki.authority.workspace import Workspace
 from smki.entity import EntityId, KeyUsage
-from smki.errors import InvalidInput, Refused, Unavailable
+from smki.errors import InvalidInput, Refused
 from smki.pki.kind import Kind
 from smki.pki.serial import SERIAL_OCTETS, Serial
 from smki.pki.status import Status
@@ -174,17 +174,12 @@ def export_chain(workspace: Workspace, wanted: Wanted, path: Path) -> None:
 
 def export(workspace: Workspace, wanted: Wanted, folder: Path, *, der: bool) -> int:
     """Write every certificate meant into a new folder, each under its serial number."""
-    try:
-        folder.mkdir()
-    except FileExistsError:
-        raise Refused("file.exists", f"{folder} exists", "name a folder that does not") from None
-    except OSError as error:
-        raise Unavailable("file.write", f"{folder}: {error.strerror}", "name a folder you may make") from None
     count = 0
-    for record in find(workspace, wanted):
-        data = record.der if der else pem(record.der)
-        (folder / f"{record.serial}.{'der' if der else 'pem'}").write_bytes(data)
-        count += 1
+    with new_folder(folder) as inside:
+        for record in find(workspace, wanted):
+            data = record.der if der else pem(record.der)
+            (inside / f"{record.serial}.{'der' if der else 'pem'}").write_bytes(data)
+            count += 1
     return count
 
 

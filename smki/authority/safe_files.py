@@ -1,7 +1,9 @@
 """Files written whole or not at all, never over another, and read only when nobody else could have touched them."""
 
+import errno
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -40,6 +42,32 @@ def new_file(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
 def _write(path: Path, pieces: Iterable[bytes], mode: int, *, replace: bool) -> None:
     with _whole(path, mode, replace=replace) as file:
         file.writelines(pieces)
+
+
+@contextmanager
+def new_folder(path: Path, mode: int = 0o755) -> Iterator[Path]:
+    """A folder that must not exist yet: it has its name once all that the block puts into it is there.
+
+    Whoever is killed leaves a hidden folder beside it, never a part under its name.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    try:
+        if path.exists():
+            raise FileExistsError
+        temporary.mkdir(mode)
+        try:
+            yield temporary
+            temporary.rename(path)  # fails where somebody made one with something in it
+        except BaseException:
+            shutil.rmtree(temporary)
+            raise
+        sync_folder(path.parent)
+    except FileExistsError:
+        raise Refused("file.exists", f"{path} exists", "name a folder that does not") from None
+    except OSError as error:
+        if error.errno == errno.ENOTEMPTY:
+            raise Refused("file.exists", f"{path} exists", "name a folder that does not") from None
+        raise Unavailable("file.write", f"{path}: {error.strerror}", "name a folder you may make") from None
 
 
 @contextmanager

@@ -69,7 +69,7 @@ def export(
     """Put together and sign what a device must hold: its cells, counters, own certificates, use cases."""
     from smki.authority.bundles import Installation
     from smki.authority.bundles import export as export_bundle
-    from smki.authority.safe_files import write_new
+    from smki.authority.safe_files import new_folder, write_new
     from smki.entity import DeviceType, EntityId, RemotePartyRole
 
     filled = dict(_pair(text) for text in parties)
@@ -87,11 +87,11 @@ def export(
     )
     done = export_bundle(session.workspace, installation, _signer(session, own))
     if plain:
-        _make_folder(out)
-        write_new(out / "bundle.p7s", done.octets)
-        for name, content in done.parts.items():
-            (out / name).parent.mkdir(exist_ok=True)
-            write_new(out / name, content)
+        with new_folder(out) as inside:
+            write_new(inside / "bundle.p7s", done.octets)
+            for name, content in done.parts.items():
+                (inside / name).parent.mkdir(exist_ok=True)
+                write_new(inside / name, content)
     else:
         write_new(out, done.octets)
     click.echo(f"wrote {out}: version {done.version} for {kind} {installation.device}")
@@ -119,17 +119,6 @@ def read_crl(path: Path) -> bytes:
         return reader(data).public_bytes(Encoding.DER)
     except ValueError:
         raise InvalidInput("bundle.crl", f"{path} is no revocation list", "name one, as PEM or DER") from None
-
-
-def _make_folder(out: Path) -> None:
-    from smki.errors import Refused, Unavailable
-
-    try:
-        out.mkdir()
-    except FileExistsError:
-        raise Refused("file.exists", f"{out} exists", "name a folder that does not") from None
-    except OSError as error:
-        raise Unavailable("file.write", f"{out}: {error.strerror}", "name a folder you may make") from None
 
 
 def _signer(session: Session, own: dict[str, Any]) -> Any:

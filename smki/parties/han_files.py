@@ -5,8 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from smki.authority.safe_files import write_new
-from smki.errors import InvalidInput
+from smki.authority.safe_files import new_folder, write_new
 from smki.parties.han import Order
 
 UNSIGNED = "mac"
@@ -29,17 +28,12 @@ def as_data(number: int, order: Order) -> dict[str, Any]:
 
 def write_orders(folder: Path, orders: Sequence[Order]) -> list[Path]:
     """New files in a new folder; nothing is written over."""
-    try:
-        folder.mkdir(mode=0o700)
-    except OSError as error:
-        raise InvalidInput(
-            "han.folder", f"{folder}: {error.strerror}", "name a folder that is not there yet"
-        ) from None
     written = []
-    for name, lines in _files(orders):
-        path = folder / name
-        write_new(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode(), 0o600)
-        written.append(path)
+    with new_folder(folder, 0o700) as inside:
+        for name, lines in _files(orders):
+            data = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
+            write_new(inside / name, data, 0o600)
+            written.append(folder / name)
     return written
 
 

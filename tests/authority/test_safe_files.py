@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from smki.authority import safe_files
-from smki.authority.safe_files import new_file, write_new, write_over
+from smki.authority.safe_files import new_file, new_folder, write_new, write_over
 from smki.errors import Refused
 
 _WRITER = """
@@ -88,3 +88,53 @@ def test_requests_that_find_no_room_are_not_half_there(tmp_path: Path) -> None:
 
 def _little_room() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+
+_FOLDER_WRITER = """
+import signal, sys
+from pathlib import Path
+from smki.authority.safe_files import new_folder
+with new_folder(Path(sys.argv[1])) as inside:
+    (inside / "first").write_bytes(b"of two")
+    print("half", flush=True)
+    signal.pause()
+"""
+
+
+def test_a_folder_has_its_name_once_all_is_in_it(tmp_path: Path) -> None:
+    with new_folder(tmp_path / "all", 0o700) as inside:
+        (inside / "one").write_bytes(b"1")
+        assert not (tmp_path / "all").exists()
+    assert [(one.name, one.stat().st_mode & 0o777) for one in tmp_path.iterdir()] == [("all", 0o700)]
+    assert [one.name for one in (tmp_path / "all").iterdir()] == ["one"]
+
+
+def test_a_folder_that_cannot_be_filled_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), new_folder(tmp_path / "all") as inside:
+        (inside / "one").write_bytes(b"%d" % (1 // 0))
+    assert list(tmp_path.iterdir()) == []
+
+
+def _fill_while_another_does(folder: Path) -> None:
+    with new_folder(folder) as inside:
+        (inside / "mine").touch()
+        folder.mkdir()
+        (folder / "theirs").touch()
+
+
+def test_no_folder_is_written_over_however_late_it_comes(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    with pytest.raises(Refused, match="exists"), new_folder(tmp_path / "there"):
+        pytest.fail("nothing is to be made")
+    with pytest.raises(Refused, match="exists"):
+        _fill_while_another_does(tmp_path / "late")
+    assert sorted(str(one.relative_to(tmp_path)) for one in tmp_path.rglob("*")) == ["late", "late/theirs", "there"]
+
+
+def test_who_is_killed_leaves_no_folder_under_its_name(tmp_path: Path) -> None:
+    writer = [sys.executable, "-c", _FOLDER_WRITER, str(tmp_path / "all")]
+    with subprocess.Popen(writer, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"half\n"
+        child.send_signal(signal.SIGKILL)
+    assert not (tmp_path / "all").exists()

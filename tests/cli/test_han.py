@@ -85,7 +85,7 @@ def test_method_c_carries_the_certificate_of_each_to_the_other(certified: Type) 
         "supplier.jsonl",
     ]
     assert refused(certified("han", "unjoin", f"GSME={GSME}", f"PPMID={PPMID}", *PARTIES, "--out", "join")) == (
-        "han.folder"
+        "file.exists"
     )
 
 
