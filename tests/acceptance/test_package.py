@@ -11,6 +11,7 @@ import click
 import pytest
 
 from smki.cli.main import cli
+from tests.once import once
 
 TREE = Path(__file__).parent.parent.parent
 UNITS = sorted((TREE / "deploy" / "systemd").glob("*.service"))
@@ -19,13 +20,15 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module")
-def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("dist")
+def _build(out: Path) -> None:
     build = [sys.executable, "-m", "scripts.packaging", "--out", str(out)]
     said = subprocess.run(build, cwd=TREE, check=True, capture_output=True, text=True)
     assert "the same octets" in said.stdout
-    return out
+
+
+@pytest.fixture(scope="session")
+def dist() -> Path:
+    return once("dist", _build)
 
 
 def test_the_digests_are_those_of_what_lies_there(dist: Path) -> None:
