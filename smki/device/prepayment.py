@@ -11,7 +11,7 @@ from smki.device.cells import Cell, CellName, CellUse
 from smki.device.state import TOKENS_KEPT, DeviceKeys, DeviceState
 from smki.device.verdict import Failed
 from smki.entity import RemotePartyRole
-from smki.errors import InvalidInput, Refused
+from smki.errors import InvalidInput
 from smki.gbcs.message import Message
 from smki.gbcs.top_up import UTRN_DIGITS, TopUp, Utrn, read_top_up, utrn_holds
 
@@ -31,10 +31,8 @@ def pay_digits(state: DeviceState, keys: DeviceKeys, content: object) -> tuple[D
     try:
         utrn, cell = _utrn(content), _cell(state)
         top_up = read_top_up(utrn, cell.entity, state.device, max((*state.tokens, state.token_floor)))
-    except (InvalidInput, Refused) as error:
+    except InvalidInput as error:
         raise Failed(rules.TOKEN, error.message) from None
-    if is_used(state, top_up.number):
-        raise Failed(rules.TOKEN_REPLAY, f"token number {top_up.number} was used, or is older than all that are kept")
     return _pay(state, keys, cell, utrn, top_up)[0], top_up
 
 
@@ -56,6 +54,8 @@ def _cell(state: DeviceState) -> Cell:
 
 
 def _pay(state: DeviceState, keys: DeviceKeys, cell: Cell, utrn: Utrn, top_up: TopUp) -> tuple[DeviceState, str]:
+    if is_used(state, top_up.number):  # by one and the same command even, which says it twice
+        raise Failed(rules.TOKEN_REPLAY, f"token number {top_up.number} was used, or is older than all that are kept")
     with keys.secrets.with_peer(cell.public_key, cell.certificate) as secret:
         if not utrn_holds(utrn, top_up, secret):
             raise Failed(rules.TOKEN, "the token is not by the supplier for this meter")
