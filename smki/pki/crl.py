@@ -33,12 +33,11 @@ READ_IN_FULL = 1000  # entries of a list that was made are read field by field; 
 _BATCH = 1024
 _TIMES = 4096  # of revocation, each encoded once
 _TAGS = {TimeForm.UTC: 0x17, TimeForm.GENERALIZED: 0x18}
-_EXTENSIONS_TAG = b"\xa0"
 FLAGS = {reason: x509.ReasonFlags[reason.name.lower()] for reason in Reason}
 # The octets count, and nobody is to believe the signature: whoever knows the key 1 can make it.
 _THROWAWAY = ec.derive_private_key(1, ec.SECP256R1())
-_SPECIMEN_TIMES = (datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC), datetime(2061, 5, 6, 7, 8, 9, tzinfo=UTC))
-_SPECIMEN_COMPROMISE = datetime(2030, 4, 3, 2, 1, 10, tzinfo=UTC)
+_SPECIMEN_TIMES = 1_900_000_000, 2_900_000_000  # in 2030 and in 2061: one of each form
+_SPECIMEN_COMPROMISE = 1_800_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +120,9 @@ def _generalized(seconds: int) -> bytes:
 
 def _specimen_entries() -> Iterator[Entry]:
     """One of each form."""
-    compromises = None, int(_SPECIMEN_COMPROMISE.timestamp())
-    for number, (reason, time, compromised) in enumerate(product(Reason, _SPECIMEN_TIMES, compromises)):
-        yield b"specimen entry " + bytes((number,)), int(time.timestamp()), reason.value, compromised
+    forms = product(Reason, _SPECIMEN_TIMES, (None, _SPECIMEN_COMPROMISE))
+    for number, (reason, at, compromised) in enumerate(forms):
+        yield b"specimen entry " + bytes((number,)), at, reason.value, compromised
 
 
 def _revoked(entry: Entry) -> x509.RevokedCertificate:
@@ -144,7 +143,7 @@ def _revoked(entry: Entry) -> x509.RevokedCertificate:
 def _forms() -> dict[tuple[int, int, bool], _Form]:
     """Cut out of specimens; by reason, the length of the time, and whether there is a time of compromise."""
     name = x509.Name([])
-    moment, _ = _SPECIMEN_TIMES
+    moment = datetime.fromtimestamp(_SPECIMEN_COMPROMISE, UTC)
     builder = x509.CertificateRevocationListBuilder().issuer_name(name).last_update(moment).next_update(moment)
     found = {}
     for entry in _specimen_entries():
@@ -194,9 +193,9 @@ def compile_frame(draft: CrlDraft) -> Frame:
     empty, full = _build(draft, ()), _build(draft, tuple(_specimen_entries()))
     end = tlv(_TAGS[TimeForm.of(draft.next_update)], TimeForm.of(draft.next_update).encode(draft.next_update))
     content = _content(empty.tbs_certlist_bytes)
-    head, _, tail = content.partition(end + _EXTENSIONS_TAG)
+    head, _, tail = content.partition(end)
     specimens = (empty.public_bytes(Encoding.DER), full.public_bytes(Encoding.DER))
-    frame = Frame(draft, head + end, _EXTENSIONS_TAG + tail, specimens)
+    frame = Frame(draft, head + end, tail, specimens)
     entries = b"".join(encode_entries(_specimen_entries(), Tally()))
     for octets, built in ((b"", empty), (entries, full)):
         if frame.before(len(octets)) + octets + frame.after != built.tbs_certlist_bytes:

@@ -98,15 +98,16 @@ class Party:
         *serials: int,
         more: Extensions = (),
         entry: Extensions = (),
-        number: int = 1,
+        number: int | None = 1,
         start: datetime = AT - DAY,
         end: datetime = AT + DAY,
     ) -> PathCrl:
         """A CRL of this party's."""
         builder = x509.CertificateRevocationListBuilder().issuer_name(name(self.text))
-        builder = builder.last_update(start).next_update(end).add_extension(x509.CRLNumber(number), False)
+        builder = builder.last_update(start).next_update(end)
         mine = x509.AuthorityKeyIdentifier(KeyIdentifier.of(self.key.public_key()).octets, None, None)
-        for extension, critical in [(mine, False), *more]:
+        own = [] if number is None else [(x509.CRLNumber(number), False)]
+        for extension, critical in [*own, (mine, False), *more]:
             builder = builder.add_extension(extension, critical)
         for serial in serials:
             revoked = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(start)

@@ -5,8 +5,6 @@ from datetime import datetime, timedelta
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from smki.errors import InvalidInput
@@ -258,7 +256,7 @@ def status(*crls: PathCrl, path: list[PathCertificate] = GOOD, at: datetime = AT
     return judged(path, Options(crls=crls, **more), at)  # type: ignore[arg-type]
 
 
-def delta(*serials: int, base: int = 1, number: int = 2, by: Party = ISSUING, **more: object) -> PathCrl:
+def delta(*serials: int, base: int = 1, number: int | None = 2, by: Party = ISSUING, **more: object) -> PathCrl:
     extensions = [(x509.DeltaCRLIndicator(base), True), *more.pop("more", ())]  # type: ignore[misc]
     return by.revoke(*serials, more=extensions, number=number, **more)  # type: ignore[arg-type]
 
@@ -280,9 +278,11 @@ def test_a_delta_counts_only_if_it_is_good_itself() -> None:
 
 
 def test_nobody_lifts_a_revocation_with_a_delta_of_another_key() -> None:
-    for delta_ in (delta(7, entry=LIFTED, by=Party("Issuing", 52)), delta(7, entry=LIFTED, base=2, number=3)):
+    good = delta(7, entry=LIFTED)
+    forged = PathCrl.read(good.der[:-1] + bytes((good.der[-1] ^ 1,)))
+    for delta_ in (forged, delta(7, entry=LIFTED, by=Party("Issuing", 52)), delta(7, entry=LIFTED, base=2, number=3)):
         assert status(ROOT_CRL, LISTED, delta_) == {"path.revoked"}
-    assert status(ROOT_CRL, LISTED, delta(7, entry=LIFTED)) == set()
+    assert status(ROOT_CRL, LISTED, good) == status(ROOT_CRL, LISTED, forged, good) == set()
 
 
 def test_of_several_deltas_the_one_with_the_highest_number_speaks() -> None:
@@ -295,14 +295,9 @@ def test_of_several_deltas_the_one_with_the_highest_number_speaks() -> None:
 
 
 def test_a_list_without_a_number_has_no_deltas_and_may_be_refused_for_it() -> None:
-    builder = x509.CertificateRevocationListBuilder().issuer_name(name("Issuing"))
-    builder = builder.last_update(AT - DAY).next_update(AT + DAY)
-    identifier = CLEAN.authority_key_identifier
-    assert identifier is not None
-    builder = builder.add_extension(identifier, False)
-    der = builder.sign(ISSUING.key, hashes.SHA256()).public_bytes(Encoding.DER)
-    plain = PathCrl.read(der)
+    plain = ISSUING.revoke(number=None)
     assert status(ROOT_CRL, plain) == status(ROOT_CRL, plain, delta(7)) == set()
+    assert status(ROOT_CRL, CLEAN, delta(7, number=None)) == set()
     wanted = frozenset({Rule.CRL_NUMBER})
     assert status(ROOT_CRL, plain, conformance=wanted) == {"path.no-crl", "path.crl-number"}
     assert "path.crl-number" not in status(ROOT_CRL, plain, conformance=CONFORMANCE - wanted)
