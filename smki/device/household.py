@@ -59,8 +59,8 @@ def check(state: DeviceState, keys: DeviceKeys, message: Message, use_case: UseC
     entry = state.network.find(header.originator)
     if entry is None or entry.kind not in use_case.sending_devices:
         raise Failed(rules.NOT_JOINED, f"{header.originator} is not joined with this device")
-    last = state.network.heard.get(header.originator, -1)
-    if header.counter <= last:
+    last = state.network.heard.get(header.originator)
+    if last is not None and header.counter <= last:
         raise Failed(rules.REPLAY, f"counter {header.counter} is not above {last}, the last of {header.originator}")
     allowed = use_case.allows(Cra.COMMAND, message.protection) and message.protection is Protection.MAC
     if not allowed or header.supplementary is not None:

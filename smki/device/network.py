@@ -118,10 +118,11 @@ class Network:
 
     def having_heard(self, device: EntityId, counter: int) -> "Network":
         """One more is heard of; those who went longest ago are forgotten, and nobody who is joined."""
-        joined = {one.device for one in self.log} | {device}
-        gone = [one for one in self.heard if one not in joined]
-        forgotten = set(gone[: max(0, len(self.heard) + 1 - HEARD_KEPT)])
-        others = {one: last for one, last in self.heard.items() if one != device and one not in forgotten}
+        joined = {one.device for one in self.log}
+        others = {one: last for one, last in self.heard.items() if one != device}
+        gone = [one for one in others if one not in joined]
+        for one in gone[: max(0, len(others) + 1 - HEARD_KEPT)]:
+            del others[one]
         return replace(self, heard={**others, device: counter})
 
     def awaiting(self, device: EntityId, counter: int) -> "Network":
