@@ -1,10 +1,20 @@
 """A device changes its own keys: asked, certified, installed, read back; and nothing else gets in."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from smki.device.cells import CellUse
-from smki.entity import EntityId, KeyUsage
+from smki.device.modes import BROKER_CELL
+from smki.device.network import Entry, Network, Partner
+from smki.entity import DeviceType, EntityId, KeyUsage
+from smki.errors import Refused
+from smki.gbcs.agreement import KeyInfo, Purpose
 from smki.gbcs.header import Cra, Header, MessageCode
 from smki.gbcs.message import Message, read_message
 from smki.gbcs.payload.credentials import (
@@ -20,9 +30,13 @@ from smki.gbcs.payload.declared import (
     element,
     write_declared,
 )
+from smki.gbcs.payload.joins import JoinMethod
 from smki.gbcs.protection import sign, signature_holds
+from smki.pki.name import authority_name
 from tests.device.home import (
+    AT,
     NORTH,
+    ROLE,
     Home,
     device_certificate,
 )
@@ -47,8 +61,6 @@ def install(home: Home, counter: int, certificate: bytes) -> CertificateCode:
 
 @pytest.mark.requirement("R-REP-6", "R-UID-4")
 def test_a_device_changes_its_own_key_when_its_certificate_has_come() -> None:
-    from cryptography import x509
-
     home = Home()
     old = home.keys.signing.public_key()
     certificate = device_certificate(old, KeyUsage.DIGITAL_SIGNATURE)
@@ -99,3 +111,88 @@ def test_a_new_pair_gives_up_the_one_before() -> None:
     assert install(home, 4, device_certificate(second, KeyUsage.KEY_AGREEMENT)) is CertificateCode.SUCCESS
     assert home.keys.agreement.public_key() == second
     assert home.command(NORTH, 5).verdict.accepted
+
+
+def ask(home: Home, counter: int, bits: object = KEY_AGREEMENT) -> ec.EllipticCurvePublicKey:
+    """Have it make a pair, and give what the request that it answers is for."""
+    found = home.send(home.protect(own_key(0x000A, counter, wanted(bits))))
+    assert found.answer is not None
+    request = x509.load_der_x509_csr(read_message(found.answer).payload)
+    key = request.public_key()
+    assert isinstance(key, ec.EllipticCurvePublicKey)
+    return key
+
+
+def odd(key: ec.EllipticCurvePublicKey, bits: tuple[int, ...] | None) -> bytes:
+    """A certificate in the device's name, of no profile; with these bits of key usage, or without any."""
+    like = x509.load_der_x509_certificate(device_certificate(key, KeyUsage.KEY_AGREEMENT))
+    name = like.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    made = x509.CertificateBuilder().subject_name(x509.Name([])).issuer_name(authority_name(ROLE.ROOT, "ZA"))
+    made = made.public_key(key).serial_number(5).not_valid_before(AT).not_valid_after(AT + timedelta(days=1))
+    made = made.add_extension(name, critical=True)
+    if bits is not None:
+        made = made.add_extension(x509.KeyUsage(*(bit in bits for bit in range(9))), critical=True)
+    return made.sign(ec.derive_private_key(7, ec.SECP256R1()), hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def test_a_certificate_is_for_one_use_and_of_the_profile_of_devices() -> None:
+    home = Home()
+    key = ask(home, 1)
+    for counter, bits, code in (
+        (2, None, CertificateCode.INVALID_KEY_USAGE),
+        (3, (0, 4), CertificateCode.INVALID_KEY_USAGE),
+        (4, (4,), CertificateCode.INVALID_CERTIFICATE),
+    ):
+        assert install(home, counter, odd(key, bits)) is code
+    assert list(home.keys.asked) == [KeyUsage.KEY_AGREEMENT]
+    good = device_certificate(key, KeyUsage.KEY_AGREEMENT)
+    assert install(home, 5, good) is CertificateCode.SUCCESS
+
+
+def test_a_request_names_the_device_and_the_use() -> None:
+    home = Home()
+    found = home.send(home.protect(own_key(0x000A, 1, wanted(KEY_AGREEMENT))))
+    assert found.answer is not None
+    request = x509.load_der_x509_csr(read_message(found.answer).payload)
+    own = x509.load_der_x509_certificate(home.state.own[KeyUsage.KEY_AGREEMENT])
+    assert request.is_signature_valid
+    assert request.subject == x509.Name([])
+    kinds = (x509.KeyUsage, x509.SubjectAlternativeName)
+    assert [one.critical for one in request.extensions] == [True, True]
+    for kind in kinds:
+        mine, theirs = (one.extensions.get_extension_for_class(kind).value for one in (request, own))
+        assert mine == theirs
+    assert found.changes == ("made a pair for keyAgreement, and asks for its certificate",)
+
+
+def test_a_device_without_a_certificate_has_nothing_to_show_and_nothing_to_ask_with() -> None:
+    home = Home()
+    home.state = replace(home.state, own={KeyUsage.DIGITAL_SIGNATURE: home.state.own[KeyUsage.DIGITAL_SIGNATURE]})
+    for code, counter, told in ((0x000A, 1, 3), (0x000C, 2, 2)):
+        found = home.send(home.protect(own_key(code, counter, wanted(KEY_AGREEMENT))))
+        assert found.answer is not None
+        assert read_message(found.answer).payload == bytes((2, 1, told))
+    assert not home.keys.asked
+
+
+@pytest.mark.parametrize(
+    ("bits", "usage"), [(KEY_AGREEMENT, KeyUsage.KEY_AGREEMENT), (DIGITAL_SIGNATURE, KeyUsage.DIGITAL_SIGNATURE)]
+)
+def test_what_was_agreed_with_the_old_key_is_over_and_nothing_else(bits: object, usage: KeyUsage) -> None:
+    other = EntityId.parse("00-DB-12-34-56-78-90-A5")
+    entry = Entry(other, DeviceType.PPMID, JoinMethod.C, Partner(b"certificate"))
+    home = Home()
+    home.state = replace(home.state, network=Network(log=(entry,), awaited=((other, 5),)))
+    before = home.keys
+    broker = home.state.cells[BROKER_CELL]
+    key = ask(home, 1, bits)
+    with home.keys.secrets.with_peer(broker.public_key, broker.certificate) as secret:
+        assert secret.message_key(KeyInfo(METER, Purpose.COMMAND, 1, other))
+    assert install(home, 2, device_certificate(key, usage)) is CertificateCode.SUCCESS
+    with pytest.raises(Refused):
+        secret.message_key(KeyInfo(METER, Purpose.COMMAND, 1, other))
+    agrees = usage is KeyUsage.KEY_AGREEMENT
+    assert home.state.network.log == ((replace(entry, partner=None) if agrees else entry),)
+    assert home.state.network.awaited == (() if agrees else ((other, 5),))
+    assert (home.keys.signing == before.signing) == agrees
+    assert (home.keys.agreement == before.agreement) != agrees
