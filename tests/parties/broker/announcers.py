@@ -5,16 +5,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
+import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from smki.authority.workspace import Workspace
 from smki.entity import EntityId
+from smki.errors import SmkiError
 from smki.gbcs.message import Message, read_message
 from smki.gbcs.protection import sign
 from smki.hsm.key import HsmPrivateKey
 from smki.parties.announcement import Announcement
 from smki.parties.announcing import announce, announcing_key, handed_out
+from smki.parties.broker.announced import take
 from smki.parties.broker.desk import BrokerDesk
 from smki.parties.broker.officers import sign_as_officer
 from smki.parties.broker.thresholds import Set, set_thresholds
@@ -162,3 +165,17 @@ def announcer(world: World) -> Announcer:
     number = next(world.numbers)
     entity = EntityId((0x90B3D51F50000000 + number).to_bytes(8))
     return Announcer(User(world.house, entity=entity, label=f"ds-{number}"), world)
+
+
+def refusal(world: World, data: bytes) -> str:
+    """Of a refusal, which leaves no entry in the log."""
+    before = world.house.workspace.store.audit_size()
+    with pytest.raises(SmkiError) as caught:
+        take(world.house.workspace, data)
+    assert caught.value.remedy
+    assert world.house.workspace.store.audit_size() == before
+    return caught.value.code
+
+
+def limit(count: int) -> str:
+    return f'[[limit]]\nname = "a"\nuse_cases = ["supply off"]\ncount = {count}\nwindow = "1h"\n'

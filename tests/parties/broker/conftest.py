@@ -6,6 +6,7 @@ import pytest
 
 from smki.entity import RemotePartyRole
 from tests.house import NOW, founded
+from tests.parties.broker.announcers import Announcer, announcer
 from tests.parties.broker.world import User, World
 
 
@@ -31,3 +32,16 @@ def supplier(world: World) -> User:
 @pytest.fixture
 def operator(world: World) -> User:
     return world.user(RemotePartyRole.NETWORK_OPERATOR)
+
+
+@pytest.fixture
+def north(world: World) -> Announcer:
+    return announcer(world)
+
+
+@pytest.fixture(scope="module")
+def known(shared: World) -> Announcer:
+    """One whose key is registered, and who sends nothing."""
+    made = announcer(shared)
+    made.register()
+    return made

@@ -102,5 +102,5 @@ def test_a_user_s_certificate_makes_no_officer(restored: World, supplier: User) 
 def test_what_the_policy_may_not_say(world: World, old: str, new: str) -> None:
     text = (world.house.home / POLICY).read_text()
     assert old in text
-    with pytest.raises(SmkiError, match=r"policy\.broker"):
+    with pytest.raises(SmkiError, match=r"policy\.(broker|stretch)"):
         read_toml(text.replace(old, new).encode(), "broker.toml", BrokerFile).value.checked()
