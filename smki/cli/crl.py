@@ -212,7 +212,7 @@ def _authorities(session: Session, paths: tuple[Path, ...]) -> "list[Any]":
 
     from smki.authority.hierarchy import certificate_of
     from smki.authority.safe_files import read_bounded
-    from smki.errors import Refused
+    from smki.errors import InvalidInput
     from smki.pki.holder import load_certificate
     from smki.pki.path import PathCertificate
 
@@ -220,7 +220,7 @@ def _authorities(session: Session, paths: tuple[Path, ...]) -> "list[Any]":
         read = (load_certificate(read_bounded(path, 1 << 16, "certificate"), str(path)) for path in paths)
         return [PathCertificate.read(one.public_bytes(Encoding.DER)) for one in read]
     if not session.has_workspace or session.workspace.kind != "authority":
-        raise Refused("crl.signer", "no authority is known here", "name its certificate with --against")
+        raise InvalidInput("crl.unknown-signer", "no authority is known here", "name its certificate with --against")
     active = (one for one in session.workspace.store.authorities() if one.serial is not None)
     return [PathCertificate.read(certificate_of(session.workspace, one).der) for one in active]
 

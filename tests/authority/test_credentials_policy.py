@@ -6,7 +6,7 @@ from smki.authority.credentials import CredentialsFile, CredentialsPolicy
 from smki.authority.policies import load_policies
 from smki.authority.workspace import SHIPPED
 from smki.device.modes import RULES, SUPPLIER_CELLS
-from smki.errors import InvalidInput, Refused, SmkiError
+from smki.errors import Refused, SmkiError
 from smki.gbcs.payload.credentials import Mode
 from smki.settings import read_toml
 
@@ -71,7 +71,7 @@ def test_a_file_that_lets_a_home_be_shared_is_refused() -> None:
     line = '    ["supplier digitalSignature", "supplier keyAgreement", "supplier prePaymentTopUp"],\n'
     with pytest.raises(Refused):
         read(SHIPPED_TEXT.replace(line, ""))
-    with pytest.raises(InvalidInput):
+    with pytest.raises(Refused):
         read(SHIPPED_TEXT.replace(line, line * 2))
 
 
