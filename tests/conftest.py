@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -37,9 +38,6 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Begin with what takes longest. Each worker begins with its part of the list, so each part has some in front."""
-    for item in items:
-        if _seconds(item) or _is_property(item):
-            item.add_marker(pytest.mark.no_cover)
     slow = sorted((item for item in items if _seconds(item)), key=_seconds, reverse=True)
     rest = [item for item in items if not _seconds(item)]
     left, items[:] = len(items), []
@@ -52,6 +50,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items += rest[: max(0, share - len(mine))]
         del rest[: max(0, share - len(mine))]
     items += rest
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Lines are not counted in what runs the same ones again and again: it would take twice as long."""
+    tracer = sys.gettrace()
+    if _seconds(item) or _is_property(item):
+        sys.settrace(None)
+    try:
+        yield
+    finally:
+        sys.settrace(tracer)
 
 
 @pytest.fixture(scope="session")
@@ -69,7 +79,7 @@ def _seconds(item: pytest.Item) -> float:
 
 
 def _is_property(item: pytest.Item) -> bool:
-    """Whether it runs many examples: they run the lines that one runs, in twice the time where lines are counted."""
+    """Whether it runs many examples."""
     return getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
 
 
