@@ -30,7 +30,7 @@ _EVENING, _DELIVER = "evening", "deliver"
 _ALSO = ("pkilint.loader", "pkilint.pkix.certificate", "pkilint.pkix.crl", "psycopg")
 """What commands import when they need it, and need often."""
 _SOME = 200
-_PATIENCE = 30.0
+_PATIENCE = 60.0
 
 
 @dataclass(frozen=True)
@@ -215,9 +215,9 @@ def _ask(day: Day) -> None:
     asker = Asker(day)
     known = {one.serial for one in day.revoked}
     good = [serial for serial in day.issued if serial not in known]
+    until = time.monotonic() + _PATIENCE
     try:
         for serial in [*known, *day.chance(_EVENING).sample(good, min(len(good), _SOME))]:
-            until = time.monotonic() + _PATIENCE
             while (said := asker.ask(port, serial)) is None and time.monotonic() < until:
                 time.sleep(0.1)
             told[serial] = said or "nothing"
