@@ -39,7 +39,7 @@ def _lint_pkix(der: bytes) -> Iterator[Finding]:
             crl.create_extensions_validator_container([]),
         ],
     )
-    yield from found_by(validator, loader.load_crl(der, "crl"))
+    yield from found_by(validator, loader.load_crl, der, "crl")
 
 
 def refuse_crl_faults(der: bytes) -> None:

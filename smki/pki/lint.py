@@ -134,11 +134,19 @@ def lint_pkix(der: bytes) -> Iterator[Finding]:
             certificate.create_spki_validator_container([]),
         ],
     )
-    yield from found_by(validator, loader.load_certificate(der, "certificate"))
+    yield from found_by(validator, loader.load_certificate, der, "certificate")
 
 
-def found_by(validator: Any, document: Any) -> Iterator[Finding]:
-    """What pkilint finds in a document of its own, in our words: its finest severity tells nobody anything."""
+def found_by(validator: Any, load: Callable[[bytes, str], Any], der: bytes, name: str) -> Iterator[Finding]:
+    """What pkilint finds, in our words: its finest severity tells nobody anything.
+
+    It is stricter than DER: what it cannot read at all, such as an OID of two arcs, is a finding too.
+    """
+    try:
+        document = load(der, name)
+    except ValueError:
+        yield Finding(Severity.FATAL, "pkix.form", f"pkilint cannot read the {name}")
+        return
     for result in validator.validate(document.root):
         for described in result.finding_descriptions:
             finding = described.finding

@@ -73,13 +73,14 @@ class Party:
         serial: int = 0,
         start: datetime = AT - DAY,
         end: datetime = AT + DAY,
+        subject_name: x509.Name | None = None,
     ) -> PathCertificate:
         """A certificate of this party's, with key identifiers; an authority's says so."""
         public = subject.key.public_key()
         builder = (
             x509.CertificateBuilder()
             .issuer_name(name(self.text))
-            .subject_name(name(subject.text))
+            .subject_name(name(subject.text) if subject_name is None else subject_name)
             .public_key(public)
             .serial_number(serial or x509.random_serial_number())
             .not_valid_before(start)
@@ -99,6 +100,7 @@ class Party:
         more: Extensions = (),
         entry: Extensions = (),
         number: int | None = 1,
+        identified: tuple[x509.ExtensionType, bool] | None = None,
         start: datetime = AT - DAY,
         end: datetime = AT + DAY,
     ) -> PathCrl:
@@ -107,7 +109,7 @@ class Party:
         builder = builder.last_update(start).next_update(end)
         mine = x509.AuthorityKeyIdentifier(KeyIdentifier.of(self.key.public_key()).octets, None, None)
         own = [] if number is None else [(x509.CRLNumber(number), False)]
-        for extension, critical in [*own, (mine, False), *more]:
+        for extension, critical in [*own, identified or (mine, False), *more]:
             builder = builder.add_extension(extension, critical)
         for serial in serials:
             revoked = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(start)

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smki.entity import RemotePartyRole
-from smki.errors import IntegrityFailure, InvalidInput
+from smki.errors import IntegrityFailure, InvalidInput, Refused
 from smki.pki.chain import crl_faults
 from smki.pki.crl import FLAGS, CrlDraft, Entry, Tally, around, compile_frame, encode_entries
 from smki.pki.crl_judge import describe_list
@@ -23,6 +23,7 @@ from smki.pki.crl_lint import lint_crl, refuse_crl_faults
 from smki.pki.crl_reading import check_list, entries_of, read_list
 from smki.pki.distribution_point import distribution_point, scope_of
 from smki.pki.keyid import KeyIdentifier
+from smki.pki.lint import Severity
 from smki.pki.name import authority_name
 from smki.pki.path import PathCrl
 from smki.pki.reason import Reason
@@ -175,6 +176,24 @@ def test_what_is_not_critical_or_adds_to_nothing_is_refused() -> None:
     assert "path.crl-number" in faults_of(other((x509.CRLNumber(7), True)))
     assert "path.key-identifier" in faults_of(other(number, keyid=bytes(20)))
     assert faults_of(b"noise") == {"path.form"}
+
+
+def test_a_list_with_an_error_is_not_made_and_a_warning_is_no_error() -> None:
+    number = (x509.CRLNumber(7), False)
+    strange, short = (
+        (x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), b"\x05\x00"), True) for oid in ("1.2.3.4", "1.2")
+    )
+    for der, severity, code in (
+        (b"noise", Severity.FATAL, "path.form"),
+        (other(), Severity.ERROR, "path.crl-number"),
+        (other(number, strange), Severity.ERROR, "path.crl-extension"),
+        (other(number, (short[0], False)), Severity.FATAL, "pkix.form"),
+    ):
+        assert (severity, code) in {(one.severity, one.code) for one in lint_crl(der)}
+        with pytest.raises(Refused) as refusal:
+            refuse_crl_faults(der)
+        assert refusal.value.code == "lint.fault"
+    refuse_crl_faults(other(number))
 
 
 ENTRY: Entry = (b"\x42" * 16, 1_790_000_000, 1, 1_789_000_000)

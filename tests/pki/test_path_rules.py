@@ -1,5 +1,6 @@
 """Rules of paths that seldom decide alone: anchors that constrain, counters of policies, deltas, limits of work."""
 
+import itertools
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -19,8 +20,7 @@ from smki.pki.path import (
     find_path,
     verify_path,
 )
-from smki.pki.path.options import CONFORMANCE, Rule
-from smki.pki.path.work import MAX_INTERMEDIATES
+from smki.pki.path.options import CONFORMANCE, Rule, broken
 from tests.pki.path_made import (
     AT,
     DAY,
@@ -172,6 +172,33 @@ def test_as_many_authorities_as_are_allowed_and_no_more() -> None:
     assert judged(path, Options(max_depth=1)) == {"path.length"}
 
 
+@pytest.mark.parametrize(("authorities", "expected"), [(8, set()), (9, {"path.length"})])
+def test_who_asks_for_no_depth_gets_eight_authorities(authorities: int, expected: set[str]) -> None:
+    parties = [ROOT, *(Party(f"{number}", 60 + number) for number in range(authorities))]
+    path = [above.certify(below, authority=True) for above, below in itertools.pairwise(parties)]
+    assert judged([*path, parties[-1].certify(LEAF)]) == expected
+
+
+@pytest.mark.parametrize(
+    ("code", "word"),
+    [
+        ("expired", "clock"),
+        ("not-yet-valid", "wait"),
+        ("signature", "signed"),
+        ("no-anchor", "between"),
+        ("revoked", "replaced"),
+        ("no-crl", "fetch"),
+        ("crl-stale", "present"),
+        ("budget", "only the certificates"),
+        ("policy", "made again"),
+    ],
+)
+def test_it_is_said_what_to_do(code: str, word: str) -> None:
+    fault = broken(code, "words")
+    assert (fault.code, fault.message) == (f"path.{code}", "words")
+    assert word in fault.remedy
+
+
 def test_who_only_excludes_names_permits_all_others() -> None:
     excluded = (x509.NameConstraints(None, [x509.DNSName("b.example")]), True)
     target = ISSUING.certify(LEAF, (x509.SubjectAlternativeName([x509.DNSName("a.example")]), False))
@@ -228,7 +255,7 @@ def test_a_path_that_asks_for_too_much_work_is_a_verdict() -> None:
 
 @pytest.mark.parametrize(("more", "expected"), [(0, set()), (1, {"path.budget"})])
 def test_a_bag_holds_so_many_certificates_beside_the_target(more: int, expected: set[str]) -> None:
-    others = [OTHER.certify(Party(f"{number}", 50), authority=True) for number in range(MAX_INTERMEDIATES - 1 + more)]
+    others = [OTHER.certify(Party(f"{number}", 50), authority=True) for number in range(31 + more)]
     bag = [GOOD[0], *others, GOOD[0], GOOD[1]]  # what stands there twice, and the target, count once and not at all
     assert codes(find_path(GOOD[1], [ROOT.anchor], bag, AT, PLAIN)) == expected
 

@@ -1,9 +1,12 @@
 """Profile files: strict, and never above what the code holds."""
 
 import pytest
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from smki.errors import SmkiError
-from smki.pki.profile import read_profile
+from smki.pki.kind import Kind
+from smki.pki.profile import EXTENDED_USAGE, read_profile
 from tests.pki.hierarchy import FOLDER
 
 ORGANISATION = (FOLDER / "organisation.toml").read_text(encoding="utf-8")
@@ -48,3 +51,67 @@ def test_a_wrong_file_is_refused_by_name_and_key(text: str, code: str) -> None:
     assert refusal.value.code == code
     assert "wrong.toml" in refusal.value.message
     assert refusal.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        (DEVICE.replace("hardware_type", "# hardware_type"), "profile.hardware-type"),
+        (ORGANISATION + 'hardware_type = "1.2.3"\n', "profile.hardware-type"),
+        (OFFICER.replace("extended_usage", "# extended_usage"), "profile.extended-usage"),
+        (RESPONDER.replace("extended_usage", "# extended_usage"), "profile.extended-usage"),
+        (OFFICER.replace('"clientAuth"', '"clientAuth", "OCSPSigning"'), "profile.extended-usage"),
+        (ORGANISATION.replace('"keyUsage",', '"keyUsage", "wrappedApexContingencyKey",'), "profile.extensions"),
+        (
+            ROOT.replace('"wrappedApexContingencyKey",', '"wrappedApexContingencyKey", "wrappedApexContingencyKey",'),
+            "profile.extensions",
+        ),
+        (ROOT.replace('"basicConstraints",', ""), "profile.extensions"),
+    ],
+)
+def test_what_belongs_to_another_kind_is_refused(text: str, code: str) -> None:
+    with pytest.raises(SmkiError) as refusal:
+        read_profile(text.encode(), "profiles/wrong.toml")
+    assert refusal.value.code == code
+
+
+def test_a_profile_is_what_its_file_says() -> None:
+    device = read_profile(DEVICE.encode(), "profiles/device.toml").value
+    assert (device.name, device.kind, device.longest_years, device.extended_usage) == (
+        "device",
+        Kind.DEVICE,
+        None,
+        (),
+    )
+    assert device.hardware_type == x509.ObjectIdentifier("1.2.826.0.1.8641679.1.2.2.1")
+    assert device.extensions == (
+        "keyUsage", "subjectKeyIdentifier", "subjectAltName", "certificatePolicies", "authorityKeyIdentifier",
+    )  # fmt: skip
+    officer = read_profile(OFFICER.encode(), "officer.toml").value
+    assert (officer.name, officer.longest_years, officer.hardware_type) == ("officer", 3, None)
+    assert officer.extended_usage == ("clientAuth", "emailProtection")
+    assert officer.title == "An officer who approves and requests"
+
+
+def test_a_root_has_a_contingency_key_if_its_file_says_so() -> None:
+    """And as long a life as its kind may have."""
+    without = ROOT.replace('"wrappedApexContingencyKey",', "")
+    for text, carries in ((ROOT, True), (without, False)):
+        root = read_profile(text.encode(), "profiles/root.toml").value
+        assert (root.carries_contingency, root.longest_years) == (carries, 50)
+
+
+@pytest.mark.parametrize(
+    ("word", "oid"),
+    [
+        ("clientAuth", ExtendedKeyUsageOID.CLIENT_AUTH),
+        ("serverAuth", ExtendedKeyUsageOID.SERVER_AUTH),
+        ("emailProtection", ExtendedKeyUsageOID.EMAIL_PROTECTION),
+        ("OCSPSigning", ExtendedKeyUsageOID.OCSP_SIGNING),
+    ],
+)
+def test_a_purpose_is_written_as_a_word(word: str, oid: x509.ObjectIdentifier) -> None:
+    assert EXTENDED_USAGE[word] == oid
+    if word != "OCSPSigning":
+        text = OFFICER.replace('"clientAuth", "emailProtection"', f'"{word}"')
+        assert read_profile(text.encode(), "officer.toml").value.extended_usage == (word,)

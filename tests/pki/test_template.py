@@ -1,17 +1,33 @@
 """Templates: what is filled is what pyca would have built."""
 
+import hashlib
+import itertools
 import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature, encode_dss_signature
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smki.entity import EntityId, KeyUsage
 from smki.errors import IntegrityFailure, InvalidInput, Refused, SmkiError
+from smki.pki.name import person_or_system_name
 from smki.pki.serial import Serial
-from smki.pki.template import Fields, Template, _build, check_signature, compile_template, draft
+from smki.pki.template import (
+    Fields,
+    Template,
+    _build,
+    assemble,
+    check_lifetime,
+    check_signature,
+    compile_template,
+    draft,
+    finish,
+)
 from smki.pki.validity import Validity
 from tests.pki.hierarchy import POLICIES, PROFILES, draft_for, make, subject_for, validity_for
 
@@ -50,9 +66,10 @@ def test_dates_of_another_form_are_refused() -> None:
 
 
 def test_an_entity_is_wanted_exactly_where_the_profile_has_one() -> None:
-    validity = validity_for(PROFILES["device"])
-    with pytest.raises(InvalidInput):
-        TEMPLATES["device"].fill(Fields(Serial(b"\x01" * 16), validity, KEYS[0]))
+    for name, entity in (("device", None), ("organisation", None), ("issuing-oca", EntityId(b"12345678"))):
+        with pytest.raises(InvalidInput) as refusal:
+            TEMPLATES[name].fill(Fields(Serial(b"\x01" * 16), validity_for(PROFILES[name]), KEYS[0], entity))
+        assert refusal.value.code == "template.entity"
 
 
 @pytest.mark.parametrize(
@@ -95,6 +112,45 @@ def test_a_longer_life_than_the_profile_allows_is_refused() -> None:
             usage=KeyUsage.KEY_AGREEMENT,
         )
     assert refusal.value.code == "profile.lifetime"
+
+
+def test_a_life_may_end_within_the_day_after_the_last() -> None:
+    """Where it begins later than midnight, so do real ones."""
+    profile = PROFILES["organisation"]
+    begin = datetime(2026, 1, 1, 15, tzinfo=UTC)
+    last = Validity.years(begin.date(), 10).not_after + timedelta(days=1)
+    check_lifetime(profile, Validity(begin, last))
+    with pytest.raises(Refused):
+        check_lifetime(profile, Validity(begin, last + timedelta(seconds=1)))
+    check_lifetime(PROFILES["device"], Validity(begin, begin.replace(year=9999)))
+
+
+def test_a_specimen_in_which_a_hole_stands_twice_is_refused() -> None:
+    with pytest.raises(IntegrityFailure) as failure:
+        compile_template(draft_for(PROFILES["device"], ISSUER), lambda count: b"\x01" * count)
+    assert failure.value.code == "template.hole"
+
+
+def test_a_template_that_differs_from_the_builder_is_refused() -> None:
+    plan = draft_for(PROFILES["officer"], ISSUER)
+    names = (person_or_system_name(f"Ann {number:03}") for number in itertools.count())
+    with pytest.raises(IntegrityFailure) as failure:
+        compile_template(replace(plan, subject=lambda _: next(names)), os.urandom)
+    assert failure.value.code == "template.proof"
+
+
+@pytest.mark.requirement("R-SPC-8")
+def test_r_and_s_of_an_hsm_are_the_certificates_signature_once_they_verify() -> None:
+    key = ec.derive_private_key(5, ec.SECP256R1())
+    digest = hashlib.sha256(b"signed").digest()
+    r, s = decode_dss_signature(key.sign(digest, ec.ECDSA(Prehashed(hashes.SHA256()))))
+    plain = r.to_bytes(32) + s.to_bytes(32)
+    made = finish(b"\x30\x00", digest, plain, key.public_key())
+    assert made == assemble(b"\x30\x00", encode_dss_signature(r, s))
+    for wrong in (plain[:-1] + bytes((plain[-1] ^ 1,)), plain[32:] + plain[:32], bytes(64), plain[1:]):
+        with pytest.raises(IntegrityFailure) as failure:
+            finish(b"\x30\x00", digest, wrong, key.public_key())
+        assert failure.value.code == "signature.wrong"
 
 
 @pytest.mark.requirement("R-SPC-8")

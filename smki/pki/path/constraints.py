@@ -68,8 +68,7 @@ def read_constraint(name: x509.GeneralName) -> Constrained:
         case Form.URI, str(text):
             fits = not text or _is_host(text.removeprefix("."))
         case Form.MAIL, str(text):
-            local, at, host = text.rpartition("@")
-            fits = not text or ((_is_mailbox(text) if at else _is_host(host.removeprefix("."))) and "@" not in local)
+            fits = not text or (_is_mailbox(text) if "@" in text else _is_host(text.removeprefix(".")))
         case Form.ADDRESS, _:
             fits = isinstance(base.value, IPv4Network | IPv6Network)
         case _:
