@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from smki.cli.options import FILE, FILE_OR_PIPE
 from smki.cli.render import emit, json_option, moment_of, table
 from smki.cli.session import Session, pass_session
 from smki.words import counted, utc
@@ -21,7 +22,7 @@ _originator = click.option("--originator", metavar="EUI-64", help="For whom, whe
 @_originator
 @click.option("--since", metavar="TIME", help="Only what was signed since then; what is older still waits.")
 @click.option("--again", is_flag=True, help="Write the last announcement again, as it was.")
-@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="Write this new file.")
+@click.option("--out", required=True, type=FILE, help="Write this new file.")
 @json_option
 @pass_session
 def announce(
@@ -92,7 +93,7 @@ def announcing_key(session: Session, as_json: bool) -> None:
     "files",
     nargs=-1,
     required=True,
-    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    type=FILE_OR_PIPE,
     metavar="FILE...",
 )
 @json_option

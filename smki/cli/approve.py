@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from smki.cli.render import emit, fields, json_option, table
-from smki.cli.secrets import officer_key_options, officers_private_key
+from smki.cli.secrets import officer_options, officers_private_key
 from smki.cli.session import Session, pass_session
 from smki.words import counted, utc
 
@@ -88,7 +88,7 @@ def _text(value: Any) -> str:
 
 @command.command("grant", epilog="Example: smki approve grant 6f1d2c3b --officer alice --key alice.pem")
 @_batch
-@officer_key_options
+@officer_options
 @click.option("--reason", default="", help="A word for the log.")
 @pass_session
 def grant(session: Session, /, batch: str, officer: str, reason: str, **key: Any) -> None:
@@ -100,7 +100,7 @@ def grant(session: Session, /, batch: str, officer: str, reason: str, **key: Any
     "refuse", epilog="Example: smki approve refuse 6f1d2c3b --officer bob --key bob.pem --reason 'not ordered'"
 )
 @_batch
-@officer_key_options
+@officer_options
 @click.option("--reason", required=True, help="Why; it stands in the log.")
 @pass_session
 def refuse(session: Session, /, batch: str, officer: str, reason: str, **key: Any) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from smki.cli.options import EXISTING, FILE
 from smki.cli.render import emit, fields, json_option, table
 from smki.cli.session import Session, pass_session
 
@@ -57,7 +58,7 @@ def _words(value: object) -> str:
 
 @command.command("prove", epilog="Example: smki audit prove 3 --out entry-3.proof")
 @click.argument("seq", metavar="ENTRY", type=click.IntRange(0))
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write here; default: print.")
+@click.option("--out", type=FILE, help="Write here; default: print.")
 @pass_session
 def prove(session: Session, seq: int, out: Path | None) -> None:
     """Write the proof that ENTRY is in the log; scripts/verify-audit checks it."""
@@ -67,8 +68,8 @@ def prove(session: Session, seq: int, out: Path | None) -> None:
 
 
 @command.command("growth", epilog="Example: smki audit growth kept-checkpoint --out growth.proof")
-@click.argument("checkpoint", metavar="OLD-CHECKPOINT", type=click.Path(path_type=Path, dir_okay=False, exists=True))
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write here; default: print.")
+@click.argument("checkpoint", metavar="OLD-CHECKPOINT", type=EXISTING)
+@click.option("--out", type=FILE, help="Write here; default: print.")
 @pass_session
 def growth(session: Session, checkpoint: Path, out: Path | None) -> None:
     """Write the proof that the log begins with all that a checkpoint you kept signed."""
@@ -82,7 +83,7 @@ def growth(session: Session, checkpoint: Path, out: Path | None) -> None:
 
 
 @command.command("export", epilog="Example: smki audit export --out log.jsonl")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write here; default: print.")
+@click.option("--out", type=FILE, help="Write here; default: print.")
 @pass_session
 def export(session: Session, out: Path | None) -> None:
     """Write the whole log as lines of JSON; scripts/verify-audit checks it without us."""

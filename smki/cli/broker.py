@@ -11,12 +11,12 @@ import click
 
 from smki.cli.announcing import announced
 from smki.cli.broker_stats import stats, watch
-from smki.cli.issuing import output, progress
 from smki.cli.keys import certificates_option, keep_secrets_option, own_key, own_key_options
+from smki.cli.options import EXISTING, FILE
 from smki.cli.protecting import broker_key
 from smki.cli.quarantine import quarantine
-from smki.cli.reading import exit_code
 from smki.cli.render import emit, json_option, moment_of, summary, table
+from smki.cli.results import HELD, exit_code, output, progress, results_option
 from smki.cli.session import Session, pass_session
 from smki.cli.thresholds import thresholds
 from smki.words import counted
@@ -24,10 +24,6 @@ from smki.words import counted
 if TYPE_CHECKING:
     from smki.parties.broker.desk import BrokerDesk
     from smki.pki.verdict import Fault
-
-HELD = 6
-"""The exit code that wakes a person: something is held, whatever became of the rest."""
-_file = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 
 @click.group(
@@ -58,16 +54,12 @@ for _one in (quarantine, thresholds, stats, watch, announced):
 @click.option(
     "--requests",
     multiple=True,
-    type=_file,
+    type=EXISTING,
     help="Requests for commands that are not critical, signed by their user (CMS). Repeat it.",
 )
 @click.option("--resume", is_flag=True, help="Hand out what runs that were interrupted had admitted.")
 @click.option("--local", is_flag=True, help="For a hand-held terminal at the device, not for the network.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
-    help="Write the result lines to this new file; default: print.",
-)
+@results_option
 @own_key_options
 @certificates_option
 @keep_secrets_option
@@ -184,11 +176,9 @@ def _tell_waiting(session: Session, *, resume: bool) -> None:
     epilog="Example: smki broker ask asked.jsonl --token keys --key north-ds --certificate north-ds.pem"
     " --out asked.p7m",
 )
-@click.argument("requests", type=_file)
+@click.argument("requests", type=EXISTING)
 @own_key_options
-@click.option(
-    "--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="Write the signed file here."
-)
+@click.option("--out", required=True, type=FILE, help="Write the signed file here.")
 @pass_session
 def ask(session: Session, /, requests: Path, out: Path, **own: Any) -> None:
     """Sign requests for commands that are not critical.

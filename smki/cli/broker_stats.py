@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from smki.cli.render import emit, fields, json_option, moment_of, table
+from smki.cli.results import HELD
 from smki.cli.session import Session, pass_session
 from smki.words import utc
 
@@ -122,7 +123,7 @@ def watch(session: Session, every: float, again: float, once: bool) -> int:
         if once or stop.wait(every):
             break
     tell("broker.watch-ended", level="info")
-    return 6 if once and (alerts or unsigned) else 0
+    return HELD if once and (alerts or unsigned) else 0
 
 
 def _fields(alert: "Alert") -> dict[str, Any]:

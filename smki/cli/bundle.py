@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from smki.cli.keys import own_key_options
+from smki.cli.options import EXISTING, FILE
 from smki.cli.render import emit, fields, json_option, table
 from smki.cli.session import Session, pass_session
 
@@ -14,12 +15,12 @@ if TYPE_CHECKING:
     from smki.device.bundle import Bundle
     from smki.pki.path import TrustAnchor
 
-_bundle = click.argument("bundle", type=click.Path(path_type=Path, dir_okay=False))
+_bundle = click.argument("bundle", type=FILE)
 anchor_option = click.option(
     "--anchor",
     "anchors",
     multiple=True,
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     help="The certificate believed beforehand: the infrastructure root. Default: the workspace's own; repeat it.",
 )
 
@@ -46,7 +47,7 @@ def command() -> None:
 @click.option("--counter", "counters", multiple=True, metavar="ROLE=N", help="A role's first counter; default 0.")
 @click.option("--top-up-floor", type=click.IntRange(0), default=0, help="Token numbers up to here are used up.")
 @click.option("--top-up", metavar="SERIAL", help="Which key agreement certificate of the supplier is for top-ups.")
-@click.option("--crl", "crls", multiple=True, type=click.Path(path_type=Path, dir_okay=False, exists=True),
+@click.option("--crl", "crls", multiple=True, type=EXISTING,
               help="A revocation list to put beside it; repeat it.")  # fmt: skip
 @own_key_options
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A new file; with --plain a new folder.")
@@ -221,7 +222,7 @@ def verify(session: Session, bundle: Path, anchors: tuple[Path, ...]) -> None:
 
 @command.command("diff", epilog="Example: smki bundle diff old.bundle new.bundle")
 @_bundle
-@click.argument("other", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("other", type=FILE)
 @anchor_option
 @json_option
 @pass_session

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from smki.cli import publishing
+from smki.cli.options import FILE
 from smki.cli.render import emit, fields, json_option, show
 from smki.cli.session import Session, pass_session
 
@@ -80,7 +81,7 @@ def _show_description(description: "Description") -> None:
 @click.option("--chain", is_flag=True, help="Also every certificate above it, up to the root.")
 @click.option("--links", is_flag=True, help="Also the link certificates between an old and a new root.")
 @click.option("--der", is_flag=True, help="Write DER (of one certificate) instead of PEM.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write here; default: print.")
+@click.option("--out", type=FILE, help="Write here; default: print.")
 @pass_session
 def export(session: Session, name: str, chain: bool, links: bool, der: bool, out: Path | None) -> None:
     """Write the certificate of an authority."""

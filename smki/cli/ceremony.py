@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from smki.cli.options import FILE
 from smki.cli.render import emit, fields, json_option, table
-from smki.cli.secrets import officer_key_options, officers_private_key
+from smki.cli.secrets import checked_sha256, officer_options, officers_private_key, sha256_option
 from smki.cli.session import Session, pass_session
 
 if TYPE_CHECKING:
     from smki.authority.ceremony.check import Check
 
-_file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+_file = click.argument("file", type=FILE)
 
 
 @click.group("ceremony", epilog="Example: smki ceremony check ceremonies/1-root-oca.toml")
@@ -69,8 +70,8 @@ def _show_approvals(approvals: Iterable[tuple[str, str]], needed: int) -> None:
     epilog="Example: smki ceremony approve ceremonies/1-root-oca.toml --officer alice --key alice.pem",
 )
 @_file
-@officer_key_options
-@click.option("--sha256", metavar="HEX", help="The digest you checked; asked for on a terminal if not given.")
+@officer_options
+@sha256_option
 @json_option
 @pass_session
 def approve(session: Session, /, file: Path, officer: str, sha256: str | None, as_json: bool, **key: Any) -> None:
@@ -79,13 +80,10 @@ def approve(session: Session, /, file: Path, officer: str, sha256: str | None, a
     from smki.authority.ceremony.file import read_ceremony
 
     ceremony = read_ceremony(file)
-    if sha256 is None:
-        click.echo(f"{ceremony.plan.purpose}\nSHA-256 {ceremony.sha256.hex()}", err=True)
-        sha256 = click.prompt("Type the first 8 digits of the SHA-256 you checked", err=True)
-        sha256 = ceremony.sha256.hex() if ceremony.sha256.hex()[:8] == sha256.strip().lower() else sha256
+    checked = checked_sha256(ceremony.sha256, ceremony.plan.purpose, sha256)
     private_key = officers_private_key(session, **key)
-    approval = approve_ceremony(session.workspace, ceremony, officer, private_key, sha256)
-    emit(approval.as_json(), as_json, lambda: click.echo(f"{officer} approved {file.name} {sha256}"))
+    approval = approve_ceremony(session.workspace, ceremony, officer, private_key, checked)
+    emit(approval.as_json(), as_json, lambda: click.echo(f"{officer} approved {file.name} {checked}"))
 
 
 @command.command("run", epilog="Example: smki ceremony run ceremonies/1-root-oca.toml")

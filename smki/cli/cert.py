@@ -1,13 +1,14 @@
 """`smki cert`: certificates after they were issued."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from smki.cli.issuing import answer, issuing_options
+from smki.cli.options import FILE, F, with_options
 from smki.cli.render import emit, fields, json_option, table
 from smki.cli.revoking import request_revocation, revoke
 from smki.cli.session import Session, pass_session
@@ -16,7 +17,6 @@ from smki.words import counted, utc
 if TYPE_CHECKING:
     from smki.store.records import CertificateRecord
 
-F = TypeVar("F", bound=Callable[..., Any])
 _which = click.argument("which", metavar="SERIAL|EUI-64")
 
 
@@ -30,25 +30,22 @@ command.add_command(request_revocation)
 
 
 def _wanted_options(function: F) -> F:
-    for option in reversed(
-        (
-            click.option("--serial", metavar="HEX", help="By serial number."),
-            click.option("--entity", metavar="EUI-64", help="By the device or organisation."),
-            click.option(
-                "--key",
-                type=click.Path(path_type=Path, dir_okay=False),
-                help="By the key of a key, CSR or certificate.",
-            ),
-            click.option("--org", "organisation", metavar="NAME", help="By the organisation it was issued to."),
-            click.option("--usage", type=click.Choice(["digitalSignature", "keyAgreement"]), help="By key usage."),
-            click.option("--status", metavar="STATUS", help="pending, in-use, not-in-use, expired or revoked."),
-            click.option("--since", metavar="DATE", help="Valid from this day on."),
-            click.option("--until", metavar="DATE", help="Valid from this day or an earlier one."),
-            click.option("--expiring", metavar="DAYS", help="Expiring within so many days, such as 90d."),
-        )
-    ):
-        function = option(function)
-    return function
+    return with_options(
+        function,
+        click.option("--serial", metavar="HEX", help="By serial number."),
+        click.option("--entity", metavar="EUI-64", help="By the device or organisation."),
+        click.option(
+            "--key",
+            type=FILE,
+            help="By the key of a key, CSR or certificate.",
+        ),
+        click.option("--org", "organisation", metavar="NAME", help="By the organisation it was issued to."),
+        click.option("--usage", type=click.Choice(["digitalSignature", "keyAgreement"]), help="By key usage."),
+        click.option("--status", metavar="STATUS", help="pending, in-use, not-in-use, expired or revoked."),
+        click.option("--since", metavar="DATE", help="Valid from this day on."),
+        click.option("--until", metavar="DATE", help="Valid from this day or an earlier one."),
+        click.option("--expiring", metavar="DAYS", help="Expiring within so many days, such as 90d."),
+    )
 
 
 @command.command("find", epilog="Example: smki cert find --status in-use --expiring 90d")

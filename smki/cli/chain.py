@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from smki.cli.options import EXISTING
 from smki.cli.render import emit, json_option, moment_of
 from smki.cli.session import Session, pass_session
 
 if TYPE_CHECKING:
     from smki.pki.path import InvalidPath, TrustAnchor, ValidPath
-
-_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 
 @click.group("chain", epilog="Example: smki chain verify meter.pem")
@@ -20,10 +19,14 @@ def command() -> None:
 
 
 @command.command("verify", epilog="Example: smki chain verify meter.pem --anchor root.pem --with issuing.pem")
-@click.argument("leaf", type=_FILE)
-@click.option("--anchor", "anchors", multiple=True, type=_FILE, help="A root; default: the workspace's. Repeat it.")
-@click.option("--with", "others", multiple=True, type=_FILE, help="Certificates in between; repeat it.")
-@click.option("--crl", "crls", multiple=True, type=_FILE, help="Revocation lists: then every status must be known.")
+@click.argument("leaf", type=EXISTING)
+@click.option(
+    "--anchor", "anchors", multiple=True, type=EXISTING, help="A root; default: the workspace's. Repeat it."
+)
+@click.option("--with", "others", multiple=True, type=EXISTING, help="Certificates in between; repeat it.")
+@click.option(
+    "--crl", "crls", multiple=True, type=EXISTING, help="Revocation lists: then every status must be known."
+)
 @click.option("--at", metavar="TIME", help="The moment to judge at, as 2026-11-21T12:00:00Z; default: now.")
 @click.option("--disapply-time", is_flag=True, help="Validity does not count, as credential commands may say.")
 @click.option(

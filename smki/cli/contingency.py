@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from smki.cli.drafting import draft_options, write_draft
+from smki.cli.options import FILE
 from smki.cli.recovering import add_commands
 from smki.cli.render import json_option
 from smki.cli.session import Session, pass_session
@@ -24,7 +25,7 @@ def command() -> None:
     "plan",
     epilog="Example: smki contingency plan root.toml --what 'root OCA key' --certificate 4A... --root oca-root",
 )
-@click.argument("out", metavar="PLAN", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("out", metavar="PLAN", type=FILE)
 @draft_options
 @json_option
 @pass_session

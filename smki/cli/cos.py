@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from smki.cli.cos_running import (
-    EXISTING,
-    FILE,
     SHOWN,
     cancel,
     crls_option,
@@ -17,8 +15,9 @@ from smki.cli.cos_running import (
     tell_faults,
 )
 from smki.cli.findings import findings_option, read_findings
-from smki.cli.reading import exit_code
+from smki.cli.options import EXISTING, FILE
 from smki.cli.render import emit, json_option, summary, table
+from smki.cli.results import exit_code
 from smki.cli.session import Session, pass_session
 from smki.words import counted, utc
 

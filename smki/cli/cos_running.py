@@ -4,13 +4,13 @@ import json
 from collections.abc import Callable, Iterable
 from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from smki.cli.issuing import output, progress
-from smki.cli.reading import exit_code
+from smki.cli.options import EXISTING, FILE, FILE_OR_PIPE, F, with_options
 from smki.cli.render import summary
+from smki.cli.results import exit_code, output, progress
 from smki.cli.secrets import passphrase_option
 from smki.cli.session import Session, pass_session
 
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from smki.pki.path import PathCrl
     from smki.pki.verdict import Fault
 
-F = TypeVar("F", bound=Callable[..., Any])
-FILE = click.Path(path_type=Path, dir_okay=False)
-EXISTING = click.Path(path_type=Path, dir_okay=False, exists=True)
 SHOWN = 20  # refusals told on a terminal; a report tells all
 crls_option = click.option(
     "--crl",
@@ -32,22 +29,17 @@ crls_option = click.option(
     type=EXISTING,
     help="Revocation lists: then every status must be known. Repeat it.",
 )
-_out_option = click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True), help="Write the signed commands here."
-)
+_out_option = click.option("--out", type=FILE_OR_PIPE, help="Write the signed commands here.")
 _report_option = click.option("--report", type=FILE, help="Write what became of each device to this new file.")
 
 
 def key_options(function: F) -> F:
-    for option in reversed(
-        (
-            click.option("--token", required=True, metavar="NAME", help="The token that holds the signing key."),
-            click.option("--key", "label", required=True, metavar="LABEL", help="The key's label in the token."),
-            click.option("--certificate", required=True, type=EXISTING, help="The key's certificate."),
-        )
-    ):
-        function = option(function)
-    return function
+    return with_options(
+        function,
+        click.option("--token", required=True, metavar="NAME", help="The token that holds the signing key."),
+        click.option("--key", "label", required=True, metavar="LABEL", help="The key's label in the token."),
+        click.option("--certificate", required=True, type=EXISTING, help="The key's certificate."),
+    )
 
 
 def tell_faults(faults: "Iterable[Fault]", *, err: bool = False) -> None:

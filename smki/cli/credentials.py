@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from smki.cli.findings import findings_option, read_findings
+from smki.cli.options import FILE
 from smki.cli.ordering import (
     Line,
     Target,
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from smki.device.update import Floors
     from smki.entity import EntityId, RemotePartyRole
     from smki.parties.changes import Change, Place
-
-_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.group("credentials", epilog="Example: smki credentials make supplierBySupplier --device 00-DB-12-... ...")
@@ -56,7 +55,7 @@ def command() -> None:
     metavar="CELL=FILE",
     help="A certificate, and the cell it goes into: a role and a use. Repeat it.",
 )
-@click.option("--path", "path", multiple=True, type=_FILE, help="An authority above them; default: those we believe.")
+@click.option("--path", "path", multiple=True, type=FILE, help="An authority above them; default: those we believe.")
 @click.option("--at", metavar="TIME", help="When it is to happen; default: at once.")
 @click.option("--cancel", is_flag=True, help="Take back what was put off in this mode.")
 @click.option("--floor", type=click.IntRange(0), help="Where the authorising role's counters begin.")
@@ -68,7 +67,7 @@ def command() -> None:
 @click.option(
     "--handover", is_flag=True, help="The originator is the broker, whose certificates are there until now."
 )
-@click.option("--symmetric-key", type=_FILE, help="What opens the contingency key: a file that only you can read.")
+@click.option("--symmetric-key", type=FILE, help="What opens the contingency key: a file that only you can read.")
 @options(out_options)
 @pass_session
 def make(

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from smki.cli.crl_import import import_command
+from smki.cli.options import EXISTING
 from smki.cli.render import emit, fields, json_option, table
+from smki.cli.results import NONE, SOME, exit_code
 from smki.cli.session import Session, pass_session
 from smki.words import counted, utc
 
@@ -15,9 +17,7 @@ if TYPE_CHECKING:
     from smki.authority.publication.schedule import Lists
     from smki.pki.crl_judge import Description, ListVerdict
 
-SOME, NONE = 1, 3
 _names = click.argument("names", nargs=-1, metavar="[AUTHORITY...]")
-_EXISTING = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 
 @click.group("crl", epilog="Example: smki crl publish")
@@ -188,8 +188,8 @@ def _describe(found: "Description") -> None:
 
 
 @command.command("verify", epilog="Example: smki crl verify oca-issuing-1.crl --against oca-issuing-1.pem")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=_EXISTING)
-@click.option("--against", "certificates", multiple=True, type=_EXISTING,
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=EXISTING)
+@click.option("--against", "certificates", multiple=True, type=EXISTING,
               help="The certificate of who signed it; default: the workspace's authorities. Repeat it.")  # fmt: skip
 @json_option
 @pass_session
@@ -204,7 +204,7 @@ def verify(session: Session, files: tuple[Path, ...], certificates: tuple[Path, 
     found = [(file, judge_list(_octets(file), authorities, session.clock())) for file in files]
     emit({"lists": [_verdict_json(*one) for one in found]}, as_json, lambda: _show_verdicts(found))
     bad = sum(bool(verdict.faults) for _, verdict in found)
-    return NONE if bad == len(found) else SOME if bad else 0
+    return exit_code(len(found) - bad, bad)
 
 
 def _authorities(session: Session, paths: tuple[Path, ...]) -> "list[Any]":

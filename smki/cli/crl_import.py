@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from smki.cli.options import FILE
 from smki.cli.render import emit, json_option
 from smki.cli.session import Session, pass_session
 from smki.words import counted, utc
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command("import", epilog="Example: smki crl import OCA-Z1.crl OCA-Z1-delta.crl")
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
 @json_option
 @pass_session
 def import_command(session: Session, files: tuple[Path, ...], as_json: bool) -> None:

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from smki.cli.bundle import anchor_option
+from smki.cli.options import FILE
 from smki.cli.render import emit, fields, json_option, moment_of, table
+from smki.cli.results import output, results_option
 from smki.cli.session import Session, pass_session
 from smki.words import utc
 
 if TYPE_CHECKING:
     from smki.device.state import DeviceKeys, DeviceState, Pending
 
-_state = click.option(
-    "--state", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The device's state file."
-)
+_state = click.option("--state", required=True, type=FILE, help="The device's state file.")
 
 
 @click.group("state", epilog="Example: smki device state show --state meter.state")
@@ -32,12 +32,10 @@ def state_group() -> None:
     epilog="Example: smki device state new --bundle meter.bundle --signing-key ds.key --agreement-key ka.key"
     " --state meter.state",
 )
-@click.option("--bundle", required=True, type=click.Path(path_type=Path, dir_okay=False), help="Its trust bundle.")
+@click.option("--bundle", required=True, type=FILE, help="Its trust bundle.")
 @anchor_option
-@click.option("--signing-key", required=True, type=click.Path(path_type=Path, dir_okay=False), help="Its own key.")
-@click.option(
-    "--agreement-key", required=True, type=click.Path(path_type=Path, dir_okay=False), help="And the other."
-)
+@click.option("--signing-key", required=True, type=FILE, help="Its own key.")
+@click.option("--agreement-key", required=True, type=FILE, help="And the other.")
 @_state
 @pass_session
 def state_new(
@@ -61,7 +59,7 @@ def state_new(
 
 
 @state_group.command("update", epilog="Example: smki device state update --bundle newer.bundle --state meter.state")
-@click.option("--bundle", required=True, type=click.Path(path_type=Path, dir_okay=False), help="A newer bundle.")
+@click.option("--bundle", required=True, type=FILE, help="A newer bundle.")
 @anchor_option
 @_state
 @pass_session
@@ -188,14 +186,10 @@ def kept(path: Path) -> "Iterator[tuple[DeviceState, DeviceKeys, Callable[[Devic
 @click.option(
     "--near",
     multiple=True,
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     help="State file of another device, within reach by radio (joins of methods A and B); repeat it.",
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
-    help="Write the result lines to this new file; default: print.",
-)
+@results_option
 @pass_session
 def receive(session: Session, places: tuple[str, ...], state: Path, near: tuple[Path, ...], out: Path | None) -> int:
     """Give commands to a device: its verdict on each, what changed, and the response or alert it sends.
@@ -207,7 +201,6 @@ def receive(session: Session, places: tuple[str, ...], state: Path, near: tuple[
     import json
 
     from smki.cli.air import Air
-    from smki.cli.issuing import output
     from smki.device.establishment import Surroundings
     from smki.device.receive import receive as obey
     from smki.parties.intake import given

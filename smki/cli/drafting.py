@@ -1,13 +1,13 @@
 """The options that say what a plan is for, and the draft that comes of them."""
 
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from smki.cli.options import FILE, F, with_options
 from smki.cli.recovering import plan_as_json, show_plan
 from smki.cli.render import emit
 from smki.cli.session import Session
@@ -15,8 +15,6 @@ from smki.cli.session import Session
 if TYPE_CHECKING:
     from smki.parties.recovery.case import Method
 
-F = TypeVar("F", bound=Callable[..., Any])
-_FILE = click.Path(path_type=Path, dir_okay=False)
 _DRAFT_OPTIONS = (
     click.option("--what", required=True, help="The case: what was compromised, such as 'organisation signing key'."),
     click.option("--certificate", "serials", multiple=True, required=True, metavar="SERIAL", help="An affected one."),
@@ -28,9 +26,9 @@ _DRAFT_OPTIONS = (
     click.option("--decided-at", required=True, metavar="TIME", help="When that was."),
     click.option("--reference", required=True, help="Where the decision is written."),
     click.option("--root", default="oca-root", show_default=True, help="The root that the devices hold."),
-    click.option("--devices", type=_FILE, help="A line for each: EUI-64, kind, ROLE=EUI-64. Default: the inventory."),
+    click.option("--devices", type=FILE, help="A line for each: EUI-64, kind, ROLE=EUI-64. Default: the inventory."),
     click.option("--put", "puts", multiple=True, metavar="CELL=FILE[@EUI-64]", help="A certificate for a cell."),
-    click.option("--path", "path", multiple=True, type=_FILE, help="A certificate of the path above those."),
+    click.option("--path", "path", multiple=True, type=FILE, help="A certificate of the path above those."),
     click.option("--floor", "floors", multiple=True, metavar="ROLE=N[/N]", help="Where counters and top-ups begin."),
     click.option("--at", "at", metavar="TIME", help="When devices are to do it; default: at once."),
     click.option("--no-times", is_flag=True, help="Have devices not check validity times."),
@@ -39,9 +37,7 @@ _DRAFT_OPTIONS = (
 
 
 def draft_options(function: F) -> F:
-    for option in reversed(_DRAFT_OPTIONS):
-        function = option(function)
-    return function
+    return with_options(function, *_DRAFT_OPTIONS)
 
 
 def parse_time(text: str, name: str) -> datetime:

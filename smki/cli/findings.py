@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from smki.cli.options import EXISTING
 from smki.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ _MAX_LINE = 1024
 
 findings_option = click.option(
     "--findings",
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    type=EXISTING,
     help="Or those that an audit found: what `smki inventory audit --out` wrote.",
 )
 

@@ -1,15 +1,16 @@
 """`smki han`: the devices of a home, joined and parted, listed and read; tokens over their network; plans."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from smki.cli.han_plan import plan
 from smki.cli.han_topup import topup
 from smki.cli.keys import certificates_option, own_key_options
+from smki.cli.options import FILE, F, with_options
 from smki.cli.reading import issued, key_ring
 from smki.cli.render import emit, json_option, table
 from smki.cli.session import Session, pass_session
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from smki.gbcs.message import Message
     from smki.parties.han import HanDesk, Member, Order
 
-F = TypeVar("F", bound=Callable[..., Any])
-_FILE = click.Path(path_type=Path, dir_okay=False)
 _MAX_LABEL_OCTETS = 256
 _SECONDS = 90  # in the published messages
 _EXAMPLE = "--supplier 90-B3-D5-1F-30-01-00-00 --broker 90-B3-D5-1F-30-00-00-02 --counter 1000"
@@ -42,43 +41,37 @@ command.add_command(topup)
 
 def _making(function: F) -> F:
     """The options of a command that makes commands."""
-    for option in reversed(
-        (
-            click.option("--supplier", required=True, metavar="EUI-64", help="Whose home it is."),
-            click.option("--broker", required=True, metavar="EUI-64", help="The access control broker."),
-            click.option(
-                "--counter",
-                required=True,
-                type=click.IntRange(0),
-                help="The first command's counter; each takes one.",
-            ),
-            click.option(
-                "--out",
-                type=click.Path(path_type=Path),
-                help="Write files for `message sign` and `message mac` into this new folder.",
-            ),
-            json_option,
-        )
-    ):
-        function = option(function)
-    return function
+    return with_options(
+        function,
+        click.option("--supplier", required=True, metavar="EUI-64", help="Whose home it is."),
+        click.option("--broker", required=True, metavar="EUI-64", help="The access control broker."),
+        click.option(
+            "--counter",
+            required=True,
+            type=click.IntRange(0),
+            help="The first command's counter; each takes one.",
+        ),
+        click.option(
+            "--out",
+            type=click.Path(path_type=Path),
+            help="Write files for `message sign` and `message mac` into this new folder.",
+        ),
+        json_option,
+    )
 
 
 def _proving(function: F) -> F:
     """The options of a command that believes an alert: who told it, and what shows that they did."""
-    for option in reversed(
-        (
-            click.option(
-                "--told-by",
-                metavar="EUI-64",
-                help="Whose alert it is, when not that of the device the command is for: the one it replaces.",
-            ),
-            own_key_options,
-            certificates_option,
-        )
-    ):
-        function = option(function)
-    return function
+    return with_options(
+        function,
+        click.option(
+            "--told-by",
+            metavar="EUI-64",
+            help="Whose alert it is, when not that of the device the command is for: the one it replaces.",
+        ),
+        own_key_options,
+        certificates_option,
+    )
 
 
 @command.command(
@@ -123,10 +116,10 @@ def unjoin(session: Session, /, one: str, other: str, **making: Any) -> None:
 )
 @click.argument("hub")
 @click.option("--add", metavar="EUI-64", help="List this device: it may come onto the network.")
-@click.option("--install-code", type=_FILE, help="The file with the code on its label, CRC and all; - reads a pipe.")
+@click.option("--install-code", type=FILE, help="The file with the code on its label, CRC and all; - reads a pipe.")
 @click.option("--seconds", type=int, default=_SECONDS, show_default=True, help="How long it may take to come.")
 @click.option("--remove", metavar="EUI-64", help="Or list this one no more.")
-@click.option("--restore", type=_FILE, help="Or give the hub the whitelist in an alert (CS14), once it is proven.")
+@click.option("--restore", type=FILE, help="Or give the hub the whitelist in an alert (CS14), once it is proven.")
 @_proving
 @_making
 @pass_session
@@ -175,7 +168,7 @@ def whitelist(
 @command.command("log", epilog=f"Example: smki han log GSME=00-DB-12-34-56-78-90-A1 {_EXAMPLE}")
 @click.argument("device")
 @click.option(
-    "--restore", type=_FILE, help="Give a proxy (GPF) the log in an alert (GCS62), once it is proven, instead."
+    "--restore", type=FILE, help="Give a proxy (GPF) the log in an alert (GCS62), once it is proven, instead."
 )
 @_proving
 @_making

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from smki.cli.options import FILE
 from smki.cli.render import emit, json_option, table
 from smki.cli.session import Session, pass_session
 
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
 
 
 @click.command("plan", epilog="Example: smki han plan home.toml --svg home.svg")
-@click.argument("home", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--svg", type=click.Path(path_type=Path, dir_okay=False), help="Draw the home into this new file.")
+@click.argument("home", type=FILE)
+@click.option("--svg", type=FILE, help="Draw the home into this new file.")
 @json_option
 @pass_session
 def plan(session: Session, home: Path, svg: Path | None, as_json: bool) -> None:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from smki.cli.options import FILE, FILE_OR_PIPE
+from smki.cli.results import output
 from smki.cli.session import Session, pass_session
 
 
@@ -16,12 +18,10 @@ from smki.cli.session import Session, pass_session
 @click.argument("utrn", required=False)
 @click.option("--emergency-credit", "credit", is_flag=True, help="Ask for emergency credit instead (PCS02).")
 @click.option("--meter", required=True, metavar="EUI-64", help="The gas meter it is joined with.")
-@click.option(
-    "--state", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The PPMID's state file."
-)
+@click.option("--state", required=True, type=FILE, help="The PPMID's state file.")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    type=FILE_OR_PIPE,
     help="Write the command to this new file; default: print.",
 )
 @pass_session
@@ -31,7 +31,6 @@ def topup(session: Session, utrn: str | None, credit: bool, meter: str, state: P
     Give what it writes to the meter with `smki device receive`, and the meter's answer to the PPMID in the same way.
     """
     from smki.cli.desk import kept
-    from smki.cli.issuing import output
     from smki.device.household import emergency_credit, top_up
     from smki.entity import EntityId
     from smki.gbcs.top_up import Utrn

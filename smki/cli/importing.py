@@ -1,26 +1,21 @@
 """How the report of an import is told."""
 
-from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from smki.cli.options import FILE, F
 from smki.cli.render import emit, table
 from smki.words import counted
 
 if TYPE_CHECKING:
     from smki.authority.estate.intake import Report
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 
 def files_argument(function: F) -> F:
     """One file or more."""
-    return click.argument(
-        "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False)
-    )(function)
+    return click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)(function)
 
 
 def tell(report: "Report", as_json: bool) -> None:

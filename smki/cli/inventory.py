@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from smki.cli.importing import files_argument, moment_of, tell
-from smki.cli.issuing import output
 from smki.cli.keys import certificates_option, own_key_options
+from smki.cli.options import FILE
 from smki.cli.render import emit, fields, json_option, table
+from smki.cli.results import exit_code, output
 from smki.cli.session import Session, pass_session
 from smki.words import counted, utc
 
@@ -245,7 +246,7 @@ def proven(
     or an answer was not taken; 3: none was.
     """
     from smki.authority.log import seal
-    from smki.cli.reading import exit_code, key_ring
+    from smki.cli.reading import key_ring
     from smki.parties.intake import given
     from smki.parties.read_back import take_read_backs
 
@@ -287,7 +288,7 @@ def _read_back(item: "ReadBack") -> dict[str, Any]:
 
 @command.command("audit", epilog="Example: smki inventory audit --at 2026-12-01 --out findings.jsonl")
 @click.option("--at", metavar="TIME", help="Against who is registered at this time; default: now.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write findings here, as JSON lines.")
+@click.option("--out", type=FILE, help="Write findings here, as JSON lines.")
 @click.option("--json", "as_json", is_flag=True, help="Print findings as JSON lines.")
 @pass_session
 def audit(session: Session, at: str | None, out: Path | None, as_json: bool) -> int:

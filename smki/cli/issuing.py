@@ -1,71 +1,63 @@
-"""What the commands that issue share: the options, the progress, the result lines, the exit code."""
+"""What the commands that issue share: their options, and how one request or many are answered."""
 
 import gc
 import json
-import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from time import monotonic
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING
 
 import click
 
+from smki.cli.options import FILE, FILE_OR_PIPE, F, with_options
 from smki.cli.render import summary
+from smki.cli.results import NONE, exit_code, output, progress
 from smki.cli.session import Session
-from smki.errors import InvalidInput, Refused, Unavailable
 
 if TYPE_CHECKING:
     from smki.authority.issuance.intake import Intake
     from smki.authority.issuance.issue import Hands
     from smki.authority.issuance.order import Order, Outcome
 
-SOME_REFUSED = 1
-ALL_REFUSED = 3
 _WAIT_SECONDS = 60
 LONGEST_WAIT = 1800  # half of what a reserved serial number lasts
 _GARBAGE = 200_000  # objects between two looks for circles of references: a long run makes millions, and no circle
-_STEP = 100  # results between two looks at the clock
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 def issuing_options(function: F) -> F:
     """The options of a command that answers requests."""
-    for option in reversed(
-        (
-            click.option("--csr", type=click.Path(path_type=Path, dir_okay=False), help="One request: DER or PEM."),
-            click.option(
-                "--from",
-                "source",
-                type=click.Path(path_type=Path, allow_dash=True),
-                help="Many: a folder, zip, tar, PEM or JSON lines; - reads a pipe.",
-            ),
-            click.option(
-                "--out",
-                type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
-                help="Of one request the certificate as PEM, of many the result lines; default: print.",
-            ),
-            click.option(
-                "--manifest",
-                type=click.Path(path_type=Path, dir_okay=False),
-                help="The files' digests, signed by an officer of the organisation (CMS).",
-            ),
-            click.option("--dry-run", is_flag=True, help="Judge, and issue nothing."),
-            click.option(
-                "--workers", type=click.IntRange(0, 256), help="Worker processes for many; default: one a core."
-            ),
-            click.option(
-                "--wait",
-                type=click.IntRange(0, LONGEST_WAIT),
-                default=_WAIT_SECONDS,
-                show_default=True,
-                help="Seconds to wait for a token or database that went away.",
-            ),
-        )
-    ):
-        function = option(function)
-    return function
+    return with_options(
+        function,
+        click.option("--csr", type=FILE, help="One request: DER or PEM."),
+        click.option(
+            "--from",
+            "source",
+            type=click.Path(path_type=Path, allow_dash=True),
+            help="Many: a folder, zip, tar, PEM or JSON lines; - reads a pipe.",
+        ),
+        click.option(
+            "--out",
+            type=FILE_OR_PIPE,
+            help="Of one request the certificate as PEM, of many the result lines; default: print.",
+        ),
+        click.option(
+            "--manifest",
+            type=FILE,
+            help="The files' digests, signed by an officer of the organisation (CMS).",
+        ),
+        click.option("--dry-run", is_flag=True, help="Judge, and issue nothing."),
+        click.option(
+            "--workers", type=click.IntRange(0, 256), help="Worker processes for many; default: one a core."
+        ),
+        click.option(
+            "--wait",
+            type=click.IntRange(0, LONGEST_WAIT),
+            default=_WAIT_SECONDS,
+            show_default=True,
+            help="Seconds to wait for a token or database that went away.",
+        ),
+    )
 
 
 def answer(
@@ -125,7 +117,7 @@ def _tell_one(outcome: "Outcome", out: Path | None, as_json: bool) -> int:
         for fault in outcome.faults:
             click.echo(f"refused: {fault.message} [{fault.code}]\n  hint: {fault.remedy}", err=True)
     if outcome.faults:
-        return ALL_REFUSED
+        return NONE
     if outcome.certificate is None:
         click.echo("It would be issued.", err=True)
     elif out is not None and out != Path("-"):
@@ -148,88 +140,4 @@ def _tell_many(outcomes: "Iterator[Outcome]", total: int, lines: IO[bytes]) -> i
             lines.write(b"\n")
             advance()
     click.echo(summary(total, "request", counts), err=True)
-    if not counts["refused"]:
-        return 0
-    return ALL_REFUSED if counts["refused"] == total else SOME_REFUSED
-
-
-@contextmanager
-def progress(total: int) -> Iterator[Callable[[], None]]:
-    """A bar with rate and time left on a terminal; nothing in a pipe."""
-    if not sys.stderr.isatty():
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TaskProgressColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    rate = TextColumn("{task.fields[rate]} a second")
-    columns = (BarColumn(), TaskProgressColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), refresh_per_second=4) as progress:
-        task = progress.add_task("", total=total, rate="0")
-        start, done = monotonic(), 0
-
-        def advance() -> None:
-            nonlocal done
-            done += 1
-            if done % _STEP == 0 or done == total:
-                progress.update(task, completed=done, rate=f"{done / (monotonic() - start + 0.001):,.0f}")
-
-        yield advance
-
-
-@contextmanager
-def output(out: Path | None) -> Iterator[IO[bytes]]:
-    """Where result lines go: a new file that appears whole under its name when the run is over, or standard output.
-
-    Until then it is called NAME.part. An interrupted run leaves that behind, and the next one writes it anew.
-    """
-    if out is None or out == Path("-"):
-        try:
-            yield sys.stdout.buffer
-            sys.stdout.flush()
-        except BrokenPipeError:
-            # Nothing more can be said there, not even by the interpreter when it ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise Unavailable(
-                "file.write", "the reader of the results has gone", "run the same again: nothing is done twice"
-            ) from None
-        return
-    if os.path.lexists(out):
-        raise Refused("file.exists", f"{out} exists", "choose another name, or move that file away")
-    part = out.with_name(f"{out.name}.part")
-    try:
-        with _exclusively(part) as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-            out.hardlink_to(part)  # unlike rename, fails when the name was taken meanwhile
-            part.unlink()
-    except FileExistsError:
-        raise Refused("file.exists", f"{out} exists", "choose another name, or move that file away") from None
-    except OSError as error:
-        raise Unavailable(
-            "file.write", f"{out}: {error.strerror}", "make room, and run the same again: nothing is done twice"
-        ) from None
-
-
-@contextmanager
-def _exclusively(part: Path) -> Iterator[IO[bytes]]:
-    import fcntl
-
-    descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-    with os.fdopen(descriptor, "wb", buffering=1 << 16) as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InvalidInput(
-                "file.busy", f"another run writes {part}", "wait for it, or name another file"
-            ) from None
-        file.truncate(0)
-        yield file
+    return exit_code(total - counts["refused"], counts["refused"])

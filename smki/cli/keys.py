@@ -1,11 +1,11 @@
 """Options that name keys and certificates, shared by the commands that work with them."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
+from smki.cli.options import FILE, F, with_options
 from smki.cli.session import Session
 
 if TYPE_CHECKING:
@@ -13,22 +13,16 @@ if TYPE_CHECKING:
 
     from smki.parties.keys import Certified
 
-F = TypeVar("F", bound=Callable[..., Any])
-_FILE = click.Path(path_type=Path, dir_okay=False)
-
 
 def own_key_options(function: F) -> F:
     """One's own key: in a token, or for laboratories in a file."""
-    for option in reversed(
-        (
-            click.option("--certificate", type=_FILE, help="The certificate of our own key."),
-            click.option("--token", metavar="NAME", help="The token that holds the key."),
-            click.option("--key", "label", metavar="LABEL", help="The key's label in the token."),
-            click.option("--key-file", type=_FILE, help="Or the key in a file only you can read (laboratories)."),
-        )
-    ):
-        function = option(function)
-    return function
+    return with_options(
+        function,
+        click.option("--certificate", type=FILE, help="The certificate of our own key."),
+        click.option("--token", metavar="NAME", help="The token that holds the key."),
+        click.option("--key", "label", metavar="LABEL", help="The key's label in the token."),
+        click.option("--key-file", type=FILE, help="Or the key in a file only you can read (laboratories)."),
+    )
 
 
 certificates_option = click.option(

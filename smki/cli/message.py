@@ -9,9 +9,11 @@ import click
 
 from smki.cli.announcing import announce, announcing_key
 from smki.cli.keys import certificates_option, own_key, own_key_options
+from smki.cli.options import EXISTING
 from smki.cli.protecting import mac, sign
-from smki.cli.reading import NONE, SOME, exit_code, issued, key_ring, vocabulary_of
+from smki.cli.reading import issued, key_ring, vocabulary_of
 from smki.cli.render import emit, json_option, table, tree
+from smki.cli.results import NONE, SOME, exit_code
 from smki.cli.session import Session, pass_session
 from smki.words import counted
 
@@ -195,11 +197,11 @@ def decrypt(
 
 
 @command.command("check", epilog="Example: smki message check rtds.json --keys keys.json")
-@click.argument("vectors", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.argument("vectors", nargs=-1, required=True, type=EXISTING)
 @click.option(
     "--keys",
     required=True,
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    type=EXISTING,
     help="The test keys the vectors name (gbcs-keys/1).",
 )
 @json_option

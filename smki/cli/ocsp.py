@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from smki.cli.options import FILE
 from smki.cli.render import emit, json_option, table
 from smki.cli.session import Session, pass_session
 from smki.words import utc
@@ -55,8 +56,8 @@ def show(session: Session, as_json: bool) -> None:
 
 
 @command.command("answer", epilog="Example: smki ocsp answer request.der --out answer.der")
-@click.argument("request", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="Write the answer here.")
+@click.argument("request", type=FILE)
+@click.option("--out", required=True, type=FILE, help="Write the answer here.")
 @pass_session
 def answer(session: Session, request: Path, out: Path) -> int:
     """Answer the one REQUEST in a file, as `openssl ocsp -reqout` writes it.

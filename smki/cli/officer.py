@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from smki.cli.options import FILE
 from smki.cli.render import emit, json_option, table
 from smki.cli.secrets import passphrase_option, read_passphrase
 from smki.cli.session import Session, pass_session
@@ -19,7 +20,7 @@ def command() -> None:
 
 @command.command("key", epilog="Example: smki officer key alice --out alice.pem --passphrase file:alice.passphrase")
 @click.argument("name")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write an encrypted key file here.")
+@click.option("--out", type=FILE, help="Write an encrypted key file here.")
 @click.option("--token", metavar="NAME", help="Or make the key in this token of the workspace.")
 @passphrase_option
 @json_option
@@ -52,9 +53,7 @@ def key(session: Session, name: str, out: Path | None, token: str | None, passph
 @click.argument("name")
 @click.option("--token", required=True, metavar="NAME", help="Make the key in this token of the workspace.")
 @click.option("--label", required=True, metavar="TEXT", help="What the key is called there.")
-@click.option(
-    "--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The request: a new file."
-)
+@click.option("--out", required=True, type=FILE, help="The request: a new file.")
 @pass_session
 def request(session: Session, name: str, token: str, label: str, out: Path) -> None:
     """Make a key in a token and a request for an infrastructure certificate, which `smki org appoint` answers.

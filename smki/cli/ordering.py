@@ -4,13 +4,14 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from smki.cli.issuing import output, progress
-from smki.cli.reading import exit_code, vocabulary_of
+from smki.cli.options import EXISTING, FILE, FILE_OR_PIPE, F, with_options
+from smki.cli.reading import vocabulary_of
 from smki.cli.render import summary
+from smki.cli.results import exit_code, output, progress
 from smki.cli.session import Session
 from smki.errors import InvalidInput
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from smki.gbcs.message import Message
     from smki.pki.verdict import Fault
 
-F = TypeVar("F", bound=Callable[..., Any])
 MOST_DEVICES = 1_000_000
 _MAX_FILE_OCTETS = 1 << 26
 _SHOWN = 20  # different faults; more are counted
@@ -28,12 +28,12 @@ originator_option = click.option("--originator", required=True, metavar="EUI-64"
 out_options = (
     click.option(
         "--out",
-        type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+        type=FILE_OR_PIPE,
         help="Write the pre-commands to this new file, a line of JSON each; default: print.",
     ),
     click.option(
         "--expect-out",
-        type=click.Path(path_type=Path, dir_okay=False),
+        type=FILE,
         help="Write what `smki message sign --expect` compares them with.",
     ),
 )
@@ -46,7 +46,7 @@ device_options = (
     click.option(
         "--devices",
         "device_file",
-        type=click.Path(path_type=Path, dir_okay=False, exists=True),
+        type=EXISTING,
         help="Or a file of them, one a line; after a blank or comma its kind, if it is not the same for all.",
     ),
     click.option("--kind", metavar="KIND", help="What kind of device: ESME, GSME, CHF ... Default: the inventory's."),
@@ -57,10 +57,7 @@ def options(*groups: Iterable[Callable[[F], F]]) -> Callable[[F], F]:
     """Several groups of options on one command."""
 
     def decorate(function: F) -> F:
-        for group in reversed(groups):
-            for option in reversed(tuple(group)):
-                function = option(function)
-        return function
+        return with_options(function, *(option for group in groups for option in group))
 
     return decorate
 

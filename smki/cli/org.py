@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from smki.cli.issuing import answer, issuing_options
+from smki.cli.options import FILE
 from smki.cli.render import emit, fields, json_option, table
 from smki.cli.session import Session, pass_session
 from smki.words import counted
@@ -151,9 +152,9 @@ def resume(session: Session, name: str, reason: str) -> None:
 @click.option(
     "--as", "function", required=True, type=click.Choice(["SRO", "ARO"]), help="Senior or authorised responsible."
 )
-@click.option("--csr", type=click.Path(path_type=Path, dir_okay=False), help="The officer's request: CN=NAME.")
+@click.option("--csr", type=FILE, help="The officer's request: CN=NAME.")
 @click.option("--certificate", metavar="SERIAL", help="Or an infrastructure certificate that was issued before.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the certificate here as PEM.")
+@click.option("--out", type=FILE, help="Write the certificate here as PEM.")
 @pass_session
 def appoint(
     session: Session, name: str, function: Any, csr: Path | None, certificate: str | None, out: Path | None

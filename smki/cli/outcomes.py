@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from smki.cli.keys import certificates_option, own_key_options
-from smki.cli.reading import exit_code, key_ring, vocabulary_of
+from smki.cli.reading import key_ring, vocabulary_of
 from smki.cli.render import emit, json_option, summary, table, tree
+from smki.cli.results import exit_code
 from smki.cli.session import Session, pass_session
 from smki.entity import KeyUsage
 from smki.words import utc

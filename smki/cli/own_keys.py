@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smki.cli.issuing import output
 from smki.cli.keys import certificates_option
+from smki.cli.options import FILE_OR_PIPE
 from smki.cli.ordering import (
     Line,
     Target,
@@ -24,7 +24,8 @@ from smki.cli.ordering import (
     out_options,
     targets,
 )
-from smki.cli.reading import exit_code, key_ring
+from smki.cli.reading import key_ring
+from smki.cli.results import exit_code, output
 from smki.cli.session import Session, pass_session
 from smki.words import counted
 
@@ -160,7 +161,7 @@ def _certificates(path: Path) -> Iterable[bytes]:
 @click.option(
     "--out",
     required=True,
-    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    type=FILE_OR_PIPE,
     help="Write the requests to this new file, as `smki device issue --from` takes them.",
 )
 @pass_session

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smki.cli.issuing import output, progress
 from smki.cli.keys import certificates_option, keep_secrets_option, own_key, own_key_options
-from smki.cli.reading import exit_code, issued, key_ring, vocabulary_of
+from smki.cli.options import FILE
+from smki.cli.reading import issued, key_ring, vocabulary_of
 from smki.cli.render import summary, tree
+from smki.cli.results import exit_code, output, progress, results_option
 from smki.cli.session import Session, pass_session
 
 if TYPE_CHECKING:
@@ -32,11 +33,6 @@ _source = click.option(
     type=click.Path(path_type=Path, allow_dash=True),
     help="Messages: a file, a folder, JSON lines; - reads a pipe. Repeat it.",
 )
-_out = click.option(
-    "--out",
-    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
-    help="Write the result lines to this new file; default: print.",
-)
 
 
 @click.command(
@@ -44,18 +40,18 @@ _out = click.option(
     epilog="Example: smki message sign --from pre.hex --token keys --key ds --certificate ds.pem --expect asked.json",
 )
 @_source
-@_out
+@results_option
 @click.option("--token", required=True, metavar="NAME", help="The token that holds the signing key.")
 @click.option("--key", "label", required=True, metavar="LABEL", help="The key's label in the token.")
 @click.option(
     "--certificate",
     required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     help="The key's certificate: it says whose signature this is.",
 )
 @click.option(
     "--expect",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     help="What was asked for (JSON); without it, each command is shown and asked about.",
 )
 @pass_session
@@ -131,7 +127,7 @@ def _tell(outcomes: Iterable[Any], total: int, lines: Any) -> int:
     epilog="Example: smki message mac --from signed.jsonl --token keys --key broker --certificate broker-ka.pem",
 )
 @_source
-@_out
+@results_option
 @own_key_options
 @certificates_option
 @keep_secrets_option

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from smki.cli.options import EXISTING
 from smki.cli.render import emit, fields, json_option, table
 from smki.cli.session import Session, pass_session
 from smki.words import counted, utc
@@ -51,7 +52,7 @@ def _tell(folder: Any, done: "Refreshed") -> None:
 @click.option(
     "--key",
     "key_file",
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    type=EXISTING,
     help="The log's verifier key, got by another way than the folder; default: the workspace's own.",
 )
 @json_option

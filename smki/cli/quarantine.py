@@ -1,19 +1,19 @@
 """`smki broker quarantine`: what is held, and what officers decide about it."""
 
 import json
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from smki.cli.issuing import output
 from smki.cli.keys import certificates_option, own_key_options
+from smki.cli.options import EXISTING, FILE
 from smki.cli.protecting import broker_key
-from smki.cli.reading import exit_code, vocabulary_of
+from smki.cli.reading import vocabulary_of
 from smki.cli.render import emit, fields, json_option, summary, table, tree
-from smki.cli.secrets import officers_private_key, passphrase_option
+from smki.cli.results import exit_code, output, results_option
+from smki.cli.secrets import officer_key_options, officers_private_key
 from smki.cli.session import Session, pass_session
 from smki.words import counted, utc
 
@@ -24,25 +24,13 @@ if TYPE_CHECKING:
 
 _MOST_SHOWN = 20
 _EXAMPLE = "'0x0050 90-B3-D5-1F-30-01-00-00 2026-11-21'"
-F = TypeVar("F", bound=Callable[..., Any])
-_file = click.Path(path_type=Path, dir_okay=False, exists=True)
 _what = click.argument("what", nargs=-1, required=True, metavar="PATTERN|DIGEST...")
 _some = click.argument("what", nargs=-1, metavar="[PATTERN|DIGEST...]")
 _words = click.option(
-    "--confirmation", "files", multiple=True, type=_file, help="What an officer signed (CMS). Repeat it."
+    "--confirmation", "files", multiple=True, type=EXISTING, help="What an officer signed (CMS). Repeat it."
 )
 _reason = click.option("--reason", default="", help="Why; it stands in what is signed, and in the log.")
 _officer = click.option("--officer", metavar="NAME", help="Or sign here and now, as this officer.")
-
-
-def _key_options(function: F) -> F:
-    for option in (
-        passphrase_option,
-        click.option("--token", metavar="NAME", help="Or the token of the workspace that holds the officer's key."),
-        click.option("--key", type=click.Path(path_type=Path, dir_okay=False), help="The officer's encrypted key."),
-    ):
-        function = option(function)
-    return function
 
 
 @click.group("quarantine", epilog="Example: smki broker quarantine list")
@@ -177,7 +165,7 @@ def _print(session: Session, found: "Shown") -> None:
 )
 @click.option("--officer", required=True, metavar="NAME", help="Who is to sign it.")
 @click.option("--reason", required=True, help="Why; it stands in what is signed, and in the log.")
-@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The text: a new file.")
+@click.option("--out", required=True, type=FILE, help="The text: a new file.")
 @pass_session
 def draft(
     session: Session, what: tuple[str, ...], decision: Any, officer: str, reason: str, out: Path
@@ -198,9 +186,9 @@ def draft(
 @quarantine.command(
     "confirm", epilog="Example: smki broker quarantine confirm release.txt --key ann.pem --out release.p7m"
 )
-@click.argument("file", type=_file)
-@_key_options
-@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="CMS: a new file.")
+@click.argument("file", type=EXISTING)
+@officer_key_options
+@click.option("--out", required=True, type=FILE, help="CMS: a new file.")
 @pass_session
 def confirm(session: Session, /, file: Path, out: Path, **key: Any) -> None:
     """Sign a text that was drafted, with the officer's own key. It needs no workspace but for --token."""
@@ -236,7 +224,7 @@ def _kinds(said: "Confirmation") -> list[tuple[str, int]]:
 @_some
 @_words
 @_officer
-@_key_options
+@officer_key_options
 @_reason
 @json_option
 @pass_session
@@ -254,7 +242,7 @@ def release(session: Session, /, **options: Any) -> None:
 @_some
 @_words
 @_officer
-@_key_options
+@officer_key_options
 @_reason
 @json_option
 @pass_session
@@ -324,11 +312,7 @@ def _tell(done: "list[Decided]") -> None:
 )
 @own_key_options
 @certificates_option
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
-    help="Write the result lines to this new file; default: print.",
-)
+@results_option
 @pass_session
 def hand_out(session: Session, /, others: tuple[Path, ...], out: Path | None, **own: Any) -> int:
     """Judge what both sides released by every other rule, as things stand now; add the MAC, and give it out.

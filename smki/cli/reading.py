@@ -1,4 +1,4 @@
-"""What the commands that read, verify and protect messages share: names, certificates, exit codes."""
+"""What the commands that read, verify and protect messages share: names, certificates, key rings."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,12 +12,6 @@ if TYPE_CHECKING:
     from smki.gbcs.verdict import KeyRing, Known
     from smki.gbcs.words import Vocabulary
     from smki.parties.keys import Certified
-
-SOME, NONE = 1, 3
-
-
-def exit_code(good: int, bad: int) -> int:
-    return 0 if not bad else SOME if good else NONE
 
 
 def vocabulary_of(session: Session) -> "Vocabulary":

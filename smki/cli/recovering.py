@@ -1,16 +1,17 @@
 """What `smki recovery` and `smki contingency` share: showing, approving, running and following a plan."""
 
 import json
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from smki.cli.issuing import output, progress
+from smki.cli.options import FILE
 from smki.cli.render import emit, fields, json_option, summary, table
-from smki.cli.secrets import officer_key_options, officers_private_key
+from smki.cli.results import SOME, exit_code, output, progress, results_option
+from smki.cli.secrets import checked_sha256, officer_options, officers_private_key, sha256_option
 from smki.cli.session import Session, pass_session
 from smki.words import counted
 
@@ -19,10 +20,7 @@ if TYPE_CHECKING:
     from smki.parties.recovery.report import Progress
     from smki.parties.recovery.run import Told
 
-F = TypeVar("F", bound=Callable[..., Any])
-_FILE = click.Path(path_type=Path, dir_okay=False)
-_plan = click.argument("file", metavar="PLAN", type=_FILE)
-SOME, NONE = 1, 3
+_plan = click.argument("file", metavar="PLAN", type=FILE)
 # What people see
 
 
@@ -98,8 +96,8 @@ def _show_command(noun: str, contingency: bool) -> click.Command:
 def _approve_command(noun: str, contingency: bool) -> click.Command:
     @click.command("approve", epilog=f"Example: smki {noun} approve plans/theft.toml --officer alice --key alice.pem")
     @_plan
-    @officer_key_options
-    @click.option("--sha256", metavar="HEX", help="The digest you checked; asked for on a terminal if not given.")
+    @officer_options
+    @sha256_option
     @json_option
     @pass_session
     def approve(session: Session, /, file: Path, officer: str, sha256: str | None, as_json: bool, **key: Any) -> None:
@@ -107,15 +105,11 @@ def _approve_command(noun: str, contingency: bool) -> click.Command:
         from smki.parties.recovery.approval import approve_plan
 
         plan = load(session, file, contingency)
-        digest = plan.file.sha256.hex()
-        if sha256 is None:
-            devices = counted(plan.devices.count, "device")
-            click.echo(f"{plan.file.table.purpose}\n{devices}\nSHA-256 {digest}", err=True)
-            sha256 = click.prompt("Type the first 8 digits of the SHA-256 you checked", err=True)
-            sha256 = digest if digest[:8] == sha256.strip().lower() else sha256
+        of_what = f"{plan.file.table.purpose}\n{counted(plan.devices.count, 'device')}"
+        checked = checked_sha256(plan.file.sha256, of_what, sha256)
         private_key = officers_private_key(session, **key)
-        approval = approve_plan(session.workspace, plan, officer, private_key, sha256)
-        emit(approval.as_json(), as_json, lambda: click.echo(f"{officer} approved {file.name} {digest}"))
+        approval = approve_plan(session.workspace, plan, officer, private_key, checked)
+        emit(approval.as_json(), as_json, lambda: click.echo(f"{officer} approved {file.name} {checked}"))
 
     return approve
 
@@ -123,11 +117,7 @@ def _approve_command(noun: str, contingency: bool) -> click.Command:
 def _run_command(noun: str, contingency: bool) -> click.Command:
     @click.command("run", epilog=f"Example: smki {noun} run plans/theft.toml --out commands.jsonl")
     @_plan
-    @click.option(
-        "--out",
-        type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
-        help="Write the result lines to this new file; default: print.",
-    )
+    @results_option
     @click.option("--rehearse", is_flag=True, help="Everything but the signatures; logged as a rehearsal.")
     @pass_session
     def run(session: Session, file: Path, out: Path | None, rehearse: bool) -> int:
@@ -155,14 +145,14 @@ def _tell(work: "Generator[Told]", total: int, lines: Any) -> int:
             advance()
     click.echo(summary(total, "device", counts), err=True)
     refused = counts.get("refused", 0)
-    return 0 if not refused else NONE if refused == total else SOME
+    return exit_code(total - refused, refused)
 
 
 def _progress_command(noun: str, contingency: bool) -> click.Command:
     @click.command("progress", epilog=f"Example: smki {noun} progress plans/theft.toml --outstanding")
     @_plan
     @click.option("--outstanding", is_flag=True, help="Also list the devices that are not recovered.")
-    @click.option("--heard", type=_FILE, help="A progress file that a subscriber sent: told beside, not counted.")
+    @click.option("--heard", type=FILE, help="A progress file that a subscriber sent: told beside, not counted.")
     @json_option
     @pass_session
     def progress_(session: Session, file: Path, outstanding: bool, heard: Path | None, as_json: bool) -> int:

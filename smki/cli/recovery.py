@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from smki.cli.drafting import draft_options, write_draft
+from smki.cli.options import FILE
 from smki.cli.recovering import add_commands
 from smki.cli.render import json_option
 from smki.cli.session import Session, pass_session
@@ -25,12 +26,12 @@ def command() -> None:
     "plan",
     epilog="Example: smki recovery plan theft.toml --method 3 --what 'organisation signing key' --certificate 4A...",
 )
-@click.argument("out", metavar="PLAN", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("out", metavar="PLAN", type=FILE)
 @click.option("--method", required=True, type=click.Choice(["1", "2", "3"]), help="Who puts whose certificates.")
 @click.option(
     "--signer",
     required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     help="The certificate of the key that signs: the recovery key's, or in method 1 the subscriber's.",
 )
 @click.option("--token", metavar="NAME", help="The token that holds the recovery key.")

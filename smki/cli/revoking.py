@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from smki.cli.importing import moment_of
-from smki.cli.issuing import progress
 from smki.cli.keys import own_key_options
+from smki.cli.options import EXISTING, FILE, FILE_OR_PIPE
 from smki.cli.render import emit, json_option
+from smki.cli.results import progress
 from smki.cli.session import Session, pass_session
 from smki.words import counted, utc
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from smki.pki.serial import Serial
     from smki.store.records import RevocationRecord
 
-_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 _SHOWN = 20  # certificates told one by one; --json tells all
 _reason = click.option("--reason", metavar="REASON", help="key-compromise, superseded, cessation-of-operation, ...")
 _evidence = click.option(
@@ -39,10 +39,10 @@ _compromised = click.option(
     " --requested-by 'Ann Ash' --evidence 'stolen from the office, crime number 4711'",
 )
 @click.argument("serials", metavar="[SERIAL]...", nargs=-1)
-@click.option("--from", "source", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+@click.option("--from", "source", type=FILE_OR_PIPE,
               help="Serial numbers, one a line; - reads a pipe.")  # fmt: skip
 @click.option("--organisation", metavar="NAME", help="All certificates of an organisation that are not over.")
-@click.option("--request", type=_FILE, help="A request that an officer signed, in place of all other options.")
+@click.option("--request", type=EXISTING, help="A request that an officer signed, in place of all other options.")
 @_reason
 @click.option(
     "--requested-by", metavar="NAME", help="An officer of the organisation or of the authority, or the PMA."
@@ -219,7 +219,7 @@ def _lines(lines: Iterable[str], total: int) -> None:
 @_evidence
 @_compromised
 @own_key_options
-@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="A new file.")
+@click.option("--out", required=True, type=FILE, help="A new file.")
 @pass_session
 def request_revocation(session: Session, /, out: Path, **given: Any) -> None:
     """As an officer, sign a request to revoke: the authority runs it with `smki cert revoke --request`."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from smki.cli.options import FILE
 from smki.cli.render import emit, fields, json_option
 from smki.cli.session import Session, pass_session
 from smki.words import utc
@@ -34,7 +35,7 @@ def command() -> None:
 
 
 @command.command("backup", epilog="Example: smki store backup /mnt/backups/2026-11-21")
-@click.argument("file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", metavar="FILE", type=FILE)
 @json_option
 @pass_session
 def backup(session: Session, file: Path, as_json: bool) -> None:
@@ -74,7 +75,7 @@ def backup(session: Session, file: Path, as_json: bool) -> None:
 
 
 @command.command("verify", epilog="Example: smki store verify /mnt/backups/2026-11-21")
-@click.argument("file", metavar="[FILE]", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", metavar="[FILE]", required=False, type=FILE)
 @_against
 @_journal
 @click.option("--prune", is_flag=True, help="If FILE proves good, remove from the journal the acts that it holds.")
@@ -125,7 +126,7 @@ def _show(proof: "Proof") -> None:
 
 
 @command.command("restore", epilog="Example: smki store restore /mnt/backups/2026-11-21 --against /mnt/mirror")
-@click.argument("file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", metavar="FILE", type=FILE)
 @click.option("--to", metavar="URL", help="Make it here, not where smki.toml says: sqlite:PATH or postgresql://…")
 @_against
 @_journal

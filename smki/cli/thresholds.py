@@ -1,15 +1,15 @@
 """`smki broker thresholds`: how much of what, by whose word."""
 
 import base64
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from smki.cli.options import EXISTING, FILE
 from smki.cli.render import emit, json_option, table
-from smki.cli.secrets import officers_private_key, passphrase_option
+from smki.cli.secrets import officer_key_options, officers_private_key
 from smki.cli.session import Session, pass_session
 from smki.words import utc
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from smki.parties.broker.threshold_file import Thresholds
 
 _DRAFTED_FOR, _A_WEEK = timedelta(days=365), timedelta(days=7)
-F = TypeVar("F", bound=Callable[..., Any])
-_file = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 
 @click.group("thresholds", epilog="Example: smki broker thresholds show")
@@ -154,7 +152,7 @@ def _campaign_row(one: "Campaign") -> tuple[str, ...]:
 )
 @click.option("--user", metavar="EUI-64", help="This user's own; default: the broker's for everybody.")
 @click.option("--campaign", is_flag=True, help="A campaign of the user's.")
-@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="A new file.")
+@click.option("--out", required=True, type=FILE, help="A new file.")
 @pass_session
 def draft(session: Session, user: str | None, campaign: bool, out: Path) -> None:
     """Write an example to change and to sign: `thresholds sign`, or `openssl cms -sign -binary -nodetach`."""
@@ -177,12 +175,10 @@ def draft(session: Session, user: str | None, campaign: bool, out: Path) -> None
 @thresholds.command(
     "sign", epilog="Example: smki broker thresholds sign north.toml --officer 'Ann Ash' --key ann.pem --out north.p7m"
 )
-@click.argument("file", type=_file)
+@click.argument("file", type=EXISTING)
 @click.option("--officer", required=True, metavar="NAME", help="Who signs.")
-@click.option("--key", type=click.Path(path_type=Path, dir_okay=False), help="The officer's encrypted key.")
-@click.option("--token", metavar="NAME", help="Or the token of the workspace that holds it.")
-@passphrase_option
-@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="CMS: a new file.")
+@officer_key_options
+@click.option("--out", required=True, type=FILE, help="CMS: a new file.")
 @pass_session
 def sign(session: Session, /, file: Path, officer: str, out: Path, **key: Any) -> None:
     """Sign a file of thresholds with an officer's own key."""
@@ -197,7 +193,7 @@ def sign(session: Session, /, file: Path, officer: str, out: Path, **key: Any) -
 
 
 @thresholds.command("set", epilog="Example: smki broker thresholds set north.p7m")
-@click.argument("files", nargs=-1, required=True, type=_file, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, type=EXISTING, metavar="FILE...")
 @json_option
 @pass_session
 def set_(session: Session, files: tuple[Path, ...], as_json: bool) -> None:

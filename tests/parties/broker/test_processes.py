@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from smki.authority.auditing import verify_log
-from smki.cli.broker import HELD
+from smki.cli.results import HELD
 from smki.gbcs.message import read_message
 from tests.house import House, opened
 from tests.parties.broker.processes import METERS, OWN, prepare, read, write
