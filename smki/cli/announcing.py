@@ -63,7 +63,7 @@ def announce(
         what = counted(record.items, "command")
         click.echo(f"{record.originator}: announcement {record.number} of {what}, wrote {out}")
         if left:
-            click.echo(f"{left} more wait: announce again", err=True)
+            click.echo(f"{left:,} more {'waits' if left == 1 else 'wait'}: announce again", err=True)
 
     emit(data, as_json, human)
     return 0

@@ -1,10 +1,11 @@
 """`smki approve`: what waits for a second officer."""
 
+from datetime import datetime
 from typing import Any
 
 import click
 
-from smki.cli.render import emit, fields, json_option, table
+from smki.cli.render import emit, facts, json_option, table
 from smki.cli.secrets import officer_options, officers_private_key
 from smki.cli.session import Session, pass_session
 from smki.words import counted, utc
@@ -73,7 +74,7 @@ def show(session: Session, batch: str, as_json: bool) -> None:
     found = find_waiting(session.workspace, batch)
     data = _as_json(session, found)
     data["items"] = [words for _, words in session.workspace.store.holds.items(found.digest)]
-    emit(data, as_json, lambda: fields((key.replace("_", " "), _text(value)) for key, value in data.items()))
+    emit(data, as_json, lambda: facts(data, _text))
 
 
 def _text(value: Any) -> str:
@@ -83,7 +84,7 @@ def _text(value: Any) -> str:
         return "\n".join(value)
     if isinstance(value, dict):
         return ", ".join(f"{key} {item}" for key, item in value.items() if key in {"officer", "at", "reason"})
-    return utc(value) if hasattr(value, "strftime") else str(value)
+    return utc(value) if isinstance(value, datetime) else str(value)
 
 
 @command.command("grant", epilog="Example: smki approve grant 6f1d2c3b --officer alice --key alice.pem")

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from smki.cli.options import EXISTING, FILE
-from smki.cli.render import emit, fields, json_option, table
+from smki.cli.render import emit, facts, json_option, table
 from smki.cli.session import Session, pass_session
 
 
@@ -48,7 +48,7 @@ def verify(session: Session, as_json: bool) -> int:
         "signed_entries": verdict.sealed,
         "faults": list(verdict.faults),
     }
-    emit(data, as_json, lambda: fields((key.replace("_", " "), _words(value)) for key, value in data.items()))
+    emit(data, as_json, lambda: facts(data, _words))
     return 5 if verdict.faults else 0
 
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smki.cli.keys import own_key_options
+from smki.cli.keys import own_key_options, signer
 from smki.cli.options import EXISTING, FILE
-from smki.cli.render import emit, fields, json_option, table
+from smki.cli.render import emit, facts, json_option, table
 from smki.cli.session import Session, pass_session
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def export(
     **own: Any,
 ) -> None:
     """Put together and sign what a device must hold: its cells, counters, own certificates, use cases."""
-    from smki.authority.bundles import Installation
+    from smki.authority.bundles import Installation, Signer
     from smki.authority.bundles import export as export_bundle
     from smki.authority.safe_files import new_folder, write_new
     from smki.entity import DeviceType, EntityId, RemotePartyRole
@@ -86,7 +86,7 @@ def export(
         top_up,
         tuple(read_crl(path) for path in crls),
     )
-    done = export_bundle(session.workspace, installation, _signer(session, own))
+    done = export_bundle(session.workspace, installation, Signer(*signer(session, **own)))
     if plain:
         with new_folder(out) as inside:
             write_new(inside / "bundle.p7s", done.octets)
@@ -120,18 +120,6 @@ def read_crl(path: Path) -> bytes:
         return reader(data).public_bytes(Encoding.DER)
     except ValueError:
         raise InvalidInput("bundle.crl", f"{path} is no revocation list", "name one, as PEM or DER") from None
-
-
-def _signer(session: Session, own: dict[str, Any]) -> Any:
-    from smki.authority.bundles import Signer
-    from smki.parties.keys import file_key_of, token_key_of
-
-    certificate, token, label, key_file = (own[name] for name in ("certificate", "token", "label", "key_file"))
-    if certificate is None or (token is None) == (key_file is None) or (token is None) != (label is None):
-        raise click.UsageError("Name who signs by --certificate with --token and --key, or with --key-file.")
-    if key_file is not None:
-        return Signer(*file_key_of(key_file, certificate))
-    return Signer(*token_key_of(session.workspace, token, label, certificate))
 
 
 # Reading
@@ -199,8 +187,7 @@ def show(session: Session, bundle: Path, anchors: tuple[Path, ...], as_json: boo
     data = _as_json(open_file(session, bundle, anchors, session.clock()))
 
     def human() -> None:
-        plain = ((key, value) for key, value in data.items() if not isinstance(value, dict))
-        fields((key.replace("_", " "), str(value)) for key, value in plain)
+        facts({key: value for key, value in data.items() if not isinstance(value, dict)})
         click.echo()
         rows = ((name, cell["holder"], cell["key_identifier"]) for name, cell in data["cells"].items())
         table(["Cell", "Holder", "Key identifier"], rows)

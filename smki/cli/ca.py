@@ -7,7 +7,7 @@ import click
 
 from smki.cli import publishing
 from smki.cli.options import FILE
-from smki.cli.render import emit, fields, json_option, show
+from smki.cli.render import emit, facts, fields, json_option, show
 from smki.cli.session import Session, pass_session
 
 if TYPE_CHECKING:
@@ -110,11 +110,7 @@ def contingency(session: Session, name: str, as_json: bool) -> None:
     from smki.authority.contingency import rehearse
 
     result = rehearse(session.workspace, name)
-    emit(
-        result,
-        as_json,
-        lambda: fields((key.replace("_", " "), str(value)) for key, value in result.items()),
-    )
+    emit(result, as_json, lambda: facts(result))
 
 
 command.add_command(publishing.publish)

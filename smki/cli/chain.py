@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from smki.cli.bundle import read_crl
 from smki.cli.options import EXISTING
-from smki.cli.render import emit, json_option, moment_of
+from smki.cli.render import complain, emit, json_option, moment_of
+from smki.cli.results import NONE
 from smki.cli.session import Session, pass_session
 
 if TYPE_CHECKING:
@@ -66,7 +68,7 @@ def verify(
         usage=one.holder.usage,
         policies=_policies(session, kind, policies),
         disapply_time=disapply_time,
-        crls=[PathCrl.read(_crl(path)) for path in crls] or None,
+        crls=[PathCrl.read(read_crl(path)) for path in crls] or None,
     )
     return _tell(*_with_standing(session, verdict, given=bool(crls)), as_json)
 
@@ -115,34 +117,28 @@ def _policies(session: Session, kind: Any, given: tuple[str, ...]) -> Any:
     return frozenset(session.policies.hierarchy(kind.value).policy_oids)
 
 
-def _crl(path: Path) -> bytes:
-    from smki.cli.bundle import read_crl
-
-    return read_crl(path)
-
-
 def _tell(verdict: "ValidPath | InvalidPath", standings: list[str], as_json: bool) -> int:
     from smki.pki.path import ValidPath
 
     if isinstance(verdict, ValidPath):
         path = [str(certificate) for certificate in verdict.certificates]
-        data: dict[str, Any] = {
-            "valid": True,
-            "anchor": str(verdict.anchor.name),
-            "path": path,
-            "standing": standings,
-        }
-    else:
-        data = {"valid": False, "faults": [fault.as_json() for fault in verdict.faults]}
+        anchor = str(verdict.anchor.name)
+        data = {"valid": True, "anchor": anchor, "path": path, "standing": standings}
+        emit(data, as_json, lambda: _tell_path(anchor, path, standings))
+        return 0
+    emit(
+        {"valid": False, "faults": [one.as_json() for one in verdict.faults]}, as_json, lambda: _tell_faults(verdict)
+    )
+    return NONE
 
-    def human() -> None:
-        if data["valid"]:
-            click.echo(f"valid, from {data['anchor']}")
-            for depth, name in enumerate(data["path"], 1):
-                told = f": {standings[depth - 1]}" if standings else ""
-                click.echo(f"{'  ' * depth}{name}{told}")
-        for fault in data.get("faults", []):
-            click.echo(f"not valid: {fault['message']} [{fault['code']}]\n  hint: {fault['remedy']}")
 
-    emit(data, as_json, human)
-    return 0 if data["valid"] else 3
+def _tell_path(anchor: str, path: list[str], standings: list[str]) -> None:
+    click.echo(f"valid, from {anchor}")
+    for place, name in enumerate(path):
+        told = f": {standings[place]}" if standings else ""
+        click.echo(f"{'  ' * (place + 1)}{name}{told}")
+
+
+def _tell_faults(verdict: "InvalidPath") -> None:
+    for fault in verdict.faults:
+        complain(fault, "not valid: ", err=False)

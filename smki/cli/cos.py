@@ -16,7 +16,7 @@ from smki.cli.cos_running import (
 )
 from smki.cli.findings import findings_option, read_findings
 from smki.cli.options import EXISTING, FILE
-from smki.cli.render import emit, json_option, summary, table
+from smki.cli.render import complain, emit, json_option, summary, table
 from smki.cli.results import exit_code
 from smki.cli.session import Session, pass_session
 from smki.words import counted, utc
@@ -173,7 +173,7 @@ def check(session: Session, file: Path, crls: tuple[Path, ...], as_json: bool) -
         for one in bad[:SHOWN]:
             for fault in one.faults:
                 if fault not in judgement.faults:
-                    click.echo(f"{one.label}: {fault.message} [{fault.code}]\n  hint: {fault.remedy}")
+                    complain(fault, f"{one.label}: ", err=False)
         click.echo(f"{counted(len(verdicts), 'device')}: {len(verdicts) - len(bad)} may be done, {len(bad)} refused")
 
     emit(data, as_json, human)

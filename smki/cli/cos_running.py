@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from smki.cli.options import EXISTING, FILE, FILE_OR_PIPE, F, with_options
-from smki.cli.render import summary
+from smki.cli.render import complain, summary
 from smki.cli.results import exit_code, output, progress
 from smki.cli.secrets import passphrase_option
 from smki.cli.session import Session, pass_session
@@ -44,7 +44,7 @@ def key_options(function: F) -> F:
 
 def tell_faults(faults: "Iterable[Fault]", *, err: bool = False) -> None:
     for fault in faults:
-        click.echo(f"{fault.message} [{fault.code}]\n  hint: {fault.remedy}", err=err)
+        complain(fault, err=err)
 
 
 def judged(session: Session, file: Path, crls: tuple[Path, ...]) -> "tuple[Judgement, bytes]":
@@ -125,7 +125,7 @@ def _work(start: "Callable[[], tuple[int, Any]]", out: Path | None, report: Path
 def _tell_refused(one: "Done") -> None:
     device = "" if one.device is None else f" {one.device}"
     for fault in one.faults:
-        click.echo(f"{one.reference}{device}: {fault.message} [{fault.code}]\n  hint: {fault.remedy}", err=True)
+        complain(fault, f"{one.reference}{device}: ")
 
 
 @click.command(

@@ -55,7 +55,7 @@ def command() -> None:
     metavar="CELL=FILE",
     help="A certificate, and the cell it goes into: a role and a use. Repeat it.",
 )
-@click.option("--path", "path", multiple=True, type=FILE, help="An authority above them; default: those we believe.")
+@click.option("--path", multiple=True, type=FILE, help="An authority above them; default: those we believe.")
 @click.option("--at", metavar="TIME", help="When it is to happen; default: at once.")
 @click.option("--cancel", is_flag=True, help="Take back what was put off in this mode.")
 @click.option("--floor", type=click.IntRange(0), help="Where the authorising role's counters begin.")

@@ -7,7 +7,7 @@ import click
 
 from smki.cli.crl_import import import_command
 from smki.cli.options import EXISTING
-from smki.cli.render import emit, fields, json_option, table
+from smki.cli.render import complain, emit, fields, json_option, table
 from smki.cli.results import NONE, SOME, exit_code
 from smki.cli.session import Session, pass_session
 from smki.words import counted, utc
@@ -64,11 +64,9 @@ def _tell(run: "Run") -> None:
         elif outcome.fault is None:
             click.echo(f"{name}: {'wrote ' + ', '.join(outcome.written) if outcome.written else 'not due'}")
         if outcome.fault is not None:
-            click.echo(f"{name}: not published: {outcome.fault.message} [{outcome.fault.code}]", err=True)
-            click.echo(f"  hint: {outcome.fault.remedy}", err=True)
+            complain(outcome.fault, f"{name}: not published: ")
     if run.around is not None:
-        click.echo(f"the folder around them: {run.around.message} [{run.around.code}]", err=True)
-        click.echo(f"  hint: {run.around.remedy}", err=True)
+        complain(run.around, "the folder around them: ")
 
 
 @command.command("schedule", epilog="Example: smki crl schedule --json")
@@ -245,7 +243,7 @@ def _show_verdicts(found: "list[tuple[Path, ListVerdict]]") -> None:
         partly = "" if verdict.is_linted_whole else " (too long for pkilint: our own rules alone)"
         click.echo(f"{file}: {good}: {what}{partly}")
         for fault in verdict.faults:
-            click.echo(f"  {fault.message} [{fault.code}]\n  hint: {fault.remedy}")
+            complain(fault, "  ", err=False)
 
 
 @command.command("watch", epilog="Example: smki crl watch")

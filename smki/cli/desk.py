@@ -11,8 +11,8 @@ import click
 
 from smki.cli.bundle import anchor_option
 from smki.cli.options import FILE
-from smki.cli.render import emit, fields, json_option, moment_of, table
-from smki.cli.results import output, results_option
+from smki.cli.render import emit, facts, json_option, moment_of, table
+from smki.cli.results import exit_code, output, results_option
 from smki.cli.session import Session, pass_session
 from smki.words import utc
 
@@ -77,13 +77,11 @@ def state_update(session: Session, bundle: Path, anchors: tuple[Path, ...], stat
 @state_group.command("show", epilog="Example: smki device state show --state meter.state --json")
 @_state
 @json_option
-@pass_session
-def state_show(session: Session, state: Path, as_json: bool) -> None:
+def state_show(state: Path, as_json: bool) -> None:
     """Show a device's cells, counters and log; never its keys."""
     from smki.authority.safe_files import read_private
     from smki.device.state import MAX_STATE_OCTETS, read_state
 
-    del session
     device, _ = read_state(read_private(state, MAX_STATE_OCTETS))
     data = _as_json(device)
     emit(data, as_json, lambda: _print(device, data))
@@ -127,7 +125,7 @@ def _as_json(device: "DeviceState") -> dict[str, Any]:
 
 
 def _print(device: "DeviceState", data: dict[str, Any]) -> None:
-    fields((name.replace("_", " "), str(data[name])) for name in ("device", "device_type", "bundle", "own_counter"))
+    facts({name: data[name] for name in ("device", "device_type", "bundle", "own_counter")})
     click.echo()
     rows = ((str(name), str(cell.entity), cell.key_identifier.hex().upper()) for name, cell in device.cells.items())
     table(["Cell", "Holder", "Key identifier"], rows)
@@ -227,7 +225,7 @@ def receive(session: Session, places: tuple[str, ...], state: Path, near: tuple[
                 "alerts": [alert.hex() for alert in found.alerts],
             }
             lines.write(json.dumps(told, ensure_ascii=False).encode() + b"\n")
-    return 0 if all(verdicts) else 1 if any(verdicts) else 3
+    return exit_code(sum(verdicts), len(verdicts) - sum(verdicts))
 
 
 @click.command("advance", epilog="Example: smki device advance --state meter.state --to 2027-01-01T00:00:00Z --json")

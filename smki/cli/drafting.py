@@ -28,9 +28,9 @@ _DRAFT_OPTIONS = (
     click.option("--root", default="oca-root", show_default=True, help="The root that the devices hold."),
     click.option("--devices", type=FILE, help="A line for each: EUI-64, kind, ROLE=EUI-64. Default: the inventory."),
     click.option("--put", "puts", multiple=True, metavar="CELL=FILE[@EUI-64]", help="A certificate for a cell."),
-    click.option("--path", "path", multiple=True, type=FILE, help="A certificate of the path above those."),
+    click.option("--path", multiple=True, type=FILE, help="A certificate of the path above those."),
     click.option("--floor", "floors", multiple=True, metavar="ROLE=N[/N]", help="Where counters and top-ups begin."),
-    click.option("--at", "at", metavar="TIME", help="When devices are to do it; default: at once."),
+    click.option("--at", metavar="TIME", help="When devices are to do it; default: at once."),
     click.option("--no-times", is_flag=True, help="Have devices not check validity times."),
     click.option("--supersedes", metavar="SHA-256", help="A plan with the same key that is not to be finished."),
 )

@@ -7,7 +7,6 @@ import click
 
 from smki.cli.options import FILE, FILE_OR_PIPE
 from smki.cli.results import output
-from smki.cli.session import Session, pass_session
 
 
 @click.command(
@@ -24,8 +23,7 @@ from smki.cli.session import Session, pass_session
     type=FILE_OR_PIPE,
     help="Write the command to this new file; default: print.",
 )
-@pass_session
-def topup(session: Session, utrn: str | None, credit: bool, meter: str, state: Path, out: Path | None) -> None:
+def topup(utrn: str | None, credit: bool, meter: str, state: Path, out: Path | None) -> None:
     """Hand a token to the gas meter over the home's network, under the key that their join gave (PCS01).
 
     Give what it writes to the meter with `smki device receive`, and the meter's answer to the PPMID in the same way.
@@ -35,11 +33,10 @@ def topup(session: Session, utrn: str | None, credit: bool, meter: str, state: P
     from smki.entity import EntityId
     from smki.gbcs.top_up import Utrn
 
-    del session
     if (utrn is None) is not credit:
         raise click.UsageError("Say what to do: a UTRN, or --emergency-credit.")
     entity = EntityId.parse(meter)
-    token = None if utrn is None else Utrn("".join(utrn.replace("-", " ").split()))
+    token = None if utrn is None else Utrn.typed(utrn)
     with kept(state) as (device, keys, keep), output(out) as lines:
         made = emergency_credit(device, keys, entity) if token is None else top_up(device, keys, entity, token)
         keep(made[0], keys)

@@ -1,7 +1,8 @@
 """How the report of an import is told."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
 
@@ -50,8 +51,8 @@ def tell(report: "Report", as_json: bool) -> None:
         )
 
 
-def moment_of(text: str | None) -> Any:
-    """A time that was given on the command line, if one was."""
+def day_or_moment(text: str | None) -> datetime | None:
+    """A time or a day (its first second), if one was typed."""
     from smki.authority.estate.meter_points import moment
 
     return None if text is None else moment(text)

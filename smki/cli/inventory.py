@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smki.cli.importing import files_argument, moment_of, tell
+from smki.cli.importing import day_or_moment, files_argument, tell
 from smki.cli.keys import certificates_option, own_key_options
 from smki.cli.options import FILE
 from smki.cli.render import emit, fields, json_option, table
@@ -252,7 +252,7 @@ def proven(
 
     workspace = session.workspace
     ring, answers = key_ring(session, others, own), given(places, sys.stdin.buffer)
-    found = list(take_read_backs(workspace, ring, answers, moment_of(at)))
+    found = list(take_read_backs(workspace, ring, answers, day_or_moment(at)))
     seal(workspace)
     told = [_read_back(item) for item in found]
     rows = [
@@ -299,7 +299,7 @@ def audit(session: Session, at: str | None, out: Path | None, as_json: bool) -> 
     from smki.authority.estate.audit import Auditor
 
     workspace = session.workspace
-    auditor = Auditor(workspace, moment_of(at) or workspace.clock())
+    auditor = Auditor(workspace, day_or_moment(at) or workspace.clock())
     codes: Counter[str] = Counter()
     with output(out) if out else nullcontext() as file:
         for finding in auditor.findings():

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from smki.cli.options import FILE, FILE_OR_PIPE, F, with_options
-from smki.cli.render import summary
+from smki.cli.render import complain, summary
 from smki.cli.results import NONE, exit_code, output, progress
 from smki.cli.session import Session
 
@@ -115,7 +115,7 @@ def _tell_one(outcome: "Outcome", out: Path | None, as_json: bool) -> int:
         click.echo(json.dumps(outcome.as_json(), indent=2, ensure_ascii=False))
     else:
         for fault in outcome.faults:
-            click.echo(f"refused: {fault.message} [{fault.code}]\n  hint: {fault.remedy}", err=True)
+            complain(fault, "refused: ")
     if outcome.faults:
         return NONE
     if outcome.certificate is None:

@@ -9,6 +9,7 @@ from smki.cli.options import FILE, F, with_options
 from smki.cli.session import Session
 
 if TYPE_CHECKING:
+    from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric import ec
 
     from smki.parties.keys import Certified
@@ -32,6 +33,7 @@ certificates_option = click.option(
     type=click.Path(path_type=Path, exists=True),
     help="Certificates of others, files or folders; repeat it. A workspace adds those it issued.",
 )
+_NAME_IT = "Name the key by --certificate with --token and --key, or with --key-file."
 keep_secrets_option = click.option(
     "--keep-secrets",
     type=click.IntRange(0, 100_000),
@@ -49,11 +51,23 @@ def own_key(
 
     if (certificate, token, label, key_file) == (None, None, None, None):
         return None
-    if certificate is None or (token is None) == (key_file is None) or (token is None) != (label is None):
-        raise click.UsageError("Name one's own key by --certificate with --token and --key, or with --key-file.")
-    one = read_certified(certificate)
-    if key_file is not None:
+    if certificate is not None and key_file is not None and token is None and label is None:
+        one = read_certified(certificate)
         return one, file_key(key_file, one)
-    assert token is not None, "one of the two was given"
-    assert label is not None, "both or neither were given"
-    return one, token_key(session.workspace, token, label, one)
+    if certificate is not None and key_file is None and token is not None and label is not None:
+        one = read_certified(certificate)
+        return one, token_key(session.workspace, token, label, one)
+    raise click.UsageError(_NAME_IT)
+
+
+def signer(
+    session: Session, certificate: Path | None, token: str | None, label: str | None, key_file: Path | None
+) -> "tuple[x509.Certificate, ec.EllipticCurvePrivateKey]":
+    """A key with its certificate, of whatever kind that is: an officer's, or a signer of bundles."""
+    from smki.parties.keys import file_key_of, token_key_of
+
+    if certificate is not None and key_file is not None and token is None and label is None:
+        return file_key_of(key_file, certificate)
+    if certificate is not None and key_file is None and token is not None and label is not None:
+        return token_key_of(session.workspace, token, label, certificate)
+    raise click.UsageError(_NAME_IT)

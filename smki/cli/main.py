@@ -15,7 +15,7 @@ from smki.errors import SmkiError
 
 INTERNAL_ERROR = 70  # EX_SOFTWARE of sysexits.h: our fault, not the caller's
 
-_COMPLETING = "_SMKI_COMPLETE"  # the variable in which the shell's script asks what a line may go on with
+COMPLETING = "_SMKI_COMPLETE"  # the variable in which the shell's script says that a line is being completed
 
 _COMMANDS = {
     "approve": ("smki.cli.approve", "See, grant and refuse what waits for a second officer."),
@@ -58,7 +58,7 @@ class _LazyGroup(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         command: click.Command = importlib.import_module(_COMMANDS[cmd_name][0]).command
-        if _COMPLETING in os.environ:
+        if COMPLETING in os.environ:
             from smki.cli.names import know_names
 
             know_names(cmd_name, command)

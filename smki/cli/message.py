@@ -12,7 +12,7 @@ from smki.cli.keys import certificates_option, own_key, own_key_options
 from smki.cli.options import EXISTING
 from smki.cli.protecting import mac, sign
 from smki.cli.reading import issued, key_ring, vocabulary_of
-from smki.cli.render import emit, json_option, table, tree
+from smki.cli.render import complain, emit, json_option, table, tree
 from smki.cli.results import NONE, SOME, exit_code
 from smki.cli.session import Session, pass_session
 from smki.words import counted
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from smki.gbcs.verdict import Check, KeyRing
     from smki.gbcs.words import Reading, Vocabulary
     from smki.parties.intake import Given
+    from smki.pki.verdict import Fault
 
 _places = click.argument("places", nargs=-1, required=True, metavar="FILE...")
 
@@ -57,12 +58,12 @@ def show(session: Session, places: tuple[str, ...], as_json: bool) -> int:
     for given in _given(places):
         message, fault = _message(given)
         if message is None:
-            faults.append({"reference": given.reference, "fault": fault})
+            faults.append((given.reference, fault))
         else:
             read_messages.append((given.reference, read(message, vocabulary)))
     data = {
         "messages": [{"reference": name, **words(reading, vocabulary)} for name, reading in read_messages],
-        "faults": faults,
+        "faults": _faults_json(faults),
     }
     emit(data, as_json, lambda: _print_trees(read_messages, vocabulary))
     if not as_json:
@@ -73,17 +74,21 @@ def show(session: Session, places: tuple[str, ...], as_json: bool) -> int:
 def _message(given: "Given") -> tuple[Any, Any]:
     from smki.errors import InvalidInput
     from smki.gbcs.message import read_message
+    from smki.pki.verdict import Fault
 
     try:
         return read_message(given.octets), None
     except InvalidInput as error:
-        return None, {"code": error.code, "message": error.message, "remedy": error.remedy}
+        return None, Fault.of(error)
 
 
-def _complain(faults: list[dict[str, Any]]) -> None:
-    for item in faults:
-        fault = item["fault"]
-        click.echo(f"{item['reference']}: {fault['message']} [{fault['code']}]\n  hint: {fault['remedy']}", err=True)
+def _faults_json(faults: "list[tuple[str, Fault]]") -> list[dict[str, Any]]:
+    return [{"reference": name, "fault": fault.as_json()} for name, fault in faults]
+
+
+def _complain(faults: "list[tuple[str, Fault]]") -> None:
+    for name, fault in faults:
+        complain(fault, f"{name}: ")
 
 
 def _print_trees(readings: "list[tuple[str, Reading]]", vocabulary: "Vocabulary") -> None:
@@ -120,12 +125,12 @@ def verify(
     for given in _given(places):
         message, fault = _message(given)
         if message is None:
-            faults.append({"reference": given.reference, "fault": fault})
+            faults.append((given.reference, fault))
         else:
             results.append((given.reference, _checks(session, message, use_cases, ring)))
     data = {
         "messages": [{"reference": name, "checks": [one.as_json() for one in checks]} for name, checks in results],
-        "faults": faults,
+        "faults": _faults_json(faults),
     }
     rows = [
         (name, one.what, one.answer, one.certificate or (one.fault.message if one.fault else ""))
@@ -185,7 +190,7 @@ def decrypt(
     for given in _given(places):
         message, fault = _message(given)
         if message is None:
-            _complain([{"reference": given.reference, "fault": fault}])
+            complain(fault, f"{given.reference}: ")
             raise click.exceptions.Exit(NONE)
         checks = _checks(session, message, vocabulary.use_cases, ring)
         opened.append((given.reference, open_message(message, checks, ring, held[0].holder.entity, vocabulary)))

@@ -10,10 +10,11 @@ import click
 
 from smki.cli.options import EXISTING, FILE, FILE_OR_PIPE, F, with_options
 from smki.cli.reading import vocabulary_of
-from smki.cli.render import summary
+from smki.cli.render import complain, summary
 from smki.cli.results import exit_code, output, progress
 from smki.cli.session import Session
 from smki.errors import InvalidInput
+from smki.words import counted
 
 if TYPE_CHECKING:
     from smki.entity import DeviceType, EntityId
@@ -177,8 +178,8 @@ def _count(faults: dict[tuple[str, str], list[Any]], line: Line) -> None:
 
 def _tell(counts: dict[str, int], faults: dict[tuple[str, str], list[Any]]) -> None:
     for fault, count, device in list(faults.values())[:_SHOWN]:
-        times = f"{device}" if count == 1 else f"{device} and {count - 1} more"
-        click.echo(f"{times}: {fault.message} [{fault.code}]\n  hint: {fault.remedy}", err=True)
+        who = f"{device}" if count == 1 else f"{device} and {count - 1} more"
+        complain(fault, f"{who}: ")
     if len(faults) > _SHOWN:
-        click.echo(f"and {len(faults) - _SHOWN} other faults", err=True)
+        click.echo(f"and {counted(len(faults) - _SHOWN, 'other fault')}", err=True)
     click.echo(summary(sum(counts.values()), "command", counts), err=True)

@@ -7,7 +7,7 @@ import click
 
 from smki.cli.issuing import answer, issuing_options
 from smki.cli.options import FILE
-from smki.cli.render import emit, fields, json_option, table
+from smki.cli.render import emit, facts, json_option, table
 from smki.cli.session import Session, pass_session
 from smki.words import counted
 
@@ -83,7 +83,7 @@ def _show(record: Any, as_json: bool) -> None:
     from smki.authority.registration import as_json as words
 
     data = words(record)
-    emit(data, as_json, lambda: fields((key, _text(value)) for key, value in data.items()))
+    emit(data, as_json, lambda: facts(data, _text))
 
 
 def _text(value: Any) -> str:
@@ -150,7 +150,11 @@ def resume(session: Session, name: str, reason: str) -> None:
 @command.command("appoint", epilog="Example: smki org appoint 'North Supply' --as ARO --csr ann.csr --out ann.pem")
 @_name
 @click.option(
-    "--as", "function", required=True, type=click.Choice(["SRO", "ARO"]), help="Senior or authorised responsible."
+    "--as",
+    "function",
+    required=True,
+    type=click.Choice(["SRO", "ARO"]),
+    help="Senior or authorised responsible officer.",
 )
 @click.option("--csr", type=FILE, help="The officer's request: CN=NAME.")
 @click.option("--certificate", metavar="SERIAL", help="Or an infrastructure certificate that was issued before.")

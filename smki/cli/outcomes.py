@@ -9,7 +9,7 @@ import click
 
 from smki.cli.keys import certificates_option, own_key_options
 from smki.cli.reading import key_ring, vocabulary_of
-from smki.cli.render import emit, json_option, summary, table, tree
+from smki.cli.render import complain, emit, json_option, summary, table, tree
 from smki.cli.results import exit_code
 from smki.cli.session import Session, pass_session
 from smki.entity import KeyUsage
@@ -38,6 +38,7 @@ def show(session: Session, places: tuple[str, ...], as_json: bool) -> int:
     from smki.gbcs.message import read_message
     from smki.parties.credentials_words import words_of
     from smki.parties.intake import given
+    from smki.pki.verdict import Fault
 
     vocabulary = vocabulary_of(session)
     shown, faults = [], []
@@ -45,10 +46,10 @@ def show(session: Session, places: tuple[str, ...], as_json: bool) -> int:
         try:
             shown.append((item.reference, words_of(read_message(item.octets), vocabulary)))
         except InvalidInput as error:
-            faults.append({"reference": item.reference, "code": error.code, "message": error.message})
+            faults.append((item.reference, Fault.of(error)))
     data = {
         "messages": [{"reference": name, **words.as_json()} for name, words in shown],
-        "faults": faults,
+        "faults": [{"reference": name, **fault.as_json()} for name, fault in faults],
     }
 
     def human() -> None:
@@ -56,8 +57,8 @@ def show(session: Session, places: tuple[str, ...], as_json: bool) -> int:
             if len(shown) > 1:
                 click.echo(f"{name}:")
             tree(words.tree)
-        for one in faults:
-            click.echo(f"{one['reference']}: {one['message']} [{one['code']}]", err=True)
+        for name, fault in faults:
+            complain(fault, f"{name}: ")
 
     emit(data, as_json, human)
     return exit_code(len(shown), len(faults))
@@ -143,7 +144,7 @@ def _print(told: "list[Told]", name_of: Any) -> None:
     for one in told:
         for fault in one.faults:
             where = "" if one.device is None else f" from {one.device}"
-            click.echo(f"{one.reference}{where}: {fault.message} [{fault.code}]\n  hint: {fault.remedy}", err=True)
+            complain(fault, f"{one.reference}{where}: ")
     counts: dict[str, int] = {}
     for one in told:
         counts[one.state or "not believed"] = counts.get(one.state or "not believed", 0) + 1

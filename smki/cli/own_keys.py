@@ -25,6 +25,7 @@ from smki.cli.ordering import (
     targets,
 )
 from smki.cli.reading import key_ring
+from smki.cli.render import complain
 from smki.cli.results import exit_code, output
 from smki.cli.session import Session, pass_session
 from smki.words import counted
@@ -111,7 +112,6 @@ _making("read-back", "read_key", "Have devices tell the certificate they use (CS
 )
 @click.option(
     "--issued",
-    "issued",
     required=True,
     multiple=True,
     type=click.Path(path_type=Path, exists=True),
@@ -174,7 +174,7 @@ def csr(session: Session, places: tuple[str, ...], others: tuple[Path, ...], out
     from smki.parties.intake import given
     from smki.parties.issued import Requested, requests_in
 
-    ring = key_ring(session, others, {"certificate": None, "token": None, "label": None, "key_file": None})
+    ring = key_ring(session, others)
     good = none = 0
     with output(out) as lines:
         for one in requests_in(session.workspace, ring, given(places, sys.stdin.buffer)):
@@ -185,7 +185,7 @@ def csr(session: Session, places: tuple[str, ...], others: tuple[Path, ...], out
                 continue
             none += 1
             for fault in one.faults:
-                click.echo(f"{one.reference}: {fault.message} [{fault.code}]\n  hint: {fault.remedy}", err=True)
+                complain(fault, f"{one.reference}: ")
     click.echo(f"{counted(good + none, 'response')}: {counted(good, 'request')}", err=True)
     return exit_code(good, none)
 

@@ -154,7 +154,7 @@ def mac(
 
     workspace = session.workspace
     _, key, own_watch = broker_key(session, own)
-    ring = key_ring(session, others, {**own, "certificate": None, "token": None, "label": None, "key_file": None})
+    ring = key_ring(session, others)
 
     def certificates(entity: "EntityId", usage: "KeyUsage") -> "tuple[Known, ...]":
         found = ring.of(entity, usage) or issued(session, entity, usage)

@@ -301,8 +301,9 @@ def _tell(done: "list[Decided]") -> None:
         click.echo(f"{one.officer}, for the {one.capacity}: {one.decision} {counted(one.items, 'command')}{before}")
     last = done[-1]
     if last.decision == "release":
-        left = "; `smki broker quarantine hand-out` gives them out" if last.ready else ""
-        click.echo(f"{last.ready} of them have the word of both sides{left}")
+        have, them = ("has", "it") if last.ready == 1 else ("have", "them")
+        left = f"; `smki broker quarantine hand-out` gives {them} out" if last.ready else ""
+        click.echo(f"{last.ready:,} of them {have} the word of both sides{left}")
 
 
 @quarantine.command(

@@ -30,11 +30,12 @@ def issued(session: Session, entity: "EntityId", usage: "KeyUsage") -> "tuple[Kn
     return known_to(session.workspace, entity, usage) if session.has_workspace else ()
 
 
-def key_ring(session: Session, others: tuple[Path, ...], own: dict[str, Any]) -> "KeyRing":
+def key_ring(session: Session, others: tuple[Path, ...], own: dict[str, Any] | None = None) -> "KeyRing":
+    """The certificates of others, and our own key if one is named."""
     from smki.gbcs.agreement import Agreement
     from smki.gbcs.verdict import KeyRing
 
-    held = own_key(session, **own)
+    held = None if own is None else own_key(session, **own)
     known = list(_known(session, others, None if held is None else held[0]))
     return KeyRing(known, {} if held is None else {held[0].holder.entity: Agreement(held[1])})
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from smki.cli.options import FILE
-from smki.cli.render import emit, fields, json_option, summary, table
+from smki.cli.render import complain, emit, fields, json_option, summary, table
 from smki.cli.results import SOME, exit_code, output, progress, results_option
 from smki.cli.secrets import checked_sha256, officer_options, officers_private_key, sha256_option
 from smki.cli.session import Session, pass_session
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from smki.parties.recovery.run import Told
 
 _plan = click.argument("file", metavar="PLAN", type=FILE)
+
+
 # What people see
 
 
@@ -65,7 +67,7 @@ def show_plan(session: Session, plan: "Plan") -> None:
     for one in found.judged:
         click.echo(f"  {one.approval.officer}: {one.fault or 'counts'}")
     for fault in told.faults:
-        click.echo(f"fault: {fault.message} [{fault.code}]\n  hint: {fault.remedy}")
+        complain(fault, "fault: ", err=False)
     click.echo(f"SHA-256 of the plan: {plan.file.sha256.hex()}")
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from smki.cli.importing import files_argument, moment_of, tell
+from smki.cli.importing import day_or_moment, files_argument, tell
 from smki.cli.render import emit, fields, json_option, table
 from smki.cli.session import Session, pass_session
 from smki.words import utc
@@ -33,7 +33,7 @@ def import_(session: Session, files: tuple[Path, ...], as_json: bool) -> None:
 
 @command.command("show", epilog="Example: smki registration show 1312345678907 --at 2026-12-01")
 @click.argument("meter_point", metavar="MPAN|MPRN")
-@click.option("--at", "at", metavar="TIME", help="At this time, such as 2026-12-01; default: now.")
+@click.option("--at", metavar="TIME", help="At this time, such as 2026-12-01; default: now.")
 @json_option
 @pass_session
 def show(session: Session, meter_point: str, at: str | None, as_json: bool) -> int:
@@ -44,7 +44,7 @@ def show(session: Session, meter_point: str, at: str | None, as_json: bool) -> i
 
     workspace = session.workspace
     point = read(workspace, meter_point)
-    data = words(workspace, point, moment_of(at) or workspace.clock())
+    data = words(workspace, point, day_or_moment(at) or workspace.clock())
     data["devices"] = [line_of(device) for device in devices_behind(workspace, point)]
 
     def human() -> None:

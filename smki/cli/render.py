@@ -8,11 +8,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from smki.words import counted, utc
+
+if TYPE_CHECKING:
+    from smki.errors import SmkiError
+    from smki.pki.verdict import Fault
 
 _PIPE_WIDTH = 240
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
@@ -41,11 +45,16 @@ def _plain(value: Any) -> Any:
 
 
 def moment_of(text: str) -> datetime:
-    """The one way a time is typed."""
+    """A time to the second, as it is typed."""
     try:
         return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     except ValueError:
         raise click.UsageError(f"{text[:30]!r} is no time: write it as 2026-11-21T12:00:00Z.") from None
+
+
+def complain(fault: "Fault | SmkiError", of: str = "", *, err: bool = True) -> None:
+    """What is wrong and what to do about it, as errors are told; `of` says before it what it is about."""
+    click.echo(f"{of}{fault.message} [{fault.code}]\n  hint: {fault.remedy}", err=err)
 
 
 def summary(total: int, one: str, results: Mapping[Any, int], nothing: str = "nothing to do") -> str:
@@ -76,6 +85,11 @@ def fields(pairs: Iterable[tuple[str, str]]) -> None:
     for name, value in pairs:
         sheet.add_row(name, value)
     show(sheet)
+
+
+def facts(data: Mapping[str, Any], text: Callable[[Any], str] = str) -> None:
+    """The names and values of a JSON object, one a line."""
+    fields((name.replace("_", " "), text(value)) for name, value in data.items())
 
 
 def tree(top: Any, *, err: bool = False) -> None:

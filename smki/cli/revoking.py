@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smki.cli.importing import moment_of
-from smki.cli.keys import own_key_options
+from smki.cli.importing import day_or_moment
+from smki.cli.keys import own_key_options, signer
 from smki.cli.options import EXISTING, FILE, FILE_OR_PIPE
 from smki.cli.render import emit, json_option
 from smki.cli.results import progress
@@ -107,7 +107,7 @@ def _typed(
         evidence=Evidence.given(evidence),
         serials=_serials(serials, source, most),
         organisation=organisation,
-        compromised_at=moment_of(compromised_at),
+        compromised_at=day_or_moment(compromised_at),
         capacity=capacity,
     )
 
@@ -229,19 +229,7 @@ def request_revocation(session: Session, /, out: Path, **given: Any) -> None:
 
     own = {name: given.pop(name) for name in ("certificate", "token", "label", "key_file")}
     asked = _typed(session, source=None, organisation=None, **given)
-    certificate, key = _signer(session, **own)
+    certificate, key = signer(session, **own)
     now = session.clock()
     write_new(out, make_signed_data(write_request(asked, now), certificate, key, now))
     click.echo(f"wrote {out}")
-
-
-def _signer(
-    session: Session, certificate: Path | None, token: str | None, label: str | None, key_file: Path | None
-) -> Any:
-    from smki.parties.keys import file_key_of, token_key_of
-
-    if certificate is not None and key_file is not None and token is None:
-        return file_key_of(key_file, certificate)
-    if certificate is not None and token is not None and label is not None and key_file is None:
-        return token_key_of(session.workspace, token, label, certificate)
-    raise click.UsageError("Name your key: --certificate with --token and --key, or with --key-file.")

@@ -11,7 +11,7 @@ import click
 from smki.cli.options import FILE
 from smki.cli.render import emit, fields, json_option
 from smki.cli.session import Session, pass_session
-from smki.words import utc
+from smki.words import counted, utc
 
 if TYPE_CHECKING:
     from smki.authority.backup.act import Proof
@@ -93,7 +93,7 @@ def verify(
 
     workspace = session.workspace
     if prune and (file is None or (journal or workspace.journal) is None):
-        raise click.UsageError("--prune wants a FILE, and a journal")
+        raise click.UsageError("--prune needs FILE and a journal: --journal, or the one that smki.toml names.")
     if file is None:
         proof = prove_store(workspace, against)
     else:
@@ -119,7 +119,7 @@ def _show(proof: "Proof") -> None:
     if proof.sha256 is not None:
         rows += [("acts from the journal", str(proof.replayed)), ("SHA-256", proof.sha256)]
     if proof.pruned:
-        rows.append(("pruned", f"{proof.pruned} acts that the backup holds"))
+        rows.append(("pruned", f"{counted(proof.pruned, 'act')} that the backup holds"))
     rows.append(("faults", "\n".join(proof.faults) or "none"))
     forgets = "\n".join(f"{item.message} [{item.code}]" for item in proof.shortfalls)
     fields([*rows, ("forgets", forgets or "nothing that was published")])
@@ -178,7 +178,7 @@ def _progress(file: Path | None) -> Iterator[Callable[[int], None]]:
 
     known = file is not None and file.is_file()
     total = file.stat().st_size if file is not None and known else None
-    counted = DownloadColumn() if known else TextColumn("{task.completed:,.0f} rows")
-    with Progress(BarColumn(), counted, TimeElapsedColumn(), console=Console(stderr=True)) as progress:
+    amount = DownloadColumn() if known else TextColumn("{task.completed:,.0f} rows")
+    with Progress(BarColumn(), amount, TimeElapsedColumn(), console=Console(stderr=True)) as progress:
         task = progress.add_task("", total=total)
         yield lambda done: progress.advance(task, done)

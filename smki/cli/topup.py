@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from smki.cli.keys import certificates_option, own_key, own_key_options
-from smki.cli.render import emit, fields, json_option
+from smki.cli.render import emit, facts, json_option
 from smki.cli.session import Session, pass_session
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def check(
     from smki.gbcs.top_up import Utrn
     from smki.parties.prepayment import check as check_token
 
-    token = Utrn("".join(utrn.replace("-", " ").split()))
+    token = Utrn.typed(utrn)
     entity = EntityId.parse(device)
     supplier, key = _supplier(session, own)
     if near is None:
@@ -153,4 +153,4 @@ def _show(top_up: "TopUp", utrn: "Utrn", as_json: bool) -> None:
     }
     digits = " ".join(utrn.digits[start : start + 4] for start in range(0, len(utrn.digits), 4))
     shown = {**data, "utrn": digits}
-    emit(data, as_json, lambda: fields((key.replace("_", " "), str(value)) for key, value in shown.items()))
+    emit(data, as_json, lambda: facts(shown))

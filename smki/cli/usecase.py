@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smki.cli.render import emit, fields, json_option, table
+from smki.cli.render import emit, facts, json_option, table
 from smki.cli.session import Session, pass_session
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def list_(session: Session, critical: bool, sender: str | None, device: str | No
 
 
 @command.command("show", epilog="Example: smki usecase show 0x0050")
-@click.argument("use_case", metavar="CODE_OR_NAME")
+@click.argument("use_case", metavar="CODE|NAME")
 @json_option
 @pass_session
 def show(session: Session, use_case: str, as_json: bool) -> None:
@@ -53,7 +53,7 @@ def show(session: Session, use_case: str, as_json: bool) -> None:
         for number, row in enumerate(rows):
             if number:
                 click.echo()
-            fields((key.replace("_", " "), _text(value)) for key, value in _as_json(row).items())
+            facts(_as_json(row), _text)
 
     emit(data, as_json, human)
 

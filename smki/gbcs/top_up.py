@@ -7,6 +7,7 @@ catches slips of the finger.
 import hmac
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Self
 
 from smki.entity import EntityId
 from smki.errors import InvalidInput
@@ -79,6 +80,11 @@ class Utrn:
             raise InvalidInput("topup.check-digit", "the check digit is wrong", "read the digits again")
         if not 0 <= self._token < 1 << 57:
             raise InvalidInput("topup.form", "these digits are no token of this system", "read the digits again")
+
+    @classmethod
+    def typed(cls, text: str) -> Self:
+        """As a person reads it out: in groups, with blanks or hyphens between them."""
+        return cls("".join(text.replace("-", " ").split()))
 
     @property
     def _token(self) -> int:

@@ -91,7 +91,7 @@ def test_what_is_missing_or_unclear_is_told(
     monkeypatch.setattr("smki.parties.announcing.CHUNK", 2)
     for name in ("c", "d"):
         assert smki(home, "message", "announce", "--out", tmp_path / name) == 0
-    assert "1 more wait: announce again" in capsys.readouterr().err
+    assert "1 more waits: announce again" in capsys.readouterr().err
     assert smki(home, "broker", "announced", tmp_path / "d") == 0
     assert "which was not taken: what that lists is held" in capsys.readouterr().err
     assert smki(home, "broker", "announced", tmp_path / "c") == 3
