@@ -82,7 +82,7 @@ def _parsers() -> dict[str, Callable[[str], object]]:
         "asker": request.asker_of,
         "evidence": request.Evidence.given,
         "host of a name constraint": _uri_host,
-        "top-up": lambda text: read_top_up(Utrn("".join(text.replace("-", " ").split())), SUPPLIER, METER, 5),
+        "top-up": lambda text: read_top_up(Utrn.typed(text), SUPPLIER, METER, 5),
     }
 
 

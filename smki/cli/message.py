@@ -11,17 +11,18 @@ from smki.cli.announcing import announce, announcing_key
 from smki.cli.keys import certificates_option, own_key, own_key_options
 from smki.cli.options import EXISTING
 from smki.cli.protecting import mac, sign
-from smki.cli.reading import issued, key_ring, vocabulary_of
+from smki.cli.reading import Unread, issued, key_ring, message_in, vocabulary_of
 from smki.cli.render import complain, emit, json_option, table, tree
 from smki.cli.results import NONE, SOME, exit_code
 from smki.cli.session import Session, pass_session
 from smki.words import counted
 
 if TYPE_CHECKING:
+    from smki.gbcs.message import Message
+    from smki.gbcs.use_case import UseCases
     from smki.gbcs.verdict import Check, KeyRing
     from smki.gbcs.words import Reading, Vocabulary
     from smki.parties.intake import Given
-    from smki.pki.verdict import Fault
 
 _places = click.argument("places", nargs=-1, required=True, metavar="FILE...")
 
@@ -54,16 +55,17 @@ def show(session: Session, places: tuple[str, ...], as_json: bool) -> int:
     from smki.gbcs.words import read
 
     vocabulary = vocabulary_of(session)
-    read_messages, faults = [], []
+    read_messages: list[tuple[str, Reading]] = []
+    faults: list[Unread] = []
     for given in _given(places):
-        message, fault = _message(given)
-        if message is None:
-            faults.append((given.reference, fault))
+        message = message_in(given)
+        if isinstance(message, Unread):
+            faults.append(message)
         else:
             read_messages.append((given.reference, read(message, vocabulary)))
     data = {
         "messages": [{"reference": name, **words(reading, vocabulary)} for name, reading in read_messages],
-        "faults": _faults_json(faults),
+        "faults": [one.as_json() for one in faults],
     }
     emit(data, as_json, lambda: _print_trees(read_messages, vocabulary))
     if not as_json:
@@ -71,24 +73,9 @@ def show(session: Session, places: tuple[str, ...], as_json: bool) -> int:
     return exit_code(len(read_messages), len(faults))
 
 
-def _message(given: "Given") -> tuple[Any, Any]:
-    from smki.errors import InvalidInput
-    from smki.gbcs.message import read_message
-    from smki.pki.verdict import Fault
-
-    try:
-        return read_message(given.octets), None
-    except InvalidInput as error:
-        return None, Fault.of(error)
-
-
-def _faults_json(faults: "list[tuple[str, Fault]]") -> list[dict[str, Any]]:
-    return [{"reference": name, "fault": fault.as_json()} for name, fault in faults]
-
-
-def _complain(faults: "list[tuple[str, Fault]]") -> None:
-    for name, fault in faults:
-        complain(fault, f"{name}: ")
+def _complain(faults: Iterable[Unread]) -> None:
+    for one in faults:
+        complain(one.fault, f"{one.reference}: ")
 
 
 def _print_trees(readings: "list[tuple[str, Reading]]", vocabulary: "Vocabulary") -> None:
@@ -121,16 +108,16 @@ def verify(
     """
     ring, use_cases = key_ring(session, others, own), session.policies.use_cases
     results: list[tuple[str, tuple[Check, ...]]] = []
-    faults = []
+    faults: list[Unread] = []
     for given in _given(places):
-        message, fault = _message(given)
-        if message is None:
-            faults.append((given.reference, fault))
+        message = message_in(given)
+        if isinstance(message, Unread):
+            faults.append(message)
         else:
             results.append((given.reference, _checks(session, message, use_cases, ring)))
     data = {
         "messages": [{"reference": name, "checks": [one.as_json() for one in checks]} for name, checks in results],
-        "faults": _faults_json(faults),
+        "faults": [one.as_json() for one in faults],
     }
     rows = [
         (name, one.what, one.answer, one.certificate or (one.fault.message if one.fault else ""))
@@ -146,7 +133,7 @@ def verify(
     return SOME if "not checked" in answers else 0
 
 
-def _checks(session: Session, message: Any, use_cases: Any, ring: "KeyRing") -> "tuple[Check, ...]":
+def _checks(session: Session, message: "Message", use_cases: "UseCases", ring: "KeyRing") -> "tuple[Check, ...]":
     from smki.entity import KeyUsage
     from smki.gbcs.verdict import verify as check
 
@@ -188,9 +175,9 @@ def decrypt(
     ring, vocabulary = key_ring(session, others, own), vocabulary_of(session)
     opened = []
     for given in _given(places):
-        message, fault = _message(given)
-        if message is None:
-            complain(fault, f"{given.reference}: ")
+        message = message_in(given)
+        if isinstance(message, Unread):
+            _complain([message])
             raise click.exceptions.Exit(NONE)
         checks = _checks(session, message, vocabulary.use_cases, ring)
         opened.append((given.reference, open_message(message, checks, ring, held[0].holder.entity, vocabulary)))

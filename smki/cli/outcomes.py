@@ -49,7 +49,10 @@ def show(session: Session, places: tuple[str, ...], as_json: bool) -> int:
             faults.append((item.reference, Fault.of(error)))
     data = {
         "messages": [{"reference": name, **words.as_json()} for name, words in shown],
-        "faults": [{"reference": name, **fault.as_json()} for name, fault in faults],
+        "faults": [
+            {"reference": name, "code": fault.code, "message": fault.message, "remedy": fault.remedy}
+            for name, fault in faults
+        ],
     }
 
     def human() -> None:

@@ -1,6 +1,7 @@
-"""What the commands that read, verify and protect messages share: names, certificates, key rings."""
+"""What the commands that read, verify and protect messages share: messages, names, certificates."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +10,34 @@ from smki.cli.session import Session
 
 if TYPE_CHECKING:
     from smki.entity import EntityId, KeyUsage
+    from smki.gbcs.message import Message
     from smki.gbcs.verdict import KeyRing, Known
     from smki.gbcs.words import Vocabulary
+    from smki.parties.intake import Given
     from smki.parties.keys import Certified
+    from smki.pki.verdict import Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """What did not read as a message, and why."""
+
+    reference: str
+    fault: "Fault"
+
+    def as_json(self) -> dict[str, Any]:
+        return {"reference": self.reference, "fault": self.fault.as_json()}
+
+
+def message_in(given: "Given") -> "Message | Unread":
+    from smki.errors import InvalidInput
+    from smki.gbcs.message import read_message
+    from smki.pki.verdict import Fault
+
+    try:
+        return read_message(given.octets)
+    except InvalidInput as error:
+        return Unread(given.reference, Fault.of(error))
 
 
 def vocabulary_of(session: Session) -> "Vocabulary":
