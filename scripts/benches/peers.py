@@ -82,12 +82,12 @@ def _private_file(path: Path, text: str) -> Path:
     return path
 
 
-def _timed(command: Sequence[str | Path], environment: dict[str, str], times: int = 1) -> float:
+def _timed(command: Sequence[str | Path], environment: dict[str, str]) -> float:
     begin = time.monotonic()
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     seconds = time.monotonic() - begin
     if done.returncode:
-        raise RuntimeError(f"{command[0]} {command[1]} of {times}: {done.stderr[-400:]}")
+        raise RuntimeError(f"{command[0]} {command[1]}: {done.stderr[-400:]}")
     return seconds
 
 
@@ -105,7 +105,6 @@ def _openssl_ca(desk: Desk) -> float:
             "-config", conf, "-cert", desk.authority, "-preserveDN", "-infiles", *desk.requests,
         ],
         {**desk.environment, "OPENSSL_CONF": str(conf)},
-        len(desk.requests),
     )  # fmt: skip
     made = len(list((desk.folder / "new").iterdir()))
     if made != len(desk.requests):

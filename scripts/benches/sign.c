@@ -1,7 +1,8 @@
 /* The raw rate of C_Sign (CKM_ECDSA), or of agreeing (CKM_ECDH1_DERIVE, the value read, the secret destroyed), of one
  * token, with as little around it as there can be.
  *   sign MODULE TOKEN-LABEL TIMES [agree]     the PIN comes in the variable PIN
- * Says `ready` when it is logged in, begins at a line, and prints the times a second. The private key is the first in the token that signs, or agrees. */
+ * Says `ready` when it is logged in, begins at a line, and prints the times a second. The private key is the first in
+ * the token that signs, or agrees. */
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>

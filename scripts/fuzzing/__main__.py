@@ -4,6 +4,7 @@ python -m scripts.fuzzing [TARGET...] [--seconds N]
 """
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from scripts.fuzzing.target import MOST_OCTETS
 from scripts.fuzzing.targets import TARGETS
 
 _OCTETS = 16_384  # of an input, unless the examples are longer
-_RESIDENT = 2 * MOST_OCTETS >> 20  # megabytes, for the program and one input
+_RESIDENT = max(2 * MOST_OCTETS >> 20, 1024)  # megabytes, for the program and one input
 
 
 def one(name: str, corpus: str, seconds: int, longest: int) -> None:
@@ -36,9 +37,8 @@ def one(name: str, corpus: str, seconds: int, longest: int) -> None:
             return atheris.Mutate(octets, most)
         return mutated(octets, seeds, random)[:most]
 
-    resident = max(_RESIDENT, 1024)
     most = max(_OCTETS, *(len(octets) + 1024 for octets in seeds))
-    limits = [f"-max_total_time={seconds}", f"-timeout={longest}", f"-max_len={most}", f"-rss_limit_mb={resident}"]
+    limits = [f"-max_total_time={seconds}", f"-timeout={longest}", f"-max_len={most}", f"-rss_limit_mb={_RESIDENT}"]
     options = [*limits, "-print_final_stats=1", f"-artifact_prefix={corpus}-"]
     atheris.Setup([sys.argv[0], corpus, *options], run, custom_mutator=mutate)
     atheris.Fuzz()
@@ -46,10 +46,11 @@ def one(name: str, corpus: str, seconds: int, longest: int) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/fuzz")
+    # argparse holds the empty list against the choices too, where no target is named.
     parser.add_argument("targets", nargs="*", choices=[[], *TARGETS], metavar="TARGET", help=", ".join(TARGETS))
     parser.add_argument("--seconds", type=int, default=600, help="for each target")
     parser.add_argument("--longest", type=int, default=2, help="seconds one input may take")
-    parser.add_argument("--at-once", type=int, default=2)
+    parser.add_argument("--at-once", type=int, default=len(os.sched_getaffinity(0)), help="default: one a core")
     options = parser.parse_args()
     waiting = list(options.targets or TARGETS)
     running: dict[str, tuple[subprocess.Popen[str], Path]] = {}

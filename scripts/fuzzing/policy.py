@@ -62,7 +62,7 @@ def files() -> dict[str, bytes]:
 
 
 def reader(name: str) -> Callable[[bytes], object]:
-    """Reads policies in which one file is other octets, as `smki policy` and every command do."""
+    """Reads policies in which one file is other octets, as every command does."""
     if name in shipped().tables:
         own = properties()[name]
         others = {other: getattr(shipped(), other) for other in properties().values() if other != own}

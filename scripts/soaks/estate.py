@@ -27,7 +27,7 @@ from smki.entity import DeviceType, EntityId, KeyUsage, RemotePartyRole
 from smki.gbcs.agreement import Agreement
 from smki.gbcs.message import Message, read_message
 from smki.gbcs.payload.credentials import Mode
-from smki.gbcs.protection import add_mac, digest_to_sign
+from smki.gbcs.protection import add_mac, digest_to_sign, sign
 from smki.gbcs.verdict import KeyRing
 from smki.parties.asking import Asking, ask, install_key, read_cells, request_key
 from smki.parties.changes import Change, Made, Place, UpdateRequest
@@ -159,7 +159,7 @@ class Estate:
             else:
                 self.wrong.append(f"{change.mode.name} not made: {[fault.message for fault in one.faults]}")
         if change.mode is Mode.ANY_BY_CONTINGENCY:
-            return self.deliver([_by(authority(FIRST).contingency, one) for one in made])
+            return self.deliver([sign(one, authority(FIRST).contingency) for one in made])
         return self.deliver(self.protect(made, who, mac=mac))
 
     def ask(self, askings: Iterable[Asking], who: str | None) -> list[bytes]:
@@ -203,12 +203,6 @@ class Estate:
             meter.state = due.state
             alerts += due.alerts
         return alerts
-
-
-def _by(key: ec.EllipticCurvePrivateKey, message: Message) -> Message:
-    from smki.gbcs.protection import sign
-
-    return sign(message, key)
 
 
 def soak(folder: Path, count: int, seed: int, tell: Tell) -> list[str]:
@@ -283,9 +277,10 @@ def _believe(house: House, meters: dict[EntityId, Meter]) -> None:
             name: Believed(cell.entity, cell.key_identifier, None, now) for name, cell in meter.state.cells.items()
         }
         records.append(DeviceRecord(entity, DeviceType.ESME, DeviceStatus.COMMISSIONED, None, cells, {}))
-    for start in range(0, len(records), 1000):
-        with acts(house.workspace, "soak.installed", [{"devices": len(records[start : start + 1000])}]) as tx:
-            tx.put_devices(records[start : start + 1000])
+    for start in range(0, len(records), _PIECE):
+        piece = records[start : start + _PIECE]
+        with acts(house.workspace, "soak.installed", [{"devices": len(piece)}]) as tx:
+            tx.put_devices(piece)
 
 
 # What happens

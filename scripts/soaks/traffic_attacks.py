@@ -9,6 +9,7 @@ from scripts.soaks.traffic_users import (
     BALANCE,
     BALANCE_PATH,
     OFF_ELECTRICITY,
+    OFFICE,
     ON,
     TO_PREPAYMENT,
     Event,
@@ -16,7 +17,6 @@ from scripts.soaks.traffic_users import (
     local_midnight,
 )
 
-_OFFICE = dict(zip(range(8, 18), (4, 11, 16, 15, 10, 12, 14, 12, 5, 1), strict=True))
 VOLUME = 17_000
 """What all users together send on a day, about."""
 
@@ -48,7 +48,7 @@ class Robbery:
 
     def by_day(self, name: str, number: float, day: int = 0) -> Iterator[Event]:
         """By the shape of a working day."""
-        for hour in self.chance.choices([*_OFFICE], [*_OFFICE.values()], k=int(number)):
+        for hour in self.chance.choices([*OFFICE], [*OFFICE.values()], k=int(number)):
             yield self.event(name, self.at(day, hour + self.chance.random()))
 
 

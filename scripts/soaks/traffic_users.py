@@ -22,7 +22,7 @@ TARIFF, TOP_UP, BALANCE, TO_CREDIT, TO_PREPAYMENT, FIRMWARE = 0x0019, 0x0007, 0x
 CHANGE_OF_SUPPLIER = 0x0106
 SUPPLY = frozenset({OFF_ELECTRICITY, OFF_GAS, ON, ARM_GAS})
 BALANCE_PATH = "1. Execute Meter balance (Credit): update_amount"
-_OFFICE = dict(zip(range(8, 18), (4, 11, 16, 15, 10, 12, 14, 12, 5, 1), strict=True))
+OFFICE = dict(zip(range(8, 18), (4, 11, 16, 15, 10, 12, 14, 12, 5, 1), strict=True))
 _NIGHT = {0: 3, 1: 8, 2: 9, 3: 6, 4: 3, 5: 1}
 _EVENING = {7: 2, 8: 3, 12: 4, 16: 5, 17: 9, 18: 12, 19: 11, 20: 9, 21: 5, 22: 2}
 _MIDNIGHT = {0: 10, 1: 6, 2: 2}
@@ -102,7 +102,7 @@ def users(chance: random.Random, newcomer: date) -> list[User]:
         User("newcomer", role.SUPPLIER, _entity(9), 6_000, _supplier(3.0), _areas(chance, 6_000), first=newcomer)
     )
     for number in range(2):
-        streams = [Stream({READ_VOLTS: 1.0}, 1_200, _NIGHT, _EVERY_DAY), Stream({READ_SWITCH: 1.0}, 200, _OFFICE)]
+        streams = [Stream({READ_VOLTS: 1.0}, 1_200, _NIGHT, _EVERY_DAY), Stream({READ_SWITCH: 1.0}, 200, OFFICE)]
         areas = {10 + number: 0.6, 12 + number: 0.4}
         found.append(
             User(f"operator {number}", role.NETWORK_OPERATOR, _entity(16 + number), 200_000, streams, areas, 0.15)
@@ -125,13 +125,13 @@ def _entity(number: int) -> EntityId:
 def _supplier(thousands: float) -> list[Stream]:
     return [
         Stream({READ_LOG: 0.5, READ_PROFILE: 0.2, READ_REGISTER: 0.3}, 20 * thousands, _NIGHT, _EVERY_DAY, 4, 2.5),
-        Stream({READ_REGISTER: 0.7, READ_SWITCH: 0.3}, 3 * thousands, _OFFICE),
-        Stream({OFF_ELECTRICITY: 0.8, OFF_GAS: 0.2}, 4 * thousands, _OFFICE, job=1.5),
+        Stream({READ_REGISTER: 0.7, READ_SWITCH: 0.3}, 3 * thousands, OFFICE),
+        Stream({OFF_ELECTRICITY: 0.8, OFF_GAS: 0.2}, 4 * thousands, OFFICE, job=1.5),
         Stream({ON: 0.8, ARM_GAS: 0.2}, 3.5 * thousands, _EVENING, _EVERY_DAY),
         Stream({TOP_UP: 1.0}, 6 * thousands, _EVENING, _EVERY_DAY),
-        Stream({TARIFF: 1.0}, 2 * thousands, _OFFICE, job=2),
-        Stream({BALANCE: 1.0}, 1.5 * thousands, _OFFICE, month_ends=3),
-        Stream({TO_CREDIT: 0.4, TO_PREPAYMENT: 0.6}, 0.8 * thousands, _OFFICE),
+        Stream({TARIFF: 1.0}, 2 * thousands, OFFICE, job=2),
+        Stream({BALANCE: 1.0}, 1.5 * thousands, OFFICE, month_ends=3),
+        Stream({TO_CREDIT: 0.4, TO_PREPAYMENT: 0.6}, 0.8 * thousands, OFFICE),
         Stream({FIRMWARE: 1.0}, 1.0 * thousands, _LATE, (0, 0, 1.0, 0, 0, 0, 0), job=5, noise=0.3),
     ]
 
@@ -146,16 +146,16 @@ def _areas(chance: random.Random, meters: int) -> dict[int, float]:
 
 
 @cache
-def summer_begins(year: int, month: int) -> datetime:
-    """01:00 UTC on a month's last Sunday: March's, and October's when it ends."""
+def clocks_change(year: int, month: int) -> datetime:
+    """01:00 UTC on the last Sunday of a month: in March an hour on, in October an hour back."""
     last = date(year, month, 31)
     return datetime(year, month, last.day - (last.weekday() + 1) % 7, 1, tzinfo=UTC)
 
 
 def local_midnight(day: date) -> int:
-    noon = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    ahead = summer_begins(day.year, 3) <= noon < summer_begins(day.year, 10)
-    return int(noon.timestamp()) - 3600 * ahead
+    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    ahead = clocks_change(day.year, 3) <= midnight < clocks_change(day.year, 10)
+    return int(midnight.timestamp()) - 3600 * ahead
 
 
 def mean_of(stream: Stream, day: date, chance: random.Random) -> float:
@@ -228,7 +228,7 @@ def history(everybody: Iterable[User], until: date, days: int, chance: random.Ra
             if day < user.first:
                 continue
             for stream in user.streams:
-                if stream.per_day > 300 and stream.hours is not _OFFICE:
+                if stream.per_day > 300 and stream.hours is not OFFICE:
                     counted.update(_roughly(user, stream, day, chance))
                     continue
                 for second in seconds_of(stream, day, chance):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from scripts.supply.bill import Licence, installed_licence
 from scripts.supply.licences import is_allowed
-from scripts.supply.pins import ROOT, Pin, normal
+from scripts.supply.pins import ROOT, Pin, name_in, normal
 
 # Tools that are run by name, or found by pytest: what shows that they are used is a word in a file.
 _BY_NAME = {
@@ -56,7 +56,7 @@ def unused(root: Path = ROOT) -> Iterator[str]:
     """What is asked for, and imported nowhere: a dependency less is a risk less."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = [one for group in project.get("optional-dependencies", {}).values() for one in group]
-    for name in sorted(_name(one) for one in [*project["dependencies"], *extras]):
+    for name in sorted(name_in(one) for one in [*project["dependencies"], *extras]):
         if not is_imported(_modules(name), root / "smki"):
             yield f"{name} is a dependency, and nothing in smki/ imports it"
     everywhere = [root / name for name in ("tests", "scripts", "smki")]
@@ -94,16 +94,10 @@ def _owners() -> Mapping[str, list[str]]:
     return packages_distributions()
 
 
-def _name(requirement: str) -> str:
-    match = re.match(r"[A-Za-z0-9._-]+", requirement)
-    assert match is not None, requirement
-    return normal(match[0])
-
-
 def _asked(path: Path) -> Iterator[str]:
     for line in path.read_text(encoding="utf-8").splitlines():
         if line.strip() and not line.startswith(("#", "-")):
-            yield _name(line.strip())
+            yield name_in(line.strip())
 
 
 def _is_named(name: str, root: Path) -> bool:

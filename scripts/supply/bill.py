@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.supply.licences import licence_of
-from scripts.supply.pins import ROOT, Pin, normal, only_for, pins_of
+from scripts.supply.pins import ROOT, Pin, name_in, only_for, pins_of
 
 SCHEMA = "http://cyclonedx.org/schema/bom-1.6.schema.json"
 _SPACE = uuid.UUID("5c8f4b1e-8a3c-5d58-9a52-5f0b3f3d8c11")  # of the serial numbers of bills of this program
@@ -34,7 +34,7 @@ def installed_licence(name: str) -> str:
 def runtime_bill(root: Path = ROOT, licence: Licence = installed_licence) -> dict[str, Any]:
     """Of what a wheel installs: with every extra, each marked as what it is."""
     pins, project = pins_of("runtime", root=root), _project(root)
-    extras = frozenset(_name(one) for group in project.get("optional-dependencies", {}).values() for one in group)
+    extras = frozenset(name_in(one) for group in project.get("optional-dependencies", {}).values() for one in group)
     found = _bill(project, pins.values(), only_for(extras, pins), licence, "operations")
     for name, (kind, words) in sorted(SYSTEM.items()):
         found["components"].append(_system(name, kind, words))
@@ -55,10 +55,6 @@ def written(bill: dict[str, Any]) -> str:
 def _project(root: Path) -> dict[str, Any]:
     found: dict[str, Any] = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     return found
-
-
-def _name(requirement: str) -> str:
-    return normal(requirement.partition("[")[0].partition(">")[0].partition("=")[0].partition("<")[0].strip())
 
 
 def _bill(

@@ -39,6 +39,13 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def name_in(requirement: str) -> str:
+    """The package that a requirement asks for, whatever stands after its name."""
+    match = re.match(r"[A-Za-z0-9._-]+", requirement)
+    assert match is not None, requirement
+    return normal(match[0])
+
+
 def read_pins(text: str, source: str) -> dict[str, Pin]:
     """Every package of a file, by name; a line that is no pin with its hashes is an error."""
     found: dict[str, Pin] = {}
