@@ -1,5 +1,7 @@
 """The soak of traffic, of a size for every day: ten times a habit is held at once, and nothing else is."""
 
+import pytest
+
 from scripts.soaks.traffic_attacks import STRATEGIES
 from scripts.soaks.traffic_report import figures, run
 
@@ -11,6 +13,7 @@ _SOME = {
 }
 
 
+@pytest.mark.slow(12)
 def test_an_attacker_with_a_valid_key_is_noticed_and_nobody_else_is() -> None:
     attacks = [one for one in STRATEGIES if one.name in _SOME]
     assert len(attacks) == len(_SOME)

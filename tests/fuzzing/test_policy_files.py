@@ -242,6 +242,7 @@ def _holds_messages(policies: Policies) -> None:
 _CRITICAL_SAMPLES: tuple[Any, ...] = (0x0050, 0x0051, 0x0081, 0x0100, 0x0106, 0x0109)
 
 
+@pytest.mark.slow(2)
 @pytest.mark.parametrize("name", FILES)
 def test_no_file_lets_go_of_what_the_code_holds(name: str) -> None:
     """Of many files with values that fit their kind, those that are taken weaken nothing."""

@@ -169,6 +169,7 @@ def test_nothing_of_a_command_is_without_a_name() -> None:
 
 
 @pytest.mark.vectors
+@pytest.mark.slow(9)
 def test_every_prefix_and_every_addition_is_refused() -> None:
     shortest: dict[str, Vector] = {}
     for each in vectors_of("dlms"):
