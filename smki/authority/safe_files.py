@@ -22,6 +22,11 @@ def write_new(path: Path, data: bytes, mode: int = 0o644) -> None:
     _write(path, (data,), mode, replace=False)
 
 
+def write_pieces_new(path: Path, pieces: Iterable[bytes], mode: int = 0o644) -> None:
+    """The same for what is too large to be held at once. Nothing is written if the pieces end in an error."""
+    _write(path, pieces, mode, replace=False)
+
+
 def write_over(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Write a file, replacing what stood there in one step: a reader sees the old or the new, never a part."""
     _write(path, (data,), mode, replace=True)

@@ -118,7 +118,7 @@ def _decide(session: Session, batch: str, officer: str, reason: str, grant: bool
     private_key = officers_private_key(session, **key)
     if isinstance(found, HoldRecord):
         decide_hold(session.workspace, found, officer, private_key, grant, reason)
-        what = f"{found.items} {found.purpose}"
+        what = found.words
     else:
         decide_batch(session.workspace, found, officer, private_key, grant, reason)
         what = counted(found.count, "request")

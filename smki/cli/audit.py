@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -64,7 +65,7 @@ def prove(session: Session, seq: int, out: Path | None) -> None:
     """Write the proof that ENTRY is in the log; scripts/verify-audit checks it."""
     from smki.authority.auditing import prove_entry
 
-    _write(json.dumps(prove_entry(session.workspace.store, seq), indent=2, ensure_ascii=False) + "\n", out)
+    _write(prove_entry(session.workspace.store, seq), out)
 
 
 @command.command("growth", epilog="Example: smki audit growth kept-checkpoint --out growth.proof")
@@ -78,8 +79,7 @@ def growth(session: Session, checkpoint: Path, out: Path | None) -> None:
     from smki.store.note import MAX_NOTE_OCTETS
 
     note = read_bounded(checkpoint, MAX_NOTE_OCTETS, "checkpoint").decode(errors="replace")
-    proof = prove_growth(session.workspace.store, note)
-    _write(json.dumps(proof, indent=2, ensure_ascii=False) + "\n", out)
+    _write(prove_growth(session.workspace.store, note), out)
 
 
 @command.command("export", epilog="Example: smki audit export --out log.jsonl")
@@ -88,13 +88,21 @@ def growth(session: Session, checkpoint: Path, out: Path | None) -> None:
 def export(session: Session, out: Path | None) -> None:
     """Write the whole log as lines of JSON; scripts/verify-audit checks it without us."""
     from smki.authority.auditing import export_log
+    from smki.authority.safe_files import write_pieces_new
 
-    _write("".join(f"{line}\n" for line in export_log(session.workspace.store)), out)
+    lines = export_log(session.workspace.store)
+    if out is None:
+        for line in lines:
+            click.echo(line)
+    else:
+        write_pieces_new(out, (f"{line}\n".encode() for line in lines))
+        click.echo(f"wrote {out}")
 
 
-def _write(text: str, out: Path | None) -> None:
+def _write(proof: dict[str, Any], out: Path | None) -> None:
     from smki.authority.safe_files import write_new
 
+    text = json.dumps(proof, indent=2, ensure_ascii=False) + "\n"
     if out is None:
         click.echo(text, nl=False)
     else:

@@ -340,11 +340,9 @@ def fault_of(hold: HoldRecord) -> Fault:
     """What is told of something that waits for an officer, or was refused by one."""
     name = hold.digest.hex()[:16]
     if hold.state == "refused":
-        return Fault(
-            "approve.refused", f"an officer refused {hold.items} {hold.purpose}", f"see `smki approve show {name}`"
-        )
+        return Fault("approve.refused", f"an officer refused {hold.words}", f"see `smki approve show {name}`")
     return Fault(
         "approve.needed",
-        f"{hold.items} {hold.purpose} wait for an officer: {'; '.join(hold.reasons)}",
+        f"{hold.words} {'waits' if hold.items == 1 else 'wait'} for an officer: {'; '.join(hold.reasons)}",
         f"smki approve grant {name} --officer NAME --key FILE, then run the same again",
     )

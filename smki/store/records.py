@@ -12,6 +12,7 @@ from smki.pki.reason import Reason
 from smki.pki.scope import Scope
 from smki.pki.serial import Serial
 from smki.pki.status import Status
+from smki.words import counted
 
 if TYPE_CHECKING:
     from smki.device.cells import CellName  # pyca costs a cold command its import
@@ -228,12 +229,19 @@ class HoldRecord:
 
     digest: bytes
     purpose: str
+    """Begins with what it is many of: `revocations`, `signatures of ECS43`."""
     items: int
     reasons: tuple[str, ...]
     state: HoldState
     asked_by: str
     asked_at: datetime
     decision: dict[str, Any]
+
+    @property
+    def words(self) -> str:
+        """`1 revocation`, `3 signatures of ECS43`."""
+        many, blank, rest = self.purpose.partition(" ")
+        return counted(self.items, many.removesuffix("s")) + blank + rest
 
 
 @dataclass(frozen=True, slots=True)

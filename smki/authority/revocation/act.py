@@ -17,7 +17,7 @@ from smki.errors import Refused
 from smki.pki.kind import Kind
 from smki.store.records import HoldRecord, RevocationRecord
 from smki.store.revocations import Target
-from smki.words import counted, utc
+from smki.words import utc
 
 PIECE = 5000  # certificates in one transaction: everybody else waits while it is written
 _PURPOSE = "revocations"
@@ -115,15 +115,15 @@ def _grant(workspace: Workspace, plan: Plan) -> str:
     if not plan.held_for or not plan.revoke:
         return ""
     known = workspace.store.holds.one(plan.digest) or _hold(workspace, plan)
-    name, what = known.digest.hex()[:16], counted(known.items, "revocation")
+    name = known.digest.hex()[:16]
     if known.state == "waiting":
         raise Refused(
             "approve.needed",
-            f"{what} {'waits' if known.items == 1 else 'wait'} for an officer: {'; '.join(known.reasons)}",
+            f"{known.words} {'waits' if known.items == 1 else 'wait'} for an officer: {'; '.join(known.reasons)}",
             f"smki approve grant {name} --officer NAME --key FILE, then run the same again",
         )
     if known.state == "refused":
-        raise Refused("approve.refused", f"an officer refused {what}", f"smki approve show {name}")
+        raise Refused("approve.refused", f"an officer refused {known.words}", f"smki approve show {name}")
     check_grant(workspace, known)
     granted = str(known.decision.get("officer"))
     if any(one.name == granted and plan.asker.is_officer(one) for one in workspace.store.officers()):

@@ -79,10 +79,8 @@ class CosDesk:
             return
         self._take(record, len(fit), refused)  # before it is held: what waits for an officer can be taken back too
         commands = Commands(self._workspace, (self._signing, self._certificate), record.digest, *what)
-        act_word = "changes" if record.cancels is None else "cancellations"
-        run = Run(
-            self._certificate.key_hash, record.digest, record.supplier, f"{act_word} of supplier to {record.supplier}"
-        )
+        many = "changes of supplier" if record.cancels is None else "cancellations of a change of supplier"
+        run = Run(self._certificate.key_hash, record.digest, record.supplier, f"{many} to {record.supplier}")
         gate = Gate(self._workspace, run, [one for one in fit if not commands.is_signed(one.device)])
         gate.against(fit)  # all of it at once, so that an officer is shown all of it
         gate.ask()
