@@ -63,6 +63,9 @@ def test_an_authority_does_not_vouch_for_itself() -> None:
 def test_only_who_is_named_as_issuer_of_its_own_list_vouches_for_itself() -> None:
     named = ROOT.certify(LISTS, SIGNS_LISTS, issued_by(*directory("Lists")))
     assert status(LISTS.revoke(more=[INDIRECT]), path=[named], crl_signers=(named,)) == set()
+    assert status(LISTS.revoke(more=[INDIRECT]), path=[named]) == UNSAID
+    above = ROOT.certify(LISTS, issued_by(*directory("Lists")), authority=True)
+    assert status(LISTS.revoke(more=[INDIRECT]), path=[above, LISTS.certify(LEAF)]) == set()
     again = Party("Root", 71)
     somewhere = points(x509.DistributionPoint(uri("http://lists.example/root"), None, None, None))
     unnamed = ROOT.certify(again, SIGNS_LISTS, somewhere)
