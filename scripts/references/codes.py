@@ -13,8 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import get_args
 
-from scripts.references.scopes import ROOT, Function
-from scripts.references.sources import Undocumented, tree_of
+from scripts.references.scopes import Function
+from scripts.references.sources import ROOT, Undocumented, tree_of
 from scripts.references.wording import VARIES, Context, Free, Place, Words
 from smki.store.admission_records import QuarantineState
 

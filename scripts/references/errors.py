@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from scripts.references.codes import Told, all_codes
-from scripts.references.files import anchor
 from scripts.references.wording import VARIES
 from smki.pki.lint import _RULES
 
@@ -83,6 +82,3 @@ def _lint_rules() -> Iterator[Told]:
     for code, clause, rule in _RULES:
         about = f"{rule.__name__.strip('_').replace('_', ' ')} ({clause})"
         yield Told(f"smki.{code}", None, f"{VARIES}: {about}", _LINT_REMEDY, "smki/pki/lint.py")
-
-
-__all__ = ["anchor", "page"]

@@ -6,15 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
-from pathlib import Path
 from typing import Any
 
 import smki
-from scripts.references.sources import Undocumented
+from scripts.references.sources import ROOT, Undocumented, anchor
 from scripts.references.tables import Section, sections, structs
 from smki.settings import Table
-
-ROOT = Path(__file__).parent.parent.parent
 
 
 @dataclass(frozen=True)
@@ -126,12 +123,6 @@ def readers() -> Iterator[type]:
 def _page(head: str, files: tuple[File, ...], *, toml: bool) -> str:
     contents = "".join(f"- [{file.name}](#{anchor(file.name)})\n" for file in files)
     return "\n".join([head, contents, *(_of_file(file, toml) for file in files)])
-
-
-def anchor(heading: str) -> str:
-    """As a page of Markdown has it: letters, digits, - and _ in lower case."""
-    kept = "".join(sign for sign in heading.lower() if sign.isalnum() or sign in "-_ ")
-    return kept.replace(" ", "-")
 
 
 def _of_file(file: File, toml: bool) -> str:

@@ -5,7 +5,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 
-from scripts.references.scopes import ROOT
+from scripts.references.sources import ROOT
 from scripts.references.tree import ENVIRONMENT, EXIT_CODES, TASKS, TOP, Member, option_facts, option_words
 
 _FILES = (

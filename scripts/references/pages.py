@@ -3,15 +3,17 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.references import commands, errors, files, man, python
+from scripts.references import commands, errors, files, man, python, requirements
+from scripts.references.sources import ROOT
 
-DOCS = Path(__file__).parent.parent.parent / "docs"
+DOCS = ROOT / "docs"
 PAGES: dict[str, Callable[[], str]] = {
     "reference/commands.md": commands.page,
     "reference/errors.md": errors.page,
     "reference/policies.md": files.policies_page,
     "reference/files.md": files.files_page,
     "reference/python.md": python.page,
+    "requirements.md": requirements.page,
 }
 
 

@@ -5,8 +5,8 @@ import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
-from scripts.references.scopes import ROOT, Function
-from scripts.references.sources import beneath, tree_of
+from scripts.references.scopes import Function
+from scripts.references.sources import ROOT, beneath, tree_of
 
 _HEAD = """# Python
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-ROOT = Path(__file__).parent.parent.parent
+from scripts.references.sources import ROOT, anchor
+
 STATEMENTS = ROOT / "docs" / "requirements.toml"
 TESTS = ROOT / "tests"
 MARK = "requirement"
@@ -164,13 +165,9 @@ def page() -> str:
 
 
 def _summary(asked: Requirements) -> str:
-    rows = [f"| [{one.title}](#{_anchor(one.title)}) | {len(one.statement)} | {one.source} |" for one in asked.group]
+    rows = [f"| [{one.title}](#{anchor(one.title)}) | {len(one.statement)} | {one.source} |" for one in asked.group]
     total = f"| together | {len(asked.statements)} | |"
     return "\n".join(["| | statements | source |", "|---|---|---|", *rows, total, ""])
-
-
-def _anchor(title: str) -> str:
-    return "".join(letter for letter in title.lower().replace(" ", "-") if letter.isalnum() or letter == "-")
 
 
 def _group(group: Group, proven: Mapping[str, list[Proof]]) -> str:

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from scripts.references.sources import tree_of
+from scripts.references.sources import ROOT, tree_of
 
-ROOT = Path(__file__).parent.parent.parent
 _MANY = {"list", "tuple", "Iterable", "Iterator", "Sequence", "Collection", "frozenset", "set"}
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

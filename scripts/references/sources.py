@@ -1,4 +1,4 @@
-"""What stands written in the source beside things: the sentence beneath a field, which Python does not keep."""
+"""Our source, and what stands written in it beneath a field, which Python does not keep."""
 
 import ast
 import inspect
@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+ROOT = Path(__file__).parent.parent.parent
 _NAME = re.compile(r"\{([A-Z_]*[A-Z][A-Z_0-9]*)\}")
 _UNITS = (
     (timedelta(days=1), "d"),
@@ -104,3 +105,9 @@ def beneath(body: list[ast.stmt]) -> dict[str, str]:
         ):
             found[field.target.id] = inspect.cleandoc(after.value.value)
     return found
+
+
+def anchor(heading: str) -> str:
+    """As a page of Markdown has it: letters, digits, - and _ in lower case."""
+    kept = "".join(sign for sign in heading.lower() if sign.isalnum() or sign in "-_ ")
+    return kept.replace(" ", "-")

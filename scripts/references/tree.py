@@ -14,6 +14,7 @@ EXIT_CODES = (
     (3, "a rule says no"),
     (4, "something cannot be reached now: the same command may succeed later"),
     (5, "what is stored contradicts itself"),
+    (6, "the broker holds something: a person must look"),
     (70, "a defect of ours"),
     (130, "stopped by hand"),
 )

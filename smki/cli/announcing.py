@@ -36,7 +36,7 @@ def announce(
     from smki.authority.safe_files import write_new
     from smki.parties import announcing
 
-    workspace, begin = session.workspace, None if since is None else moment_of(since)
+    workspace, begin = session.workspace, moment_of(since)
     who = announcing.announcer(workspace, _entity(originator), again=again)
     if again and who is not None:
         record = announcing.repeat(workspace, who)

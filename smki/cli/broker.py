@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterable
 from contextlib import closing
-from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -227,13 +226,9 @@ def add_consent(
     from smki.entity import EntityId
     from smki.parties.broker.consents import add
 
-    begin = session.clock() if since is None else moment_of(since)
-    records = add(session.workspace, EntityId.parse(party), subjects, begin, _moment(until))
+    begin = moment_of(since) or session.clock()
+    records = add(session.workspace, EntityId.parse(party), subjects, begin, moment_of(until))
     _show(records, as_json)
-
-
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else moment_of(text)
 
 
 @consent.command("end", epilog="Example: smki broker consent end 1900012345674 --party 90-B3-D5-1F-30-05-00-00")

@@ -30,7 +30,7 @@ def stats(session: Session, since: str | None, by: Any, user: str | None, as_jso
     from smki.entity import EntityId
     from smki.parties.broker.stats import stats as count
 
-    begin = None if since is None else moment_of(since)
+    begin = moment_of(since)
     found = count(session.workspace, begin, by, None if user is None else EntityId.parse(user))
     emit(found.as_json(), as_json, lambda: _print(found))
 

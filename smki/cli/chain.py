@@ -63,7 +63,7 @@ def verify(
         octets_of(leaf),
         [*(octets_of(path) for path in others), *between],
         [_anchor(octets_of(path)) for path in anchors] or [_anchor(der) for der in roots],
-        session.clock() if at is None else moment_of(at),
+        moment_of(at) or session.clock(),
         kind=kind,
         usage=one.holder.usage,
         policies=_policies(session, kind, policies),
@@ -118,18 +118,16 @@ def _policies(session: Session, kind: Any, given: tuple[str, ...]) -> Any:
 
 
 def _tell(verdict: "ValidPath | InvalidPath", standings: list[str], as_json: bool) -> int:
-    from smki.pki.path import ValidPath
+    from smki.pki.path import InvalidPath
 
-    if isinstance(verdict, ValidPath):
-        path = [str(certificate) for certificate in verdict.certificates]
-        anchor = str(verdict.anchor.name)
-        data = {"valid": True, "anchor": anchor, "path": path, "standing": standings}
-        emit(data, as_json, lambda: _tell_path(anchor, path, standings))
-        return 0
-    emit(
-        {"valid": False, "faults": [one.as_json() for one in verdict.faults]}, as_json, lambda: _tell_faults(verdict)
-    )
-    return NONE
+    if isinstance(verdict, InvalidPath):
+        faults = {"valid": False, "faults": [one.as_json() for one in verdict.faults]}
+        emit(faults, as_json, lambda: _tell_faults(verdict))
+        return NONE
+    path, anchor = [str(certificate) for certificate in verdict.certificates], str(verdict.anchor.name)
+    data = {"valid": True, "anchor": anchor, "path": path, "standing": standings}
+    emit(data, as_json, lambda: _tell_path(anchor, path, standings))
+    return 0
 
 
 def _tell_path(anchor: str, path: list[str], standings: list[str]) -> None:

@@ -121,7 +121,7 @@ def _change(word: str, originator: Any, given: dict[str, Any]) -> "Change":
         originator=originator,
         places=tuple(_place(text) for text in given["places"]),
         path=tuple(octets_of(one) for one in given["path"]) or None,
-        at=CANCELLED if given["cancel"] else None if given["at"] is None else moment_of(given["at"]),
+        at=CANCELLED if given["cancel"] else moment_of(given["at"]),
         floors=_floors(given["floor"], given["top_up_floor"]),
         other_floors=tuple(_floors_of(text) for text in given["floors"]),
         disapply_time=given["disapply_time"],

@@ -237,7 +237,7 @@ def advance(session: Session, state: Path, moment: str | None, as_json: bool) ->
     """Let time pass for a device: what was put off is done when it is due, and told by alerts."""
     from smki.device.credentials import advance as pass_time
 
-    at = session.clock() if moment is None else moment_of(moment)
+    at = moment_of(moment) or session.clock()
     with kept(state) as (device, keys, keep):
         found = pass_time(device, keys, at)
         keep(found.state, keys)

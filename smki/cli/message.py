@@ -65,7 +65,7 @@ def show(session: Session, places: tuple[str, ...], as_json: bool) -> int:
             read_messages.append((given.reference, read(message, vocabulary)))
     data = {
         "messages": [{"reference": name, **words(reading, vocabulary)} for name, reading in read_messages],
-        "faults": [one.as_json() for one in faults],
+        "faults": [unread.as_json() for unread in faults],
     }
     emit(data, as_json, lambda: _print_trees(read_messages, vocabulary))
     if not as_json:
@@ -117,7 +117,7 @@ def verify(
             results.append((given.reference, _checks(session, message, use_cases, ring)))
     data = {
         "messages": [{"reference": name, "checks": [one.as_json() for one in checks]} for name, checks in results],
-        "faults": [one.as_json() for one in faults],
+        "faults": [unread.as_json() for unread in faults],
     }
     rows = [
         (name, one.what, one.answer, one.certificate or (one.fault.message if one.fault else ""))

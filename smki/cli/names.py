@@ -43,7 +43,12 @@ _LOOKS: dict[str, Look] = {
     "use_case": _use_cases,
 }
 # What NAME is, by the noun it is given to; a new one is nobody's yet.
-_OF_NOUNS: dict[str, Look] = {"ca": _authorities, "crl": _authorities, "org": _organisations}
+_OF_NOUNS: dict[str, Look] = {
+    "ca": _authorities,
+    "crl": _authorities,
+    "device": _organisations,
+    "org": _organisations,
+}
 _NEW = ("org", "add")
 
 

@@ -44,8 +44,10 @@ def _plain(value: Any) -> Any:
     raise TypeError(type(value).__name__)
 
 
-def moment_of(text: str) -> datetime:
-    """A time to the second, as it is typed."""
+def moment_of(text: str | None) -> datetime | None:
+    """A time to the second, if one was typed."""
+    if text is None:
+        return None
     try:
         return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     except ValueError:

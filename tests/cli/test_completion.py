@@ -48,6 +48,7 @@ def test_the_tab_key_knows_commands_options_and_names(standing: House, tmp_path:
     assert {"dca-root", "dca-issuing-1"} == after("smki ca show dca-")
     assert after("smki approve grant x --officer b") == {"bob"}
     assert after("smki org show M") == {"Meter Works"}
+    assert after("smki device issue --org M") == {"Meter Works"}
     assert after("smki org add M") == set()
     assert after("smki usecase show ECS4") >= {"ECS43"}
 
