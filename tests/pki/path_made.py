@@ -74,8 +74,10 @@ class Party:
         start: datetime = AT - DAY,
         end: datetime = AT + DAY,
         subject_name: x509.Name | None = None,
+        identifier: bytes | None = None,
+        identified: bool = True,
     ) -> PathCertificate:
-        """A certificate of this party's, with key identifiers; an authority's says so."""
+        """A certificate of this party's, with key identifiers unless they are empty; an authority's says so."""
         public = subject.key.public_key()
         builder = (
             x509.CertificateBuilder()
@@ -86,9 +88,11 @@ class Party:
             .not_valid_before(start)
             .not_valid_after(end)
         )
-        own = x509.SubjectKeyIdentifier(KeyIdentifier.of(public).octets)
+        named = KeyIdentifier.of(public).octets if identifier is None else identifier
+        own = x509.SubjectKeyIdentifier(named)
         mine = x509.AuthorityKeyIdentifier(KeyIdentifier.of(self.key.public_key()).octets, None, None)
-        stated: list[tuple[x509.ExtensionType, bool]] = [(own, False), (mine, False)]
+        stated: list[tuple[x509.ExtensionType, bool]] = [(own, False)] if named else []
+        stated += [(mine, False)] if identified else []
         stated += [(CA, True), (SIGNS, True)] if authority else []
         for extension, critical in [*stated, *more]:
             builder = builder.add_extension(extension, critical)

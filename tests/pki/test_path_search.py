@@ -1,18 +1,34 @@
 """Looking for a path: what is told where there is none, and how much is tried before it is told."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from ipaddress import ip_network
 
 import pytest
 from cryptography import x509
 
-from smki.pki.keyid import point_of
+from smki.pki.keyid import KeyIdentifier, point_of
 from smki.pki.path import InvalidPath, PathCertificate, TrustAnchor, find_path
 from smki.pki.path.work import MAX_COMPARISONS, MAX_INTERMEDIATES, MAX_PATHS, MAX_STEPS
-from tests.pki.path_made import AT, GOOD, ISSUING, LEAF, OTHER, PLAIN, ROOT, UNKNOWN, Party, codes, judged, key, name
+from tests.pki.path_made import (
+    AT,
+    GOOD,
+    ISSUING,
+    LEAF,
+    OTHER,
+    PLAIN,
+    ROOT,
+    UNKNOWN,
+    Party,
+    codes,
+    judged,
+    key,
+    name,
+    usage,
+)
 from tests.pki.path_made import policies as stated
 
+CA_ALONE = (x509.BasicConstraints(True, None), True)
 EARLIER = AT - timedelta(hours=1)
 
 
@@ -44,6 +60,59 @@ def test_of_paths_that_break_rules_the_one_that_breaks_fewest_is_told() -> None:
     # Of two equally bad, the one tried first.
     assert found([expired, strange]) == {"path.expired"}
     assert found([strange, expired]) == {"path.critical-extension"}
+
+
+def _named(*more: tuple[x509.ExtensionType, bool], identifier: bytes | None, **times: datetime) -> PathCertificate:
+    """The issuing authority, its key named so, or not at all."""
+    return ROOT.certify(ISSUING, CA_ALONE, *more, identifier=identifier, **times)  # type: ignore[arg-type]
+
+
+NEAR = _named(identifier=KeyIdentifier.of(ISSUING.key.public_key()).octets, end=EARLIER)
+NAMELESS = _named((UNKNOWN, True), identifier=b"")
+FAR = _named((usage("crl_sign"), True), identifier=bytes(8))
+
+
+@pytest.mark.parametrize(
+    ("bag", "code"),
+    [
+        ((NEAR, NAMELESS), "path.expired"),
+        ((NEAR, FAR), "path.expired"),
+        ((NAMELESS, FAR), "path.critical-extension"),
+    ],
+)
+def test_the_issuer_whose_key_is_named_is_tried_first(bag: tuple[PathCertificate, ...], code: str) -> None:
+    """Then one that names none (RFC 4158 3.5): of paths equally bad, the one tried first is told."""
+    assert found(bag) == found(bag[::-1]) == {code}
+
+
+def test_a_certificate_that_names_no_key_is_content_with_any() -> None:
+    silent = ISSUING.certify(LEAF, identified=False)
+    for bag, code in (
+        ((NEAR, NAMELESS), "path.expired"),
+        ((NAMELESS, NEAR), "path.critical-extension"),
+        ((FAR, NEAR), "path.key-usage"),
+    ):
+        assert found(bag, silent) == {code}
+
+
+def test_of_issuers_equally_near_the_one_under_an_anchor_is_tried_first() -> None:
+    middle = Party("Middle", 54)
+    under = ROOT.certify(ISSUING, authority=True, end=EARLIER)
+    further = [ROOT.certify(middle, authority=True), middle.certify(ISSUING, (UNKNOWN, True), authority=True)]
+    for bag in ([under, *further], [*further, under]):
+        verdict = find_path(GOOD[1], [OTHER.anchor, ROOT.anchor], bag, AT, PLAIN)
+        assert codes(verdict) == {"path.expired"}
+
+
+def test_of_many_certificates_without_an_issuer_a_few_are_told() -> None:
+    strangers = [Party(f"Nobody {n}", 55).certify(ISSUING, authority=True) for n in range(4)]
+    verdict = find_path(GOOD[1], [ROOT.anchor], strangers, AT, PLAIN)
+    assert isinstance(verdict, InvalidPath)
+    assert [fault.code for fault in verdict.faults] == 3 * ["path.no-anchor"]
+    forged = [Party("Root", 56).certify(ISSUING, authority=True) for _ in range(4)]
+    verdict = find_path(GOOD[1], [ROOT.anchor], forged, AT, PLAIN)
+    assert isinstance(verdict, InvalidPath)
+    assert [fault.code for fault in verdict.faults] == [*3 * ["path.signature"], "path.no-anchor"]
 
 
 # How much is tried

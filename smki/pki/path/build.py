@@ -35,7 +35,7 @@ def search(
     try:
         path = found.climb([target])
     except Refused as error:
-        spent = Fault(error.code, error.message, error.remedy)
+        spent = Fault.of(error)
         return InvalidPath((*found.best, spent))
     return path or InvalidPath(found.best or tuple(found.misses(target)))
 
@@ -89,7 +89,7 @@ class _Search:
     def misses(self, target: PathCertificate) -> Iterator[Fault]:
         """Why there is no path at all, in a few words."""
         orphans = list(dict.fromkeys(self.orphans))
-        for certificate in [c for c in dict.fromkeys(self.unsigned) if c not in orphans][:3]:
+        for certificate in list(dict.fromkeys(self.unsigned))[:3]:
             yield broken("signature", f"{certificate} is not signed by an issuer at hand (RFC 5280 6.1.3(a)(1))")
         for certificate in orphans[:3]:
             yield broken("no-anchor", f"no issuer at hand of {certificate}: {certificate.issuer} (RFC 5280 6.1.1(d))")
