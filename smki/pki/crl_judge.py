@@ -100,7 +100,7 @@ def judge_list(der: bytes, authorities: Sequence[PathCertificate], at: datetime)
     try:
         crl = PathCrl.read(der)
     except InvalidInput as error:
-        return ListVerdict(None, None, (Fault(error.code, error.message, error.remedy),))
+        return ListVerdict(None, None, (Fault.of(error),))
     faults = []
     signer = next((one for one in authorities if one.subject == crl.issuer and _is_signed(crl, one)), None)
     if signer is None:
