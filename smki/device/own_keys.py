@@ -82,9 +82,9 @@ def make_request(state: DeviceState, keys: DeviceKeys, payload: bytes) -> Done:
 def install(state: DeviceState, keys: DeviceKeys, payload: bytes) -> Done:
     """Take a certificate for the pair that waits, and only then give up the one in use."""
     der = element_octets(read_declared(CertificateCommand, payload).payload)
-    code, usage = _judge(state, keys, der)
-    if code is not CertificateCode.SUCCESS or usage is None:
-        return Done(state, _number(code), (f"keeps its keys: {code.words}",))
+    usage = _judge(state, keys, der)
+    if isinstance(usage, CertificateCode):
+        return Done(state, _number(usage), (f"keeps its keys: {usage.words}",))
     pair = keys.asked[usage]
     asked = {other: key for other, key in keys.asked.items() if other is not usage}
     keys.secrets.forget()
@@ -93,31 +93,34 @@ def install(state: DeviceState, keys: DeviceKeys, payload: bytes) -> Done:
     changed = replace(keys, signing=signing, agreement=agreement, asked=asked)
     network = state.network if signs else state.network.without_secrets()  # what was agreed with the old key is over
     after = replace(state, own={**state.own, usage: der}, network=network)
-    return Done(after, _number(code), (f"uses its new key for {usage.value}",), changed)
+    return Done(after, _number(CertificateCode.SUCCESS), (f"uses its new key for {usage.value}",), changed)
 
 
-def _judge(state: DeviceState, keys: DeviceKeys, der: bytes) -> tuple[CertificateCode, KeyUsage | None]:
-    """In the order of the codes; a device holds no path to its own authority, so that is not checked."""
+def _judge(state: DeviceState, keys: DeviceKeys, der: bytes) -> KeyUsage | CertificateCode:
+    """What its key is for, or what is wrong with it, in the order of the codes.
+
+    A device holds no path to its own authority, so that is not checked.
+    """
     if len(der) > MAX_CERTIFICATE_OCTETS:
-        return CertificateCode.INVALID_CERTIFICATE, None
+        return CertificateCode.INVALID_CERTIFICATE
     try:
         read = PathCertificate.read(der)
         bits = read.value(x509.KeyUsage)
         usage = None if bits is None else one_usage(bits)
         if usage is None:
-            return CertificateCode.INVALID_KEY_USAGE, None
+            return CertificateCode.INVALID_KEY_USAGE
         who = holder(load_certificate(der, "a certificate"), "a certificate")
     except InvalidInput:
-        return CertificateCode.INVALID_CERTIFICATE, None
+        return CertificateCode.INVALID_CERTIFICATE
     if who.role is not None or who.entity != state.device:
-        return CertificateCode.WRONG_DEVICE_IDENTITY, None
+        return CertificateCode.WRONG_DEVICE_IDENTITY
     if usage not in keys.asked:
-        return CertificateCode.NO_CORRESPONDING_KEY_PAIR_GENERATED, None
+        return CertificateCode.NO_CORRESPONDING_KEY_PAIR_GENERATED
     if read.point != point_of(keys.asked[usage].public_key()):
-        return CertificateCode.WRONG_PUBLIC_KEY, None
+        return CertificateCode.WRONG_PUBLIC_KEY
     if any(profile_faults(read, Kind.DEVICE, usage)):
-        return CertificateCode.INVALID_CERTIFICATE, None
-    return CertificateCode.SUCCESS, usage
+        return CertificateCode.INVALID_CERTIFICATE
+    return usage
 
 
 # CS02e

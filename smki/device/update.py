@@ -170,7 +170,8 @@ def _one_special(found: list[SpecialCounter] | None) -> int | None:
         return None
     if len(found) != 1:
         raise _wrong(f"{len(found)} specialist counters, and there is one")
-    return found[0].counter
+    (one,) = found
+    return one.counter
 
 
 def _wrong(reason: str) -> InvalidInput:

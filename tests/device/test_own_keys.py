@@ -38,6 +38,7 @@ from tests.device.home import (
     NORTH,
     ROLE,
     Home,
+    Party,
     device_certificate,
 )
 from tests.parties.people import METER
@@ -123,13 +124,15 @@ def ask(home: Home, counter: int, bits: object = KEY_AGREEMENT) -> ec.EllipticCu
     return key
 
 
-def odd(key: ec.EllipticCurvePublicKey, bits: tuple[int, ...] | None) -> bytes:
+def odd(key: ec.EllipticCurvePublicKey, bits: tuple[int, ...] | None, more: int = 0) -> bytes:
     """A certificate in the device's name, of no profile; with these bits of key usage, or without any."""
     like = x509.load_der_x509_certificate(device_certificate(key, KeyUsage.KEY_AGREEMENT))
     name = like.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     made = x509.CertificateBuilder().subject_name(x509.Name([])).issuer_name(authority_name(ROLE.ROOT, "ZA"))
     made = made.public_key(key).serial_number(5).not_valid_before(AT).not_valid_after(AT + timedelta(days=1))
     made = made.add_extension(name, critical=True)
+    if more:
+        made = made.add_extension(x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3"), bytes(more)), False)
     if bits is not None:
         made = made.add_extension(x509.KeyUsage(*(bit in bits for bit in range(9))), critical=True)
     return made.sign(ec.derive_private_key(7, ec.SECP256R1()), hashes.SHA256()).public_bytes(Encoding.DER)
@@ -144,9 +147,34 @@ def test_a_certificate_is_for_one_use_and_of_the_profile_of_devices() -> None:
         (4, (4,), CertificateCode.INVALID_CERTIFICATE),
     ):
         assert install(home, counter, odd(key, bits)) is code
+    party = Party(METER, ROLE.SUPPLIER).certificate(CellUse.KEY_AGREEMENT)
+    assert install(home, 6, party) is CertificateCode.WRONG_DEVICE_IDENTITY
     assert list(home.keys.asked) == [KeyUsage.KEY_AGREEMENT]
     good = device_certificate(key, KeyUsage.KEY_AGREEMENT)
-    assert install(home, 5, good) is CertificateCode.SUCCESS
+    assert install(home, 7, good) is CertificateCode.SUCCESS
+
+
+def test_a_certificate_of_more_than_4096_octets_is_not_looked_at() -> None:
+    home = Home()
+    key = ask(home, 1)
+    for counter, size, code in (
+        (2, 4096, CertificateCode.INVALID_KEY_USAGE),
+        (3, 4097, CertificateCode.INVALID_CERTIFICATE),
+    ):
+        more = 3500
+        while len(der := odd(key, None, more)) != size:  # how long a signature is written changes
+            more += size - len(der)
+        assert install(home, counter, der) is code
+
+
+def test_both_keys_are_changed_each_by_itself() -> None:
+    home = Home()
+    agrees, signs = ask(home, 1), ask(home, 2, DIGITAL_SIGNATURE)
+    assert install(home, 3, device_certificate(agrees, KeyUsage.KEY_AGREEMENT)) is CertificateCode.SUCCESS
+    assert list(home.keys.asked) == [KeyUsage.DIGITAL_SIGNATURE]
+    assert set(home.state.own) == set(KeyUsage)
+    assert install(home, 4, device_certificate(signs, KeyUsage.DIGITAL_SIGNATURE)) is CertificateCode.SUCCESS
+    assert (home.keys.agreement.public_key(), home.keys.signing.public_key()) == (agrees, signs)
 
 
 def test_a_request_names_the_device_and_the_use() -> None:
