@@ -15,6 +15,7 @@ from smki.errors import InvalidInput, Refused, Unavailable
 MAX_PRIVATE_OCTETS = 1 << 16
 _PIECE_OCTETS = 1 << 20
 _FILES = Path("/proc/self/fd")
+_TAKEN = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}  # how a folder fails to get a name that another has
 
 
 def write_new(path: Path, data: bytes, mode: int = 0o644) -> None:
@@ -55,28 +56,32 @@ def new_folder(path: Path, mode: int = 0o755) -> Iterator[Path]:
 
     Whoever is killed leaves a hidden folder beside it, never a part under its name.
     """
+    if os.path.lexists(path):  # also a link that leads nowhere
+        raise _folder_exists(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     try:
-        if path.exists():
-            raise FileExistsError
         temporary.mkdir(mode)
         try:
             yield temporary
-            temporary.rename(path)  # fails where somebody made one with something in it
+            temporary.rename(path)  # fails where somebody made one with something in it, or a file
         except BaseException:
             shutil.rmtree(temporary)
             raise
         sync_folder(path.parent)
-    except FileExistsError:
-        raise Refused("file.exists", f"{path} exists", "name a folder that does not") from None
     except OSError as error:
-        if error.errno == errno.ENOTEMPTY:
-            raise Refused("file.exists", f"{path} exists", "name a folder that does not") from None
+        if error.errno in _TAKEN and os.path.lexists(path):
+            raise _folder_exists(path) from None
         raise Unavailable("file.write", f"{path}: {error.strerror}", "name a folder you may make") from None
+
+
+def _folder_exists(path: Path) -> Refused:
+    return Refused("file.exists", f"{path} exists", "name a folder that does not")
 
 
 @contextmanager
 def _whole(path: Path, mode: int, *, replace: bool) -> Iterator[BinaryIO]:
+    if not path.name:  # `.` and `/`
+        raise _file_exists(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     try:
         descriptor, has_name = _begin(temporary, mode)
@@ -96,11 +101,15 @@ def _whole(path: Path, mode: int, *, replace: bool) -> Iterator[BinaryIO]:
             temporary.unlink(missing_ok=True)
         sync_folder(path.parent)
     except FileExistsError:
-        raise Refused("file.exists", f"{path} exists", "choose another name, or move that file away") from None
+        raise _file_exists(path) from None
     except OSError as error:
         raise Unavailable(
             "file.write", f"{path}: {error.strerror}", "make room, or mend the folder's permissions"
         ) from None
+
+
+def _file_exists(path: Path) -> Refused:
+    return Refused("file.exists", f"{path} exists", "choose another name, or move that file away")
 
 
 def _begin(path: Path, mode: int) -> tuple[int, bool]:

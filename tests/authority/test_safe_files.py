@@ -10,7 +10,7 @@ import pytest
 
 from smki.authority import safe_files
 from smki.authority.safe_files import new_file, new_folder, write_new, write_over
-from smki.errors import Refused
+from smki.errors import Refused, Unavailable
 
 _WRITER = """
 import signal, sys
@@ -129,6 +129,29 @@ def test_no_folder_is_written_over_however_late_it_comes(tmp_path: Path) -> None
     with pytest.raises(Refused, match="exists"):
         _fill_while_another_does(tmp_path / "late")
     assert sorted(str(one.relative_to(tmp_path)) for one in tmp_path.rglob("*")) == ["late", "late/theirs", "there"]
+
+
+def _fill_while_another_writes(folder: Path) -> None:
+    with new_folder(folder):
+        folder.write_bytes(b"theirs")
+
+
+def test_a_folder_takes_no_name_that_a_file_a_link_or_no_folder_can_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("nowhere").symlink_to("missing")
+    for name in (".", "..", "/", "nowhere"):
+        with pytest.raises(Refused, match="exists"), new_folder(Path(name)):
+            pytest.fail("nothing is to be made")
+    for name in (".", "/"):
+        with pytest.raises(Refused, match="exists"):
+            write_new(Path(name), b"data")
+    with pytest.raises(Refused, match="exists"):
+        _fill_while_another_writes(Path("late"))
+    with pytest.raises(Unavailable, match="Not a directory"), new_folder(Path("late/inside")):
+        pytest.fail("nothing is to be made")
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["late", "nowhere"]
 
 
 def test_who_is_killed_leaves_no_folder_under_its_name(tmp_path: Path) -> None:
