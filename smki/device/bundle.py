@@ -136,8 +136,11 @@ def own_key(bundle: Bundle, usage: KeyUsage) -> ec.EllipticCurvePublicKey:
 
 
 def _counter(text: Any) -> int:
-    """Counters are texts of digits: other readers of JSON round what has more than 53 bits (RFC 7493 2.2)."""
-    if not (isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= 20):
+    """Counters are texts of digits: other readers of JSON round what has more than 53 bits (RFC 7493 2.2).
+
+    What is no text has no `isascii`: an AttributeError, which says so to the caller as well.
+    """
+    if not (text.isascii() and text.isdigit() and len(text) <= 20):
         raise ValueError
     value = int(text)
     if value > MAX_COUNTER:

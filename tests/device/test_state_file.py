@@ -57,7 +57,10 @@ def full() -> tuple[DeviceState, DeviceKeys]:
         values={"class 1 0-0:1.0.0.255 2": b"\x11\x01"},
         log=(LogLine("2026-11-21T12:00:00Z", "accepted", "one"), LogLine("2026-11-21T12:00:01Z", "no", "two")),
         pending=(Pending(LATER, COS.entity, change_of_supplier(1, at=LATER).encode()),),
-        past={Past(RemotePartyRole.SUPPLIER, SOUTH.entity): Floors(6, 7)},
+        past={
+            Past(RemotePartyRole.SUPPLIER, SOUTH.entity): Floors(6, 7),
+            Past(RemotePartyRole.RECOVERY, COS.entity): Floors(8),
+        },
         network=network,
     )
     return state, replace(Home().keys, asked=asked)
@@ -67,8 +70,10 @@ def test_everything_that_a_device_knows_survives_its_file() -> None:
     state, keys = full()
     again, kept = read_state(write_state(state, keys))
     for one in fields(DeviceState):
-        if one.name != "use_cases":
+        if one.name not in {"use_cases", "past"}:
             assert getattr(again, one.name) == getattr(state, one.name), one.name
+    assert list(again.past) == list(state.past)
+    assert [(one.counter, one.top_up) for one in again.past.values()] == [(6, 7), (8, 0)]
     assert [row.code for row in again.use_cases.all] == [row.code for row in state.use_cases.all]
     pairs = [(kept.signing, keys.signing), (kept.agreement, keys.agreement)]
     pairs += [(kept.asked[usage], key) for usage, key in keys.asked.items()]
