@@ -179,7 +179,7 @@ def _moment(text: str) -> datetime:
 
 def _name(text: str) -> str:
     if not 1 <= len(text) <= _MAX_NAME or not text.isprintable():
-        raise _form(f"{text[:40]!r} is no name: name who asks for it")
+        raise InvalidInput("revoke.name", f"{text[:40]!r} is no name", "name who asks for it")
     return text
 
 

@@ -87,10 +87,10 @@ GOOD = (
         (GOOD.replace("4A07", "XA07"), "serial.form"),
         (GOOD + "4" * 100 + "\n", "revoke.request-form"),
         (GOOD.replace("superseded", "remove-from-crl"), "reason.unknown"),
-        (GOOD.replace("Ann", "An\x07n"), "revoke.request-form"),
+        (GOOD.replace("Ann", "An\x07n"), "revoke.name"),
         (GOOD.replace("evidence replaced", "evidence " + "x" * 2000), "revoke.evidence"),
         (GOOD.replace("replaced\n", "replaced\u20284A07BC01D9253B51FAF01F7EC7DA5B2E\n"), "revoke.evidence"),
-        (GOOD.replace("Ash\n", "Ash\x85reason superseded\n", 1), "revoke.request-form"),
+        (GOOD.replace("Ash\n", "Ash\x85reason superseded\n", 1), "revoke.name"),
         (GOOD + "\n" * 1000, "revoke.request-form"),
     ],
 )
