@@ -67,6 +67,18 @@ def test_what_any_policy_allows_may_be_mapped() -> None:
     assert left(path, Options(initial_policies=frozenset({P1}), explicit_policy=True)) == {P1}
 
 
+def test_any_policy_above_is_none_of_the_policies_below() -> None:
+    path = [ROOT.certify(ISSUING, policies(ANY_POLICY), authority=True), ISSUING.certify(LEAF, policies(P1))]
+    assert left(path, PLAIN) == {P1}
+    assert left([path[0], ISSUING.certify(LEAF, policies(P1, ANY_POLICY))], PLAIN) == {P1, ANY_POLICY}
+
+
+def test_a_policy_that_ends_below_is_lost_all_the_way_up() -> None:
+    both = policies(P1, P2)
+    path = [ROOT.certify(A, both, authority=True), A.certify(B, both, authority=True), B.certify(LEAF, policies(P2))]
+    assert left(path, PLAIN) == {P2}
+
+
 def test_policies_mapped_where_none_is_left_are_none() -> None:
     path = [
         ROOT.certify(A, authority=True),

@@ -58,11 +58,11 @@ class PolicyGraph:
         if ANY_POLICY in stated and any_allowed:  # (d)(2)
             for policy, parents in expecting.items():
                 level.setdefault(policy, _Node(policy, frozenset({policy}), parents))
-        self._levels.append(level)
+        self._levels = [*self._levels, level] if level else []
         self._prune()
 
     def map(self, mappings: Iterable[tuple[ObjectIdentifier, ObjectIdentifier]], *, allowed: bool) -> None:
-        """6.1.4(b): what the issuer's policies are called below."""
+        """6.1.4(b): what the issuer's policies are called below; `add` prunes what this leaves."""
         if self.is_null:
             return
         called: dict[ObjectIdentifier, set[ObjectIdentifier]] = {}
@@ -76,7 +76,6 @@ class PolicyGraph:
                 level[policy].expected = frozenset(names)  # (b)(1)
             elif ANY_POLICY in level:
                 level[policy] = _Node(policy, frozenset(names), list(level[ANY_POLICY].parents))
-        self._prune()
 
     def intersection(self, initial: frozenset[ObjectIdentifier]) -> frozenset[ObjectIdentifier]:
         """6.1.5(g): the policies, as the anchor calls them, that the path and the user agree on."""
@@ -95,12 +94,6 @@ class PolicyGraph:
 
     def _prune(self) -> None:
         """6.1.3(d)(3): a node above that no node below leads to is no more."""
-        needed = {id(parent) for node in self._levels[-1].values() for parent in node.parents}
-        for number in range(len(self._levels) - 2, -1, -1):
-            kept = {policy: node for policy, node in self._levels[number].items() if id(node) in needed}
-            if len(kept) == len(self._levels[number]):
-                break  # nothing went here, so nothing goes further up
-            self._levels[number] = kept
-            needed = {id(parent) for node in kept.values() for parent in node.parents}
-        if not self._levels[-1]:
-            self.clear()
+        for number in reversed(range(len(self._levels) - 1)):
+            needed = {id(parent) for node in self._levels[number + 1].values() for parent in node.parents}
+            self._levels[number] = {key: node for key, node in self._levels[number].items() if id(node) in needed}
