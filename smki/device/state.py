@@ -238,7 +238,7 @@ def _read_keys(keys: Mapping[str, Any]) -> DeviceKeys:
 
 
 def _canonical(value: Any) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
 def _private(key: ec.EllipticCurvePrivateKey) -> str:

@@ -55,7 +55,7 @@ def full() -> tuple[DeviceState, DeviceKeys]:
         token_floor=4,
         own_counter=77,
         values={"class 1 0-0:1.0.0.255 2": b"\x11\x01"},
-        log=(LogLine("2026-11-21T12:00:00Z", "accepted", "one"), LogLine("2026-11-21T12:00:01Z", "no", "two")),
+        log=(LogLine("2026-11-21T12:00:00Z", "accepted", "é"), LogLine("2026-11-21T12:00:01Z", "no", "two")),
         pending=(Pending(LATER, COS.entity, change_of_supplier(1, at=LATER).encode()),),
         past={
             Past(RemotePartyRole.SUPPLIER, SOUTH.entity): Floors(6, 7),
@@ -124,8 +124,18 @@ def _other_key() -> str:
     return base64.b64encode(key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())).decode()
 
 
+def _strange_key() -> str:
+    key = ec.derive_private_key(7, ec.SECP256R1())
+    der = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    known, strange = bytes.fromhex("2a8648ce3d030107"), bytes.fromhex("2a8648ce3d03017f")
+    assert known in der
+    return base64.b64encode(der.replace(known, strange)).decode()
+
+
 WRONG: dict[str, Callable[[dict[str, Any]], object]] = {
     "a key of another kind": lambda told: told["keys"].update(signing=_other_key()),
+    "a key on a curve that nobody knows": lambda told: told["keys"].update(signing=_strange_key()),
+    "a number that is none": lambda told: told.update(more=float("nan")),
     "a key that is none": lambda told: told["keys"].update(agreement="MAA="),
     "octets that are not base64": lambda told: told["own"].update(digitalSignature="MA A="),
     "an order that is none": lambda told: told["pending"][0].__setitem__(2, "MAA="),
