@@ -7,17 +7,18 @@ import pytest
 from cryptography.hazmat import asn1
 
 from smki.device import verdict as rules
+from smki.device.answer import response_header
 from smki.device.cells import CellName, CellUse
 from smki.device.receive import Received
 from smki.entity import RemotePartyRole
-from smki.gbcs.header import Cra, Header, MessageCode
+from smki.gbcs.header import Cra, Header, MessageCode, Supplementary
 from smki.gbcs.message import Message, Protection, read_message
 from smki.gbcs.payload.declared import read_declared, write_declared
 from smki.gbcs.payload.firmware import GCS28, ClockCommand, ClockResponse, ClockStatus, Interval
 from smki.gbcs.protection import sign, signature_holds
 from tests.device.desk import READ, Desk, command, keys, signer, with_mac
 from tests.device.family import AT, KIND, Family
-from tests.parties.people import METER, SUPPLIER, arming
+from tests.parties.people import BROKER, METER, SUPPLIER, arming
 
 SUPPLIER_SIGNS = CellName(RemotePartyRole.SUPPLIER, CellUse.DIGITAL_SIGNATURE)
 NOON = "07ea0b15ff0c000000" + "8000ff"  # the 21st of November 2026: no day of the week, deviation not said
@@ -154,3 +155,16 @@ def test_a_clock_is_reliable_between_the_times_that_it_is_given(start: int, end:
     assert told.status == (ClockStatus.RELIABLE if reliable else ClockStatus.UNRELIABLE)
     assert told.device_time.as_datetime() == AT
     assert found.changes == (f"the clock is {'reliable' if reliable else 'unreliable'}",)
+
+
+def test_a_response_says_again_for_whom_it_was_asked() -> None:
+    """GBCS 7.2.7: with a counter of the device's own where it is to encrypt for somebody it does not know."""
+    state = replace(Desk().state, own_counter=7)
+    certificate = b"\x30\x82\x01\x00" + bytes(256)
+    for asked, told in (
+        (None, None),
+        (Supplementary(SUPPLIER, 9), Supplementary(SUPPLIER, 9)),
+        (Supplementary(SUPPLIER, 9, certificate=certificate), Supplementary(SUPPLIER, 9, 7)),
+    ):
+        message = Message(Header(Cra.COMMAND, 1, BROKER, METER, READ, asked), b"")
+        assert response_header(state, message, state.use_cases[READ], AT).supplementary == told
