@@ -62,7 +62,11 @@ def test_what_is_no_token_pays_nothing(said: bytes, code: rules.Rule) -> None:
     assert not found.state.tokens
 
 
-@pytest.mark.parametrize("said", [None, 7, b"", digits(7)[:-1], digits(7) + b"0", b"\xff" * 20, b"x" * 20, b"1" * 20])
+@pytest.mark.parametrize(
+    "said",
+    [None, 7, b"", digits(7)[:-1], digits(7) + b"0", b"\xff" * 20, b"x" * 20, b"1" * 20],
+    ids=["nothing", "a number", "no digits", "too few", "too many", "octets", "letters", "another's"],
+)
 def test_what_somebody_keyed_in_is_a_token_or_is_refused(said: object) -> None:
     with pytest.raises(Failed) as failure:
         pay_digits(Desk().state, keys(), said)
