@@ -1,7 +1,9 @@
 """The soak of a day, of a size for every day; and its audit, which finds whatever was changed by hand."""
 
+import fcntl
 import json
 import shutil
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -39,9 +41,13 @@ def _made(folder: Path) -> None:
         assert hands.wrong == []
 
 
-@pytest.fixture(scope="session")
-def a_day() -> Path:
-    return once("a-day", _made)
+@pytest.fixture
+def a_day() -> Iterator[Path]:
+    """For one test at a time: what one changes by hand, no other sees."""
+    folder = once("a-day", _made)
+    with folder.with_suffix(".in-use").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
 
 
 @pytest.mark.slow(15)
