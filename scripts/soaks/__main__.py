@@ -21,6 +21,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=5, help="day: so long everybody works")
     parser.add_argument("--engine", choices=["postgresql", "sqlite"], default="postgresql", help="day: of all stores")
     parser.add_argument("--homes", type=int, default=160, help="day: so many meters take commands")
+    parser.add_argument("--keep", type=Path, help="day: a new folder for its files, if something is wrong")
     parser.add_argument("--json", action="store_true", help="day: print the figures for programs")
     parser.add_argument(
         "--figures", action="store_true", help="day, traffic: write docs/figures, and what tells of them"
@@ -56,7 +57,8 @@ def _day(options: argparse.Namespace) -> list[str]:
     tell(f"{options.minutes:g} minutes on {options.engine}, --seed {options.seed}")
     with tempfile.TemporaryDirectory(prefix="smki-day-", dir=root(), ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o711)  # the database's user passes through
-        over = soak(Path(folder), Size(options.homes, options.minutes * 60), options.seed, options.engine, tell)
+        size = Size(options.homes, options.minutes * 60)
+        over = soak(Path(folder), size, options.seed, options.engine, tell, options.keep)
     for line in (*report.faults(over), "", *report.table(over), ""):
         tell(line)
     if options.json:

@@ -237,6 +237,12 @@ PLANTED: dict[str, tuple[str, Callable[[Path], object], Callable[[Scene], Iterab
         _of(orders.admitted),
         "was handed out in 0 forms",
     ),
+    "a command that waits for ever": (
+        BROKER,
+        sql("INSERT INTO outgoing SELECT number, 0, x'00', x'00', 'nobody was told' FROM admission WHERE number = 1"),
+        _of(orders.admitted),
+        "waits, and nobody was told why",
+    ),
     "a held command let out": (
         f"{RESULTS}/*.admitted",
         lines(_let_out),

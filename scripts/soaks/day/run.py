@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import threading
 import time
@@ -61,8 +62,8 @@ class Over:
         return [*self.hands.wrong, *(f"{one.name}: {line}" for one in self.checks for line in one.wrong)]
 
 
-def soak(folder: Path, size: Size, seed: int, engine: Engine, tell: Tell) -> Over:
-    """One whole day, and its audit."""
+def soak(folder: Path, size: Size, seed: int, engine: Engine, tell: Tell, keep: Path | None = None) -> Over:
+    """One whole day, and its audit. If something is wrong, all files of it are kept."""
     took: dict[str, float] = {}
 
     def timed(name: str, begin: float) -> None:
@@ -88,7 +89,10 @@ def soak(folder: Path, size: Size, seed: int, engine: Engine, tell: Tell) -> Ove
         begin = time.monotonic()
         checks = list(audit(Scene(folder)))
         timed("the audit is done", begin)
-        return Over(engine, seed, hands, harm.told, disk.words, (asker.told, asker.silent), took, checks)
+        over = Over(engine, seed, hands, harm.told, disk.words, (asker.told, asker.silent), took, checks)
+        if keep is not None and over.wrong:
+            shutil.copytree(folder, keep)
+        return over
 
 
 def _stores(server: Server | None) -> Callable[[str], str | None]:

@@ -18,6 +18,7 @@ from smki.device.state import read_state
 from smki.entity import EntityId
 from smki.gbcs.message import Message
 
+_RESUMED = "*-resumed.admitted"
 _SIGNERS = ("north", "south", "cos")
 _OVERTAKEN, _STRANGER = "receive.counter", "receive.originator"
 _USES = ("keyCertSign", "digitalSignature", "keyAgreement", "prePaymentTopUp")
@@ -50,11 +51,14 @@ class Ledger:
             )
         }
         self.admitted = [
-            (bytes(one), bytes(originator), bytes(target), int.from_bytes(bytes(counter)))
-            for one, originator, target, counter in scene.rows(
-                "broker", "SELECT digest, originator, target, counter FROM admission ORDER BY number"
+            (number, bytes(one), bytes(originator), bytes(target), int.from_bytes(bytes(counter)))
+            for number, one, originator, target, counter in scene.rows(
+                "broker", "SELECT number, digest, originator, target, counter FROM admission ORDER BY number"
             )
         ]
+        self.waiting: dict[int, str] = dict(scene.rows("broker", "SELECT number, reference FROM outgoing"))
+        """Admitted by a run that was killed, and refused since: a home that has another supplier meanwhile."""
+        self.refused_at_last = {line["reference"] for _, line in scene.lines(_RESUMED) if line["result"] == "refused"}
         self.heard: list[tuple[bytes, bytes, bytes, str]] = scene.meters(
             "SELECT command, whole, entity, verdict FROM heard ORDER BY number"
         )
@@ -109,19 +113,22 @@ def admitted(scene: Scene, ledger: Ledger) -> Iterator[Checked]:
     """Each admitted once, signed before, handed out with one MAC; what is held or refused is not out."""
     told = Checked("admissions: signed, once, counters ascending, handed out with one MAC")
     last: dict[tuple[bytes, bytes], int] = {}
-    seen: Counter[bytes] = Counter(one for one, *_ in ledger.admitted)
-    for one, originator, target, counter in ledger.admitted:
+    seen: Counter[bytes] = Counter(one for _, one, *_ in ledger.admitted)
+    for number, one, originator, target, counter in ledger.admitted:
         where = f"{originator.hex()} {counter} to {target.hex()}"
         told.same(seen[one], 1, f"{where} was admitted {seen[one]} times")
         told.holds(one in ledger.signed, f"{where} was admitted, and nobody signed it")
         told.holds(counter > last.get((originator, target), -1), f"{where} was admitted after a higher one")
         last[originator, target] = max(counter, last.get((originator, target), -1))
-        told.same(
-            len(ledger.handed.get(one, ())), 1, f"{where} was handed out in {len(ledger.handed.get(one, ()))} forms"
-        )
+        forms = len(ledger.handed.get(one, ()))
+        if number in ledger.waiting:
+            told.holds(ledger.waiting[number] in ledger.refused_at_last, f"{where} waits, and nobody was told why")
+            told.holds(forms <= 1, f"{where} was handed out in {forms} forms")
+        else:
+            told.same(forms, 1, f"{where} was handed out in {forms} forms")
     yield told
     kept = Checked("held and refused: none was handed out, none reached a device")
-    there = {one for one, *_ in ledger.admitted}
+    there = {one for _, one, *_ in ledger.admitted}
     heard = {one for one, *_ in ledger.heard}
     held = {bytes(one) for (one,) in scene.rows("broker", "SELECT digest FROM quarantine")}
     for one in (held | ledger.signed.keys()) - there:
