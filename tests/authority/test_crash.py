@@ -189,14 +189,14 @@ def outputs_equal_the_store(home: Path, results: list[Path]) -> None:
 
 @pytest.mark.requirement("R-SUB-7", "R-UID-3")
 @pytest.mark.slow(30)
-def test_a_hundred_kills_lose_nothing(on_sqlite: Path, prefork: Prefork) -> None:
-    killed_and_run_again(on_sqlite, prefork, 100)
+def test_forty_kills_lose_nothing(on_sqlite: Path, prefork: Prefork) -> None:
+    killed_and_run_again(on_sqlite, prefork, 40)
 
 
 @pytest.mark.slow(10)
 @pytest.mark.postgresql
 def test_kills_lose_nothing_on_postgresql(tmp_path: Path, counting: Path, prefork: Prefork) -> None:
-    killed_and_run_again(on_postgresql(tmp_path / "authority", counting), prefork, 25)
+    killed_and_run_again(on_postgresql(tmp_path / "authority", counting), prefork, 15)
 
 
 def killed_and_run_again(home: Path, prefork: Prefork, kills: int) -> None:
