@@ -106,7 +106,7 @@ def _parts(note: str) -> tuple[str, str]:
 
 
 def _any_signed(signatures: str, name: str, text: str, spki: bytes) -> bool:
-    return any(_signed(line, name, text, spki) for line in signatures.splitlines()[:MAX_SIGNATURES])
+    return any(_signed(line, name, text, spki) for line in signatures.split("\n")[:MAX_SIGNATURES])
 
 
 def _signed(line: str, origin: str, text: str, spki: bytes) -> bool:
